@@ -1,0 +1,162 @@
+// Package connectors says what an account can be asked to do, and what its
+// failures mean.
+package connectors
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// A Connector speaks to one account of one vendor.
+//
+// Every method is safe for concurrent use, returns promptly when ctx is
+// cancelled, and reports failures as *[Error]. No error, log line or metric
+// that it produces contains a secret, a phone number or message text.
+type Connector interface {
+	// Setup compares what the account has with what crmsync needs: the given
+	// contact fields and whatever the vendor needs for messages. With fix it
+	// creates what is missing. The findings name what is still wrong, in the
+	// order found; none means ready. Setup also learns which way of writing
+	// messages the account allows, so it runs before the first write. The
+	// error is for an account that could not be asked.
+	Setup(ctx context.Context, fields []Field, fix bool) ([]Finding, error)
+
+	// WriteContacts creates or updates one record per change and returns one
+	// result per change, in order. A change without a RecordID first looks
+	// for a record with its key or one of its phones; applying the same
+	// change twice leaves one record.
+	WriteContacts(ctx context.Context, changes []ContactChange) []Result
+
+	// FindMessages looks for messages that an earlier CreateMessages may or
+	// may not have written. A result without RecordID and without Err means
+	// that the message is not there.
+	FindMessages(ctx context.Context, changes []MessageChange) []Result
+
+	// CreateMessages writes messages that the account does not have yet and
+	// returns one result per change, in order. It is not repeated after an
+	// [UnknownOutcome] before FindMessages has been asked.
+	CreateMessages(ctx context.Context, changes []MessageChange) []Result
+
+	// UpdateMessages changes messages that were written before, by RecordID.
+	UpdateMessages(ctx context.Context, changes []MessageChange) []Result
+
+	// Limits says how much one call may carry.
+	Limits() Limits
+}
+
+// Limits is how much one call of a [Connector] may carry, in records.
+type Limits struct {
+	Contacts int
+	Messages int
+}
+
+// A ContactChange is what one contact should look like in one account.
+type ContactChange struct {
+	// RecordID is the vendor's id; empty while the contact has none there.
+	RecordID string
+	// Key is the contact's value in the account's unique field: the WhatsApp
+	// id, or the business-scoped user id of a sender without a phone.
+	Key string
+	// Phones are the contact's number in E.164 and its known variants, the
+	// exact one first; empty for a sender without a phone.
+	Phones []string
+	// Fields are the vendor's field names with the values to write: string,
+	// bool, int64, float64, time.Time or []string (a set of labels). A nil
+	// value clears the field. Fields not named are left alone.
+	Fields map[string]any
+}
+
+// A MessageChange is what one message should look like in one account.
+type MessageChange struct {
+	// RecordID is the vendor's id; empty while the message has none there.
+	RecordID string
+	// ContactRecordID is the vendor's id of the contact it belongs to.
+	ContactRecordID string
+	// WAMID is WhatsApp's message id, unique per business number.
+	WAMID string
+	// BusinessNumber is the business's phone_number_id.
+	BusinessNumber string
+	Direction      Direction
+	// Text is the message as a person reads it, never empty.
+	Text string
+	// Status is one of sent, delivered, read, played, failed, or empty.
+	Status string
+	At     time.Time
+}
+
+// Direction says who wrote a message.
+type Direction string
+
+// The two directions, seen from the business.
+const (
+	In  Direction = "in"
+	Out Direction = "out"
+)
+
+// A Result is what became of one change.
+type Result struct {
+	// RecordID is the vendor's id. It may differ from the change's when the
+	// vendor has merged records since.
+	RecordID string
+	// Created says that this call made the record.
+	Created bool
+	Err     *Error
+}
+
+// A Field is one contact field that a mapping writes.
+type Field struct {
+	// Name is the vendor's name of the field.
+	Name string
+	// Label is for people, should the field have to be created.
+	Label string
+	Type  FieldType
+	// Options are the values of an enumeration or of labels.
+	Options []string
+}
+
+// FieldType is the kind of value that a field holds.
+type FieldType string
+
+// The types of contact fields.
+const (
+	TypeText   FieldType = "text"
+	TypePhone  FieldType = "phone"
+	TypeNumber FieldType = "number"
+	TypeBool   FieldType = "bool"
+	TypeTime   FieldType = "time"
+	TypeEnum   FieldType = "enum"
+	TypeLabels FieldType = "labels"
+	TypeOwner  FieldType = "owner"
+)
+
+// A Finding is something about an account that is not as crmsync needs it.
+type Finding struct {
+	// Object is the vendor's object, Field its field; either may be empty.
+	Object string `json:"object,omitempty"`
+	Field  string `json:"field,omitempty"`
+	// Problem is one sentence: what is wrong and what to do.
+	Problem string `json:"problem"`
+	// Fatal says that the account cannot be used before this is mended; the
+	// others are things that crmsync works around.
+	Fatal bool `json:"fatal"`
+	// Fixable says that Setup with fix would mend it.
+	Fixable bool `json:"fixable"`
+}
+
+// A Receiver understands one account's webhooks. It does no I/O.
+type Receiver interface {
+	// Challenge answers the vendor's verification request. It reports false
+	// when the request does not carry the account's token.
+	Challenge(query url.Values) (answer string, ok bool)
+
+	// Verify reports whether body was signed with one of the account's
+	// secrets. It compares in constant time.
+	Verify(header http.Header, body []byte) bool
+
+	// Split takes a verified body apart into facts, each with a stable Key.
+	// It never fails: a part it cannot read becomes a fact of kind
+	// [Malformed], what it does not know a fact of kind [Other].
+	Split(body []byte) []Fact
+}

@@ -1,0 +1,140 @@
+package connectors
+
+import (
+	"time"
+)
+
+// A Fact is one thing that a vendor reported. Which of the pointers is set
+// follows from Kind; everything else in it may be missing.
+type Fact struct {
+	// Key identifies the fact among those of its account: the same report
+	// received twice has the same key. At most 200 bytes of printable ASCII.
+	Key  string `json:"key"`
+	Kind Kind   `json:"kind"`
+	// Type is the vendor's own word: a message type such as "image", a
+	// webhook field such as "account_update". At most 64 bytes.
+	Type string `json:"type,omitempty"`
+	// At is when it happened by the vendor's clock, in UTC; zero if unknown.
+	At time.Time `json:"at"`
+	// BusinessNumber is the phone_number_id it was reported for.
+	BusinessNumber string `json:"business_number,omitempty"`
+	// BusinessPhone is that number as displayed, digits only.
+	BusinessPhone string `json:"business_phone,omitempty"`
+
+	Person     *Person     `json:"person,omitempty"`
+	Message    *Message    `json:"message,omitempty"`
+	Status     *Status     `json:"status,omitempty"`
+	Preference *Preference `json:"preference,omitempty"`
+	Identity   *Identity   `json:"identity,omitempty"`
+
+	// Reason says what is wrong with a Malformed fact, without its values.
+	Reason string `json:"reason,omitempty"`
+	// Raw is the vendor's own JSON where the fact could not carry all of it:
+	// for Malformed the part that could not be read, wrapped so that Split
+	// accepts it again; for Other the element; for a message of an unknown
+	// type the message. It need not be valid JSON for Malformed, hence bytes.
+	Raw []byte `json:"raw,omitempty"`
+}
+
+// Kind says what sort of thing a fact is.
+type Kind string
+
+// The kinds of facts.
+const (
+	// KindMessage is a message, in either direction.
+	KindMessage Kind = "message"
+	// KindStatus is a delivery status of an outbound message.
+	KindStatus Kind = "status"
+	// KindPreference is a person's choice about marketing messages.
+	KindPreference Kind = "preference"
+	// KindIdentity is a person's change of number or user id.
+	KindIdentity Kind = "identity"
+	// KindPerson is news about a person without a message.
+	KindPerson Kind = "person"
+	// KindOther is anything authentic that crmsync does not act on.
+	KindOther Kind = "other"
+	// KindMalformed is a part of an authentic webhook that cannot be read.
+	KindMalformed Kind = "malformed"
+)
+
+// A Person is someone on WhatsApp, as far as one report describes them. A
+// person has a WAID, a UserID or both.
+type Person struct {
+	// WAID is WhatsApp's id: digits, usually but not always the phone
+	// number without its plus sign.
+	WAID string `json:"wa_id,omitempty"`
+	// UserID is the business-scoped user id, such as IT.1349120865530274.
+	UserID       string `json:"user_id,omitempty"`
+	ParentUserID string `json:"parent_user_id,omitempty"`
+	// ProfileName is the name they chose on WhatsApp.
+	ProfileName string `json:"profile_name,omitempty"`
+	Username    string `json:"username,omitempty"`
+	// CountryCode is the ISO country that WhatsApp reported.
+	CountryCode string `json:"country_code,omitempty"`
+	// FullName and FirstName come from a business's own address book.
+	FullName  string `json:"full_name,omitempty"`
+	FirstName string `json:"first_name,omitempty"`
+}
+
+// A Message is one WhatsApp message.
+type Message struct {
+	WAMID     string    `json:"wamid"`
+	Direction Direction `json:"direction"`
+	// Text is the message as a person reads it, never empty: the text itself,
+	// or a rendering such as "[Image] receipt" or "Reacted with a heart".
+	Text string `json:"text,omitempty"`
+	// Status is set for messages that arrive with one (history).
+	Status string `json:"status,omitempty"`
+	// Target is the wamid of the message whose text this one replaces: set
+	// for an edit (Text is the new text) and for a revocation (Text says
+	// that the message was deleted). Such a message is not one of its own.
+	Target string `json:"target,omitempty"`
+	// ReplyTo is the wamid of the message that this one answers.
+	ReplyTo string `json:"reply_to,omitempty"`
+	// GroupID is set for a message in a group.
+	GroupID  string    `json:"group_id,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+	Referral *Referral `json:"referral,omitempty"`
+}
+
+// Media is a file that belongs to a message, not yet downloaded.
+type Media struct {
+	ID       string `json:"id"`
+	MIMEType string `json:"mime_type,omitempty"`
+	SHA256   string `json:"sha256,omitempty"`
+	Filename string `json:"filename,omitempty"`
+}
+
+// A Referral is the advertisement or post whose click began a conversation.
+type Referral struct {
+	SourceType string `json:"source_type,omitempty"`
+	SourceID   string `json:"source_id,omitempty"`
+	SourceURL  string `json:"source_url,omitempty"`
+	Headline   string `json:"headline,omitempty"`
+	ClickID    string `json:"click_id,omitempty"`
+}
+
+// A Status is how far an outbound message has come.
+type Status struct {
+	WAMID string `json:"wamid"`
+	// Status is sent, delivered, read, played, failed, or a word that the
+	// vendor invented later.
+	Status string `json:"status"`
+	// ErrorCode is the vendor's code of a failure, such as 131049.
+	ErrorCode int `json:"error_code,omitempty"`
+	// GroupID is set when the message went to a group.
+	GroupID string `json:"group_id,omitempty"`
+}
+
+// A Preference is a person's choice about marketing messages.
+type Preference struct {
+	Category string `json:"category,omitempty"`
+	// Value is stop, resume, or a word that the vendor invented later.
+	Value string `json:"value"`
+}
+
+// An Identity is a change of who somebody is on WhatsApp: Fact.Person is who
+// they were, New who they are now.
+type Identity struct {
+	New Person `json:"new"`
+}
