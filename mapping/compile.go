@@ -1,0 +1,161 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// maxSize is the largest document accepted. A thousand lines are 30 KB.
+const maxSize = 256 << 10
+
+// A Finding is one fault of a document.
+type Finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Problem string `json:"problem"`
+}
+
+func (f Finding) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Problem)
+}
+
+// Findings are all faults of a document, in its order.
+type Findings []Finding
+
+func (f Findings) Error() string {
+	lines := make([]string, len(f))
+	for i := range f {
+		lines[i] = f[i].String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Compile reads a mapping document. file is its name for findings. The error,
+// if any, is of type [Findings].
+func Compile(file string, source []byte) (*Mapping, error) {
+	c := compiler{file: file}
+	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}}
+	if len(source) > maxSize {
+		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
+		return nil, c.findings
+	}
+	var doc yaml.Node
+	if err := yaml.Load(source, &doc); err != nil {
+		c.syntax(err)
+		return nil, c.findings
+	}
+	c.document(&doc, m)
+	if len(c.findings) > 0 {
+		return nil, c.findings
+	}
+	return m, nil
+}
+
+type compiler struct {
+	file     string
+	findings Findings
+}
+
+func (c *compiler) found(line, column int, format string, args ...any) {
+	c.findings = append(c.findings, Finding{c.file, line, column, fmt.Sprintf(format, args...)})
+}
+
+func (c *compiler) at(n *yaml.Node, format string, args ...any) {
+	c.found(n.Line, n.Column, format, args...)
+}
+
+func (c *compiler) syntax(err error) {
+	loadErr, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		c.found(1, 1, "not a YAML document: %v", err)
+		return
+	}
+	c.found(max(1, loadErr.Mark.Line), max(1, loadErr.Mark.Column), "not a YAML document: %s", loadErr.Message)
+}
+
+func (c *compiler) document(doc *yaml.Node, m *Mapping) {
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
+		c.found(1, 1, "the document is empty; it begins with version: 1")
+		return
+	}
+	seen := c.each(doc.Content[0], "the document", func(key, value *yaml.Node) {
+		switch key.Value {
+		case "version":
+			if value.Value != "1" {
+				c.at(value, "version is %q; this program understands version 1", value.Value)
+			}
+		case "accounts":
+			c.each(value, "accounts", func(name, account *yaml.Node) { m.accounts[name.Value] = c.account(account) })
+		default:
+			c.unknown(key, []string{"version", "accounts"})
+		}
+	})
+	if seen != nil && !seen["version"] {
+		c.found(1, 1, "version is missing; write version: 1")
+	}
+}
+
+func (c *compiler) account(node *yaml.Node) []Line {
+	var lines []Line
+	c.each(node, "an account", func(key, value *yaml.Node) {
+		if key.Value != "contact" {
+			c.unknown(key, []string{"contact"})
+			return
+		}
+		c.each(value, "contact", func(to, from *yaml.Node) {
+			if from.Kind != yaml.ScalarNode {
+				c.at(from, "%s needs the name of a contact field, such as %s: first_name", to.Value, to.Value)
+				return
+			}
+			info, known := Contact[from.Value]
+			if !known {
+				c.unknown(from, slices.Sorted(maps.Keys(Contact)))
+				return
+			}
+			lines = append(lines, Line{To: to.Value, From: from.Value, Info: info, Number: to.Line})
+		})
+	})
+	return lines
+}
+
+// each calls f for each key of a mapping node and returns the keys seen, nil
+// if the node is no mapping.
+func (c *compiler) each(node *yaml.Node, what string, f func(key, value *yaml.Node)) map[string]bool {
+	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+		c.at(node, "anchors and aliases are not used in mappings; write the lines out")
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		c.at(node, "%s must be a list of key: value lines", what)
+		return nil
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			c.at(key, "a key must be a plain word")
+			continue
+		case seen[key.Value]:
+			c.at(key, "%s is there twice; keep one of the lines", key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		f(key, value)
+	}
+	return seen
+}
+
+func (c *compiler) unknown(node *yaml.Node, names []string) {
+	if near := nearest(node.Value, names); near != "" {
+		c.at(node, "there is no %q; did you mean %s?", node.Value, near)
+		return
+	}
+	c.at(node, "there is no %q; there are %s", node.Value, strings.Join(names, ", "))
+}

@@ -1,0 +1,94 @@
+// Package mapping compiles a mapping document, reports findings with line and
+// column, and translates contact fields. It does no I/O.
+package mapping
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// A Mapping is a compiled document. It is immutable and safe for concurrent
+// use.
+type Mapping struct {
+	revision string
+	accounts map[string][]Line
+}
+
+// A Line says which of an account's fields carries which contact field.
+type Line struct {
+	// To is the account's field, From crmsync's own.
+	To, From string
+	Info     Info
+	// Number is the line in the document, for explanations.
+	Number int
+}
+
+// Revision names the document: the first twelve hexadecimal digits of its
+// SHA-256.
+func (m *Mapping) Revision() string { return m.revision }
+
+// Accounts returns the accounts that the document maps, sorted.
+func (m *Mapping) Accounts() []string {
+	names := make([]string, 0, len(m.accounts))
+	for name := range m.accounts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Lines returns an account's lines in the order of the document. The caller
+// does not change them.
+func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
+
+// Translate returns an account's fields for a contact's view (values by
+// crmsync's own field names). What the contact does not know is left out.
+func (m *Mapping) Translate(account string, view map[string]any) map[string]any {
+	lines := m.accounts[account]
+	fields := make(map[string]any, len(lines))
+	for _, l := range lines {
+		if v, known := view[l.From]; known {
+			fields[l.To] = v
+		}
+	}
+	return fields
+}
+
+func revisionOf(source []byte) string {
+	sum := sha256.Sum256(source)
+	return hex.EncodeToString(sum[:])[:12]
+}
+
+// nearest returns the catalogue's name closest to a misspelt one, empty if
+// none is near.
+func nearest(name string, names []string) string {
+	best, bestDistance := "", 3
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), n); d < bestDistance {
+			best, bestDistance = n, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short names.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,183 @@
+package directory
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"crmsync/mapping"
+)
+
+// A Contact is one person, as merged from every report about them.
+type Contact struct {
+	ID int64
+	// Version rises with every change of a value.
+	Version int64
+	// Fields are the known values by canonical name (see [mapping.Contact]).
+	Fields    map[string]Value
+	CreatedAt time.Time
+
+	// Changed says that a value differs from what is stored, Dirty that
+	// anything does (a newer report of the same value is not a change).
+	Changed, Dirty bool
+}
+
+// A Value is a field's value with its provenance.
+type Value struct {
+	// Text is the value in the catalogue's text form: RFC 3339 for times,
+	// decimal for numbers, one line per label. Empty means known to be empty.
+	Text string `json:"v"`
+	// At is the source time; the newest value wins.
+	At time.Time `json:"t"`
+	// Fact and Account say what reported it.
+	Fact    string `json:"f,omitempty"`
+	Account string `json:"a,omitempty"`
+}
+
+// newer is a total order over values, so that merging does not depend on
+// arrival: by time, then by fact, then by text.
+func (v Value) newer(than Value) bool {
+	if !v.At.Equal(than.At) {
+		return v.At.After(than.At)
+	}
+	if v.Fact != than.Fact {
+		return v.Fact > than.Fact
+	}
+	return v.Text > than.Text
+}
+
+// Set merges one value: the newest wins. Values of an unchanged text only
+// move the time forward.
+func (c *Contact) Set(name string, v Value) {
+	v.Text = Clean(v.Text)
+	v.At = v.At.UTC()
+	old, known := c.Fields[name]
+	if known && !v.newer(old) {
+		return
+	}
+	c.put(name, v, !known || old.Text != v.Text)
+}
+
+// SetEarliest keeps the earliest value ever reported, as for the time or the
+// source of a first message.
+func (c *Contact) SetEarliest(name string, v Value) {
+	v.Text = Clean(v.Text)
+	v.At = v.At.UTC()
+	old, known := c.Fields[name]
+	if known && (v == old || v.newer(old)) {
+		return
+	}
+	c.put(name, v, !known || old.Text != v.Text)
+}
+
+// Derive sets a value that is computed from the directory and not reported,
+// such as the number of unread messages.
+func (c *Contact) Derive(name, text string, at time.Time) {
+	if old, known := c.Fields[name]; known && old.Text == text {
+		return
+	}
+	c.put(name, Value{Text: text, At: at.UTC()}, true)
+}
+
+func (c *Contact) put(name string, v Value, changed bool) {
+	if c.Fields == nil {
+		c.Fields = make(map[string]Value)
+	}
+	c.Fields[name] = v
+	c.Dirty = true
+	c.Changed = c.Changed || changed
+}
+
+// Text returns a field's text, empty if it is not known.
+func (c *Contact) Text(name string) string { return c.Fields[name].Text }
+
+// Time returns a time field, zero if it is not known.
+func (c *Contact) Time(name string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, c.Fields[name].Text)
+	return t
+}
+
+// TimeText is the text form of a time.
+func TimeText(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) }
+
+// View is the contact as a mapping sees it: typed values by canonical name,
+// names split, absent fields left out.
+func (c *Contact) View() map[string]any {
+	view := make(map[string]any, len(c.Fields)+4)
+	for name, v := range c.Fields {
+		typed, ok := typedValue(mapping.Contact[name].Type, v.Text)
+		if ok {
+			view[name] = typed
+		}
+	}
+	c.viewNames(view)
+	if _, known := view["consent"]; !known {
+		// Whoever writes to a business may be answered, and no more.
+		if first, wrote := view["first_inbound_at"]; wrote {
+			view["consent"], view["consent_at"] = "transactional", first
+		} else {
+			view["consent"] = "unknown"
+		}
+	}
+	return view
+}
+
+// viewNames fills in name, first_name and last_name. A contact always has a
+// name that people can search for, if only its number.
+func (c *Contact) viewNames(view map[string]any) {
+	name := firstOf(c.Text("full_name"), c.Text("profile_name"), c.Text("username"), c.Text("phone"), c.Text("wa_id"), c.Text("user_id"))
+	if name == "" {
+		return
+	}
+	view["name"] = name
+	if _, known := view["first_name"]; known {
+		return
+	}
+	if name == c.Text("full_name") || name == c.Text("profile_name") {
+		first, last, _ := strings.Cut(strings.TrimSpace(name), " ")
+		view["first_name"] = first
+		if last = strings.TrimSpace(last); last != "" {
+			view["last_name"] = last
+		}
+		return
+	}
+	view["first_name"] = name
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t = strings.TrimSpace(t); t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+func typedValue(t mapping.Type, text string) (any, bool) {
+	switch t {
+	case mapping.Number:
+		n, err := strconv.ParseInt(text, 10, 64)
+		return n, err == nil
+	case mapping.Time:
+		at, err := time.Parse(time.RFC3339Nano, text)
+		return at, err == nil
+	case mapping.Labels:
+		if text == "" {
+			return []string{}, true
+		}
+		return strings.Split(text, "\n"), true
+	case "":
+		return nil, false
+	}
+	return text, true
+}
+
+// Clean makes text fit for every database and vendor: valid UTF-8 without
+// NUL.
+func Clean(text string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ReplaceAll(text, "\x00", "\uFFFD")
+}

@@ -1,0 +1,116 @@
+package directory
+
+import (
+	"slices"
+	"time"
+
+	"crmsync/connectors"
+)
+
+// An IdentityKey is one name under which a person may be known.
+type IdentityKey struct {
+	Kind  IdentityKind
+	Value string
+}
+
+// IdentityKind says what an [IdentityKey] is.
+type IdentityKind string
+
+// The kinds of identities.
+const (
+	// PhoneIdentity is a WhatsApp id or phone number, digits only.
+	PhoneIdentity IdentityKind = "phone"
+	// UserIdentity is a business-scoped user id.
+	UserIdentity IdentityKind = "user"
+)
+
+// An Identity ties a key to a contact. A key that its owner gave up keeps
+// pointing to them for what happened before RetiredAt; numbers are given to
+// other people later.
+type Identity struct {
+	IdentityKey
+	ContactID int64
+	RetiredAt time.Time
+}
+
+// holds reports whether the identity was in force at a time.
+func (i Identity) holds(at time.Time) bool {
+	return i.RetiredAt.IsZero() || at.Before(i.RetiredAt)
+}
+
+// KeysOf returns the keys that find a person, the surest first: the number as
+// WhatsApp writes it, the user ids, then variants of the number.
+func KeysOf(p *connectors.Person) []IdentityKey {
+	if p == nil {
+		return nil
+	}
+	var keys []IdentityKey
+	numbers := PhoneVariants(p.WAID)
+	if len(numbers) > 0 {
+		keys = append(keys, IdentityKey{PhoneIdentity, numbers[0]})
+	}
+	for _, id := range []string{p.UserID, p.ParentUserID} {
+		if id != "" {
+			keys = append(keys, IdentityKey{UserIdentity, Clean(id)})
+		}
+	}
+	if len(numbers) > 1 {
+		for _, n := range numbers[1:] {
+			keys = append(keys, IdentityKey{PhoneIdentity, n})
+		}
+	}
+	return keys
+}
+
+// Find returns the contact that a person was at a time, 0 if nobody. Of
+// several hits the surest key wins: contacts are never merged by accident.
+func Find(keys []IdentityKey, known []Identity, at time.Time) int64 {
+	for _, k := range keys {
+		i := slices.IndexFunc(known, func(i Identity) bool { return i.IdentityKey == k && i.holds(at) })
+		if i >= 0 {
+			return known[i].ContactID
+		}
+	}
+	return 0
+}
+
+// Describe merges what a report says about a person into their contact.
+func (c *Contact) Describe(p *connectors.Person, at time.Time, fact, account string) {
+	if p == nil {
+		return
+	}
+	set := func(name, text string) {
+		if text != "" {
+			c.Set(name, Value{Text: text, At: at, Fact: fact, Account: account})
+		}
+	}
+	set("wa_id", p.WAID)
+	set("phone", PhoneOf(p.WAID))
+	set("country", firstOf(p.CountryCode, CountryOf(PhoneOf(p.WAID))))
+	set("user_id", p.UserID)
+	set("username", p.Username)
+	set("profile_name", p.ProfileName)
+	set("full_name", p.FullName)
+	set("first_name", p.FirstName)
+}
+
+// AccountKey is the contact's value in an account's unique field: the WhatsApp
+// id, or the user id of a person without a phone.
+func (c *Contact) AccountKey() string { return firstOf(c.Text("wa_id"), c.Text("user_id")) }
+
+// Phones are the contact's number in E.164 and its variants, the exact one
+// first.
+func (c *Contact) Phones() []string {
+	phone := c.Text("phone")
+	if phone == "" {
+		return nil
+	}
+	all := PhoneVariants(phone)
+	if raw := onlyDigits(c.Text("wa_id")); !slices.Contains(all, raw) && raw != "" {
+		all = append(all, raw)
+	}
+	for i := range all {
+		all[i] = "+" + all[i]
+	}
+	return all
+}

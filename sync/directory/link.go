@@ -1,0 +1,67 @@
+package directory
+
+import "time"
+
+// A Link ties an entity to its record in one account. It is also the debt: as
+// long as it is pending the account is out of agreement.
+type Link struct {
+	Account  string
+	Entity   Entity
+	RecordID string
+	// Shadow is what the account was last told, by the vendor's field names.
+	Shadow map[string]string
+	State  State
+	// Wanted is the version of the entity that the account should show,
+	// Agreed the one that it shows.
+	Wanted, Agreed int64
+	// Since is when the oldest webhook arrived that the account does not
+	// show yet.
+	Since time.Time
+	// InDoubtSince is when a create was begun whose outcome is not known;
+	// zero if none is. Such an entity is looked up before it is created.
+	InDoubtSince time.Time
+	// Attempts counts the calls that failed because of this record. The next
+	// one is not made before NextAttempt.
+	Attempts    int
+	NextAttempt time.Time
+	// Class and Reason say why the last attempt failed.
+	Class, Reason string
+}
+
+// State is how an account stands to an entity. Every link is in exactly one.
+type State string
+
+// The states of a [Link].
+const (
+	Pending State = "pending"
+	Agreed  State = "agreed"
+	Dead    State = "dead"
+	Skipped State = "skipped"
+)
+
+// A Want says that an account should show an entity's version.
+type Want struct {
+	Account    string
+	Entity     Entity
+	Version    int64
+	ReceivedAt time.Time
+}
+
+// Work is everything that a worker needs to bring one account into agreement
+// about one entity.
+type Work struct {
+	Link    Link
+	Contact *Contact
+	// Message is set for messages; Contact is then whose it is.
+	Message *Message
+	// ContactRecordID is the record of a message's contact in this account,
+	// empty while it has none.
+	ContactRecordID string
+}
+
+// An Outcome is what a worker stores about one entity after a call.
+type Outcome struct {
+	Link Link
+	// Loaded is the version that was written.
+	Loaded int64
+}

@@ -1,0 +1,93 @@
+package directory
+
+import (
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// PhoneOf returns the phone number behind a WhatsApp id in E.164, such as
+// +5511987654321 for 551187654321. WhatsApp's ids are not always phone
+// numbers: mobiles in Brazil may lack their ninth digit, in Mexico they may
+// carry a 1 after the country code. It is empty for what is no number at all.
+func PhoneOf(waID string) string {
+	digits := onlyDigits(waID)
+	if len(digits) < 7 || len(digits) > 15 || len(digits) != len(strings.TrimPrefix(waID, "+")) {
+		return ""
+	}
+	for _, candidate := range variants(digits) {
+		if n, err := phonenumbers.Parse("+"+candidate, ""); err == nil && phonenumbers.IsValidNumber(n) {
+			return phonenumbers.Format(n, phonenumbers.E164)
+		}
+	}
+	return "+" + digits
+}
+
+// NormalizePhone returns a number as people write it in E.164. Numbers without
+// a country code belong to region (ISO 3166, such as TW). It is empty for what
+// is no valid number.
+func NormalizePhone(text, region string) string {
+	n, err := phonenumbers.Parse(text, strings.ToUpper(region))
+	if err != nil {
+		return ""
+	}
+	if !phonenumbers.IsValidNumber(n) {
+		return PhoneOf(phonenumbers.Format(n, phonenumbers.E164))
+	}
+	return phonenumbers.Format(n, phonenumbers.E164)
+}
+
+// CountryOf returns the ISO country of a number in E.164, empty if unknown.
+func CountryOf(e164 string) string {
+	n, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return ""
+	}
+	region := phonenumbers.GetRegionCodeForNumber(n)
+	if len(region) != 2 || region == "ZZ" {
+		return ""
+	}
+	return region
+}
+
+// PhoneVariants returns the digits under which a number may be known, the
+// given ones first.
+func PhoneVariants(number string) []string {
+	digits := onlyDigits(number)
+	if digits == "" {
+		return nil
+	}
+	return variants(digits)
+}
+
+// variants are the forms in which WhatsApp and people write the same mobile:
+// Brazil with and without the ninth digit (mobiles only, a landline never had
+// one), Mexico with and without 1, Argentina with and without 9.
+func variants(digits string) []string {
+	rest := func(n int) string { return digits[n:] }
+	all := []string{digits}
+	switch {
+	case strings.HasPrefix(digits, "55") && len(digits) == 13 && digits[4] == '9' && digits[5] >= '6':
+		all = append(all, digits[:4]+rest(5))
+	case strings.HasPrefix(digits, "55") && len(digits) == 12 && digits[4] >= '6':
+		all = append(all, digits[:4]+"9"+rest(4))
+	case strings.HasPrefix(digits, "521") && len(digits) == 13:
+		all = append(all, "52"+rest(3))
+	case strings.HasPrefix(digits, "52") && len(digits) == 12:
+		all = append(all, "521"+rest(2))
+	case strings.HasPrefix(digits, "549") && len(digits) == 13:
+		all = append(all, "54"+rest(3))
+	case strings.HasPrefix(digits, "54") && len(digits) == 12:
+		all = append(all, "549"+rest(2))
+	}
+	return all
+}
+
+func onlyDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
