@@ -1,0 +1,232 @@
+// Package rest speaks JSON over HTTP for connectors: one call, one answer, and
+// a failure that says whether the vendor can have acted on the request.
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// DefaultTimeout is how long one call may take, answer included.
+	DefaultTimeout = 3500 * time.Millisecond
+
+	// MaxBody is how much of an answer is read after decompression, so that
+	// neither a broken vendor nor a gzip bomb fills the memory.
+	MaxBody = 10 << 20
+)
+
+// A Client makes calls to one account of one vendor. Its fields are set before
+// the first call and not changed afterwards; it is safe for concurrent use.
+type Client struct {
+	// Base is the address that the paths of requests are appended to.
+	Base string
+
+	// HTTP makes the calls.
+	//
+	// Defaults to one that reuses connections. In either case redirects are
+	// not followed: they would carry the credentials elsewhere.
+	HTTP *http.Client
+
+	// Timeout is how long a call may take that does not say so itself,
+	// counted from the moment Pace let it go.
+	//
+	// Defaults to [DefaultTimeout].
+	Timeout time.Duration
+
+	// Pace blocks until the account's quota allows one more request. Its
+	// error ends the call before it begins.
+	Pace func(ctx context.Context) error
+
+	// Authorize adds the credentials to every request. Its error ends the
+	// call before it begins.
+	Authorize func(ctx context.Context, h http.Header) error
+
+	// Observe is told of every request made, with the HTTP status or 0 when
+	// there was no complete answer.
+	Observe func(status int, took time.Duration)
+
+	once atomic.Pointer[http.Client]
+}
+
+// A Request is one call.
+type Request struct {
+	Method string
+	// Path is appended to the client's base as it is.
+	Path  string
+	Query url.Values
+	// Body is sent as JSON, Form as a form; at most one of them is set.
+	Body any
+	Form url.Values
+	// Timeout replaces the client's; 0 keeps it.
+	Timeout time.Duration
+}
+
+// An Answer is what came back completely, whatever its status.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// OK reports whether the status is 2xx.
+func (a *Answer) OK() bool { return a.Status >= 200 && a.Status < 300 }
+
+// Decode reads the body as JSON into v. The failure is an [*Error] of kind
+// [Garbled]: something that is not the vendor's API has answered.
+func (a *Answer) Decode(v any) error {
+	if err := json.Unmarshal(a.Body, v); err != nil {
+		return &Error{Kind: Garbled, Status: a.Status, Reason: "the answer is not the JSON that was expected"}
+	}
+	return nil
+}
+
+// JSON reports whether the body is a JSON object or array.
+func (a *Answer) JSON() bool {
+	b := bytes.TrimLeft(a.Body, " \t\r\n")
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
+}
+
+// Do makes one call and reads the whole answer. It repeats nothing. The error
+// is an [*Error], or what Pace or Authorize returned.
+func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
+	body, kind, err := encode(r)
+	if err != nil {
+		return nil, &Error{Kind: Unsent, Reason: "the request cannot be written as JSON"}
+	}
+	target := c.Base + r.Path
+	if len(r.Query) > 0 {
+		target += "?" + r.Query.Encode()
+	}
+
+	if c.Pace != nil {
+		if err := c.Pace(ctx); err != nil {
+			return nil, unless(ctx, err)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, c.timeout(r))
+	defer cancel()
+
+	var sent atomic.Bool
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// A request whose headers were not all handed over cannot have been
+		// carried out; anything later may have been.
+		WroteHeaders: func() { sent.Store(true) },
+	}), r.Method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{Kind: Unsent, Reason: "the address of the call is not valid"}
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "crmsync")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	} else {
+		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	}
+	if c.Authorize != nil {
+		if err := c.Authorize(ctx, req.Header); err != nil {
+			return nil, unless(ctx, err)
+		}
+	}
+
+	start := time.Now()
+	a, err := exchange(c.client(), req)
+	took := time.Since(start)
+	if c.Observe != nil {
+		status := 0
+		if err == nil {
+			status = a.Status
+		}
+		c.Observe(status, took)
+	}
+	if err != nil {
+		return nil, lost(err, sent.Load())
+	}
+	return a, nil
+}
+
+func (c *Client) timeout(r Request) time.Duration {
+	switch {
+	case r.Timeout > 0:
+		return r.Timeout
+	case c.Timeout > 0:
+		return c.Timeout
+	}
+	return DefaultTimeout
+}
+
+// client is the http.Client that follows no redirects, made on first use.
+func (c *Client) client() *http.Client {
+	if h := c.once.Load(); h != nil {
+		return h
+	}
+	var h http.Client
+	if c.HTTP != nil {
+		h = *c.HTTP
+	} else {
+		h.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    3 * time.Second,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConns:           32,
+			MaxIdleConnsPerHost:    16,
+			IdleConnTimeout:        60 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+		}
+	}
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.once.CompareAndSwap(nil, &h)
+	return c.once.Load()
+}
+
+// CloseIdle closes the connections that nobody uses.
+func (c *Client) CloseIdle() { c.client().CloseIdleConnections() }
+
+var errTooLong = errors.New("answer too long")
+
+func exchange(h *http.Client, req *http.Request) (*Answer, error) {
+	resp, err := h.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+
+	// Reading to the end is what makes the connection usable again; an answer
+	// that is too long is cut off together with its connection.
+	b, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxBody {
+		return nil, errTooLong
+	}
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: b}, nil
+}
+
+func encode(r Request) (body []byte, contentType string, err error) {
+	switch {
+	case r.Form != nil:
+		return []byte(r.Form.Encode()), "application/x-www-form-urlencoded", nil
+	case r.Body != nil:
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(r.Body); err != nil {
+			return nil, "", err
+		}
+		return []byte(b.String()), "application/json", nil
+	}
+	return nil, "", nil
+}

@@ -1,0 +1,261 @@
+package rest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"crmsync/connectors"
+)
+
+const secret = "s3cret"
+
+func serve(t *testing.T, h http.HandlerFunc) (*Client, *httptest.Server) {
+	t.Helper()
+	s := httptest.NewServer(h)
+	c := &Client{
+		Base:      s.URL,
+		Timeout:   2 * time.Second,
+		Authorize: func(_ context.Context, h http.Header) error { h.Set("Authorization", "Bearer "+secret); return nil },
+	}
+	t.Cleanup(func() { c.CloseIdle(); s.Close() })
+	return c, s
+}
+
+func post() Request {
+	return Request{Method: http.MethodPost, Path: "/x", Query: url.Values{"email": {"a@b.it"}}, Body: map[string]string{"phone": "<+39347>"}}
+}
+
+func TestACallArrivesWithItsBodyAndCredentials(t *testing.T) {
+	var got string
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got = r.Method + " " + r.URL.String() + " " + r.Header.Get("Authorization") + " " + strings.TrimSpace(string(b))
+		w.WriteHeader(207)
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	})
+	a, err := c.Do(t.Context(), post())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `POST /x?email=a%40b.it Bearer s3cret {"phone":"<+39347>"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	var v struct{ OK bool }
+	if err := a.Decode(&v); err != nil || !v.OK || a.Status != 207 || !a.OK() || !a.JSON() {
+		t.Errorf("answer %+v, decoded %+v, %v", a, v, err)
+	}
+}
+
+func TestHowFarAFailedCallCame(t *testing.T) {
+	hijack := func(f func(net.Conn)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			f(conn)
+			_ = conn.Close()
+		}
+	}
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, _ = z.Write(make([]byte, MaxBody+1))
+	_ = z.Close()
+
+	tests := map[string]struct {
+		handler http.HandlerFunc
+		want    Kind
+		reason  string
+	}{
+		"reset after the request": {hijack(func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }), Lost, ""},
+		"closed without a word":   {hijack(func(net.Conn) {}), Lost, "the answer broke off"},
+		"answer cut short": {hijack(func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"resu")
+		}), Lost, "the answer broke off"},
+		"no answer in time": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}, Lost, "no answer in time"},
+		"answer that drips": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, " ")
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(20 * time.Millisecond)
+			}
+		}, Lost, "no answer in time"},
+		"gzip bomb": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(bomb.Bytes())
+		}, Lost, "the answer is longer than 10 MB"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, s := serve(t, tt.handler)
+			c.Timeout = time.Second
+			var status atomic.Int64
+			status.Store(-1)
+			c.Observe = func(s int, _ time.Duration) { status.Store(int64(s)) }
+			_, err := c.Do(t.Context(), post())
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Kind != tt.want || e.Cancelled || (tt.reason != "" && e.Reason != tt.reason) {
+				t.Fatalf("got %#v, want kind %d %q", err, tt.want, tt.reason)
+			}
+			if status.Load() != 0 {
+				t.Errorf("observed status %d, want 0", status.Load())
+			}
+			for _, s := range []string{secret, "email", "b.it", "39347", strings.TrimPrefix(s.URL, "http://")} {
+				if strings.Contains(err.Error(), s) {
+					t.Errorf("error %q contains %q", err, s)
+				}
+			}
+			if got := Failure(err, true).Class; got != connectors.UnknownOutcome {
+				t.Errorf("a write is %s, want unknown outcome", got)
+			}
+			if got := Failure(err, false).Class; got != connectors.Transient {
+				t.Errorf("a read is %s, want transient", got)
+			}
+		})
+	}
+}
+
+func TestACallThatNeverLeftHasAKnownOutcome(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	throttled := &connectors.Error{Class: connectors.Throttled, Reason: "x"}
+
+	tests := map[string]struct {
+		ctx   context.Context
+		c     *Client
+		r     Request
+		class connectors.Class
+	}{
+		"refused":           {t.Context(), &Client{Base: "http://" + l.Addr().String()}, post(), connectors.Transient},
+		"no such host":      {t.Context(), &Client{Base: "http://nowhere.invalid", HTTP: &http.Client{Transport: &http.Transport{}}}, post(), connectors.Transient},
+		"cancelled":         {cancelled, &Client{Base: "http://" + l.Addr().String()}, post(), connectors.Transient},
+		"not JSON":          {t.Context(), &Client{}, Request{Body: func() {}}, connectors.Transient},
+		"no quota":          {t.Context(), &Client{Pace: func(context.Context) error { return throttled }}, post(), connectors.Throttled},
+		"no quota in time":  {cancelled, &Client{Pace: func(ctx context.Context) error { return ctx.Err() }}, post(), connectors.Transient},
+		"no credentials":    {t.Context(), &Client{Authorize: func(context.Context, http.Header) error { return throttled }}, post(), connectors.Throttled},
+		"address not valid": {t.Context(), &Client{Base: "http://a b"}, post(), connectors.Transient},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := tt.c.Do(tt.ctx, tt.r)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := Failure(err, true); got.Class != tt.class {
+				t.Errorf("got %v, want %s", got, tt.class)
+			}
+		})
+	}
+}
+
+func TestCancellationIsNotMistakenForAnOutage(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		cancel()
+		<-r.Context().Done()
+	})
+	_, err := c.Do(ctx, post())
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %#v, want cancelled", err)
+	}
+	if got := Failure(err, true).Class; got != connectors.UnknownOutcome {
+		t.Errorf("got %s, want unknown outcome: the request was out", got)
+	}
+}
+
+func TestARedirectIsAnAnswerNotAJourney(t *testing.T) {
+	var calls atomic.Int64
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	})
+	a, err := c.Do(t.Context(), post())
+	if err != nil || a.Status != http.StatusTemporaryRedirect || calls.Load() != 1 {
+		t.Errorf("got %+v, %v after %d calls", a, err, calls.Load())
+	}
+}
+
+func TestConnectionsAreReused(t *testing.T) {
+	var conns atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat(" ", 100_000)+"{}")
+	}))
+	s.Config.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c := &Client{Base: s.URL}
+	for range 5 {
+		if _, err := c.Do(t.Context(), post()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if conns.Load() != 1 {
+		t.Errorf("got %d connections, want 1", conns.Load())
+	}
+}
+
+func TestHTMLIsNotAnAnswer(t *testing.T) {
+	for _, body := range []string{"", "<html>", "null", `"x"`, `{"a":`} {
+		a := &Answer{Status: 200, Body: []byte(body)}
+		if a.JSON() {
+			t.Errorf("%q passes for JSON", body)
+		}
+	}
+	err := (&Answer{Status: 200, Body: []byte("<html>secret")}).Decode(new(struct{}))
+	if got := Failure(err, true); got.Class != connectors.UnknownOutcome || got.Status != 200 || strings.Contains(got.Reason, "secret") {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestHowLongTheVendorAsksToWait(t *testing.T) {
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	tests := map[string]time.Duration{
+		"":                              0,
+		"7":                             7 * time.Second,
+		" 7 ":                           7 * time.Second,
+		"1.5":                           1500 * time.Millisecond,
+		"0":                             0,
+		"-3":                            0,
+		"NaN":                           0,
+		"soon":                          0,
+		"86400":                         MaxRetryAfter,
+		"Inf":                           MaxRetryAfter,
+		"99999999999999999999999":       MaxRetryAfter,
+		"1e999":                         MaxRetryAfter,
+		"Sat, 21 Nov 2026 08:00:30 GMT": 30 * time.Second,
+		"Sat, 21 Nov 2026 07:00:00 GMT": 0,
+		"Sun, 21 Nov 2027 08:00:00 GMT": MaxRetryAfter,
+	}
+	for v, want := range tests {
+		if got := RetryAfter(http.Header{"Retry-After": {v}}, now); got != want {
+			t.Errorf("%q: got %v, want %v", v, got, want)
+		}
+	}
+}
