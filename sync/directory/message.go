@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"strconv"
 	"time"
 
 	"crmsync/connectors"
@@ -79,4 +80,61 @@ func (m *Message) Advance(status string, at time.Time, errorCode int) {
 	}
 	m.Status, m.StatusAt, m.ErrorCode = status, at.UTC(), errorCode
 	m.Changed = true
+}
+
+// SetAt merges one report of when the message was sent. What a message says of
+// itself is surer than what its statuses suggest, and of those the earliest is
+// the nearest.
+func (m *Message) SetAt(at time.Time, fromStatus bool) {
+	at = at.UTC().Truncate(time.Millisecond)
+	if fromStatus && (m.Type != "" || !m.At.IsZero() && !at.Before(m.At)) || m.At.Equal(at) {
+		return
+	}
+	m.At, m.Changed = at, true
+}
+
+// A Conversation sums up the messages with one contact.
+type Conversation struct {
+	// FirstIn and FirstOut are when the first messages were sent, zero if
+	// none was.
+	FirstIn, FirstOut time.Time
+	// LastIn and LastOut are the newest messages, nil if there is none.
+	LastIn, LastOut *Message
+	// Unanswered counts the inbound messages after the last outbound one.
+	Unanswered int
+}
+
+// SumUp derives the contact's fields that follow from its messages.
+func (c *Contact) SumUp(talk Conversation) {
+	last := talk.LastIn
+	if last == nil || talk.LastOut != nil && talk.LastOut.At.After(last.At) {
+		last = talk.LastOut
+	}
+	if last == nil {
+		return
+	}
+	derive := func(name, text string) { c.Derive(name, text, last.At) }
+	derive("last_message_at", TimeText(last.At))
+	derive("last_message_text", last.Body())
+	derive("last_message_direction", string(last.Direction))
+	derive("unread_count", strconv.Itoa(talk.Unanswered))
+	first := talk.FirstIn
+	if first.IsZero() || !talk.FirstOut.IsZero() && talk.FirstOut.Before(first) {
+		first = talk.FirstOut
+	}
+	derive("first_message_at", TimeText(first))
+	if !talk.FirstIn.IsZero() {
+		derive("first_inbound_at", TimeText(talk.FirstIn))
+	}
+	if talk.LastIn != nil {
+		derive("last_inbound_at", TimeText(talk.LastIn.At))
+	}
+	if talk.LastOut == nil {
+		return
+	}
+	derive("last_outbound_at", TimeText(talk.LastOut.At))
+	if talk.LastOut.Status != "" {
+		derive("last_status", talk.LastOut.Status)
+		derive("last_status_at", TimeText(talk.LastOut.StatusAt))
+	}
 }

@@ -1,0 +1,287 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"crmsync/sync/directory"
+)
+
+// ErrFenced says that somebody else works for the account now: nothing was
+// stored, and nothing more may be sent.
+var ErrFenced = errors.New("another worker holds the lease of the account")
+
+// Acquire takes or prolongs the lease of an account for holder. The number
+// rises whenever the account changes hands, also to a later run of the same
+// holder, which says so by takeOver. It reports false while another holder's
+// lease has not expired.
+func (db *DB) Acquire(ctx context.Context, account, holder string, takeOver bool, ttl time.Duration) (number int64, ok bool, err error) {
+	now := db.now()
+	err = db.tx(ctx, func(tx *gorm.DB) error {
+		row := leaseRow{Account: account, Holder: "", ExpiresAt: now}
+		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
+			return err
+		}
+		if err := db.lock(tx, "UPDATE").Where("account = ?", account).Take(&row).Error; err != nil {
+			return err
+		}
+		mine := row.Holder == holder
+		if !mine && row.ExpiresAt.After(now) {
+			return nil
+		}
+		if !mine || takeOver {
+			row.Number++
+		}
+		row.Holder, row.ExpiresAt = holder, utc(now.Add(ttl))
+		number, ok = row.Number, true
+		return tx.Save(&row).Error
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("lease of %s: %w", account, err)
+	}
+	return number, ok, nil
+}
+
+// Release gives a lease back, so that another worker need not wait.
+func (db *DB) Release(ctx context.Context, account string, number int64) error {
+	return db.gorm.WithContext(ctx).Model(&leaseRow{}).
+		Where("account = ? AND number = ?", account, number).
+		Update("expires_at", db.now()).Error
+}
+
+// fenced runs f in a transaction that fails with ErrFenced unless the lease
+// still has the given number.
+func (db *DB) fenced(ctx context.Context, account string, number int64, f func(tx *gorm.DB) error) error {
+	return db.tx(ctx, func(tx *gorm.DB) error {
+		var row leaseRow
+		err := db.lock(tx, "SHARE").Where("account = ? AND number = ?", account, number).Take(&row).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			return ErrFenced
+		}
+		if err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// lock locks the rows read, where the database is not locked as a whole.
+func (db *DB) lock(tx *gorm.DB, strength string) *gorm.DB {
+	if !db.postgres {
+		return tx
+	}
+	return tx.Clauses(clause.Locking{Strength: strength})
+}
+
+// Due returns pending entities of an account whose next attempt may be made,
+// the longest waiting first. Messages of a contact that has no record there
+// yet are not due.
+func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
+	var rows []linkRow
+	err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
+		WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+		AND (l.kind = 'contact' OR EXISTS (
+			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
+			WHERE m.id = l.entity_id AND c.record_id <> ''))
+		ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read what is due for %s: %w", account, err)
+	}
+	return entities(rows), nil
+}
+
+// WaitingFor returns the pending messages of the contacts.
+func (db *DB) WaitingFor(ctx context.Context, account string, contactIDs []int64) ([]directory.Entity, error) {
+	var all []directory.Entity
+	for part := range chunks(contactIDs) {
+		var rows []linkRow
+		err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM messages m
+			JOIN links l ON l.account = ? AND l.kind = 'message' AND l.entity_id = m.id
+			WHERE m.contact_id IN ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+			ORDER BY l.since`, account, part, db.now()).Scan(&rows).Error
+		if err != nil {
+			return nil, fmt.Errorf("read what waits for contacts in %s: %w", account, err)
+		}
+		all = append(all, entities(rows)...)
+	}
+	return all, nil
+}
+
+func entities(rows []linkRow) []directory.Entity {
+	list := make([]directory.Entity, len(rows))
+	for i, r := range rows {
+		list[i] = directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID}
+	}
+	return list
+}
+
+// Load returns what is still to be done about entities of one kind, as the
+// directory is now. Entities that are not pending, or whose next attempt may
+// not be made yet, are left out.
+func (db *DB) Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error) {
+	d := db.gorm.WithContext(ctx)
+	var rows []linkRow
+	err := d.Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending' AND (next_attempt IS NULL OR next_attempt <= ?)",
+		account, string(kind), ids, db.now()).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("load links of %s: %w", account, err)
+	}
+	pending := make([]int64, len(rows))
+	for i, r := range rows {
+		pending[i] = r.EntityID
+	}
+	parts := workParts{}
+	if err := parts.load(d, account, kind, pending); err != nil {
+		return nil, err
+	}
+	work := make([]directory.Work, 0, len(rows))
+	for i := range rows {
+		link, err := rows[i].link()
+		if err != nil {
+			return nil, err
+		}
+		w := directory.Work{Link: link}
+		if kind == directory.ContactEntity {
+			w.Contact = parts.contacts[link.Entity.ID]
+		} else if w.Message = parts.messages[link.Entity.ID]; w.Message != nil {
+			w.Contact = parts.contacts[w.Message.ContactID]
+			w.ContactRecordID = parts.records[w.Message.ContactID]
+		}
+		if w.Contact != nil {
+			work = append(work, w)
+		}
+	}
+	return work, nil
+}
+
+// workParts are the contacts and messages behind a batch, by id, and the
+// record ids of the messages' contacts.
+type workParts struct {
+	contacts map[int64]*directory.Contact
+	messages map[int64]*directory.Message
+	records  map[int64]string
+}
+
+func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, ids []int64) error {
+	contactIDs := ids
+	if kind == directory.MessageEntity {
+		list, err := messages(d, ids)
+		if err != nil {
+			return err
+		}
+		p.messages = make(map[int64]*directory.Message, len(list))
+		contactIDs = contactIDs[:0:0]
+		for _, m := range list {
+			p.messages[m.ID] = m
+			contactIDs = append(contactIDs, m.ContactID)
+		}
+		var links []linkRow
+		err = d.Select("entity_id", "record_id").
+			Where("account = ? AND kind = 'contact' AND entity_id IN ?", account, contactIDs).Find(&links).Error
+		if err != nil {
+			return fmt.Errorf("load records of contacts in %s: %w", account, err)
+		}
+		p.records = make(map[int64]string, len(links))
+		for _, l := range links {
+			p.records[l.EntityID] = l.RecordID
+		}
+	}
+	list, err := contacts(d, contactIDs)
+	if err != nil {
+		return err
+	}
+	p.contacts = make(map[int64]*directory.Contact, len(list))
+	for _, c := range list {
+		p.contacts[c.ID] = c
+	}
+	return nil
+}
+
+// Doubt notes, before the call, that entities are about to be created in the
+// account: should the answer be lost, they are looked up first.
+func (db *DB) Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error {
+	if len(list) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
+		return tx.Model(&linkRow{}).
+			Where("account = ? AND kind = ? AND entity_id IN ?", account, string(list[0].Kind), ids).
+			Update("in_doubt_since", db.now()).Error
+	})
+}
+
+// Settle stores what became of a batch. An entity that changed while it was
+// being written stays pending; Settle returns those.
+func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error) {
+	if len(outcomes) == 0 {
+		return nil, nil
+	}
+	now := db.now()
+	rows := make([]linkRow, len(outcomes))
+	ids := make([]int64, len(outcomes))
+	for i, o := range outcomes {
+		if rows[i], err = rowOfLink(&o.Link, now); err != nil {
+			return nil, err
+		}
+		rows[i].Wanted = o.Loaded
+		ids[i] = o.Link.Entity.ID
+	}
+	overtaken := "links.wanted > excluded.wanted"
+	keep := func(column, otherwise string) clause.Expr {
+		return gorm.Expr("CASE WHEN " + overtaken + " AND excluded.state <> 'pending' THEN " + column + " ELSE " + otherwise + " END")
+	}
+	err = db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
+		err := insert(tx, "links", rows, clause.OnConflict{
+			Columns: linkKey,
+			DoUpdates: clause.Assignments(map[string]any{
+				"record_id":      gorm.Expr("excluded.record_id"),
+				"shadow":         gorm.Expr("excluded.shadow"),
+				"agreed":         gorm.Expr("excluded.agreed"),
+				"in_doubt_since": gorm.Expr("excluded.in_doubt_since"),
+				"class":          gorm.Expr("excluded.class"),
+				"reason":         gorm.Expr("excluded.reason"),
+				"updated_at":     gorm.Expr("excluded.updated_at"),
+				"state":          keep("'pending'", "excluded.state"),
+				"since":          keep("links.latest", "links.since"),
+				"attempts":       keep("0", "excluded.attempts"),
+				"next_attempt":   keep("NULL", "excluded.next_attempt"),
+			}),
+		})
+		if err != nil {
+			return err
+		}
+		var pending []linkRow
+		err = tx.Select("kind", "entity_id").
+			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending' AND next_attempt IS NULL",
+				account, rows[0].Kind, ids).Find(&pending).Error
+		still = entities(pending)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("settle %d of %s: %w", len(outcomes), account, err)
+	}
+	return still, nil
+}
+
+// StateCount is how many links of an account are in a state.
+type StateCount struct {
+	Account string
+	State   directory.State
+	N       int64
+}
+
+// CountLinks counts the links of every account by state.
+func (db *DB) CountLinks(ctx context.Context) ([]StateCount, error) {
+	var counts []StateCount
+	err := db.gorm.WithContext(ctx).Raw("SELECT account, state, count(*) AS n FROM links GROUP BY account, state").Scan(&counts).Error
+	return counts, err
+}

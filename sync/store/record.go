@@ -1,0 +1,336 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"crmsync/sync/directory"
+)
+
+// chunk is how many rows one statement carries: SQLite takes at most 32,766
+// variables.
+const chunk = 500
+
+// Record runs f in one transaction. Recorders of all replicas take turns.
+func (db *DB) Record(ctx context.Context, f func(tx *RecordTx) error) error {
+	return db.tx(ctx, func(tx *gorm.DB) error {
+		if db.postgres {
+			if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error; err != nil {
+				return err
+			}
+		}
+		return f(&RecordTx{db: tx, now: db.now()})
+	})
+}
+
+// RecordTx is a transaction of the recorder.
+type RecordTx struct {
+	db  *gorm.DB
+	now time.Time
+}
+
+// A FactOutcome is a fact with what became of it.
+type FactOutcome struct {
+	Fact *directory.Fact
+	// Outcome is "applied", "skipped: …" or "malformed".
+	Outcome string
+	// Raw is the vendor's JSON, where it is to be kept.
+	Raw []byte
+}
+
+// Known returns which of the facts have been recorded before.
+func (tx *RecordTx) Known(facts []directory.Fact) (map[string]bool, error) {
+	ids := make([]string, len(facts))
+	for i := range facts {
+		ids[i] = facts[i].ID
+	}
+	var found []string
+	if err := tx.db.Model(&factRow{}).Where("id IN ?", ids).Pluck("id", &found).Error; err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	known := make(map[string]bool, len(found))
+	for _, id := range found {
+		known[id] = true
+	}
+	return known, nil
+}
+
+// SaveFacts stores new facts.
+func (tx *RecordTx) SaveFacts(outcomes []FactOutcome) error {
+	rows := make([]factRow, len(outcomes))
+	for i, o := range outcomes {
+		rows[i] = factRow{
+			ID: o.Fact.ID, Account: o.Fact.Account, Kind: string(o.Fact.Kind), Type: directory.Clean(o.Fact.Type),
+			At: utc(o.Fact.When()), ReceivedAt: utc(o.Fact.ReceivedAt), RecordedAt: tx.now,
+			Outcome: o.Outcome, Raw: o.Raw,
+		}
+	}
+	return insert(tx.db, "facts", rows)
+}
+
+// Identities returns all holders, past and present, of any of the keys.
+func (tx *RecordTx) Identities(keys []directory.IdentityKey) ([]directory.Identity, error) {
+	values := make([]string, len(keys))
+	for i := range keys {
+		values[i] = keys[i].Value
+	}
+	var found []directory.Identity
+	for part := range chunks(values) {
+		var rows []identityRow
+		if err := tx.db.Where("value IN ?", part).Find(&rows).Error; err != nil {
+			return nil, fmt.Errorf("read identities: %w", err)
+		}
+		for _, r := range rows {
+			found = append(found, directory.Identity{
+				IdentityKey: directory.IdentityKey{Kind: directory.IdentityKind(r.Kind), Value: r.Value},
+				ContactID:   r.ContactID, RetiredAt: orZero(r.RetiredAt),
+			})
+		}
+	}
+	return found, nil
+}
+
+// SaveIdentities stores identities; one that exists takes the given
+// retirement.
+func (tx *RecordTx) SaveIdentities(identities []directory.Identity) error {
+	rows := make([]identityRow, len(identities))
+	for i, id := range identities {
+		rows[i] = identityRow{string(id.Kind), id.Value, id.ContactID, orNull(id.RetiredAt)}
+	}
+	return insert(tx.db, "identities", rows, clause.OnConflict{
+		Columns:   []clause.Column{{Name: "kind"}, {Name: "value"}, {Name: "contact_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"retired_at"}),
+	})
+}
+
+// Contacts returns the contacts with the ids, in any order.
+func (tx *RecordTx) Contacts(ids []int64) ([]*directory.Contact, error) {
+	return contacts(tx.db, ids)
+}
+
+func contacts(db *gorm.DB, ids []int64) ([]*directory.Contact, error) {
+	found := make([]*directory.Contact, 0, len(ids))
+	for part := range chunks(ids) {
+		var rows []contactRow
+		if err := db.Where("id IN ?", part).Find(&rows).Error; err != nil {
+			return nil, fmt.Errorf("read contacts: %w", err)
+		}
+		for i := range rows {
+			c, err := rows[i].contact()
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// SaveContacts stores contacts and gives new ones their ID.
+func (tx *RecordTx) SaveContacts(list []*directory.Contact) error {
+	var fresh []*directory.Contact
+	var freshRows, rows []contactRow
+	for _, c := range list {
+		fields, err := json.Marshal(c.Fields)
+		if err != nil {
+			return err
+		}
+		r := contactRow{ID: c.ID, Version: c.Version, Fields: string(fields), CreatedAt: utc(c.CreatedAt), UpdatedAt: tx.now}
+		if c.ID == 0 {
+			r.CreatedAt = tx.now
+			fresh, freshRows = append(fresh, c), append(freshRows, r)
+		} else {
+			rows = append(rows, r)
+		}
+	}
+	if err := insert(tx.db, "contacts", freshRows); err != nil {
+		return err
+	}
+	for i := range fresh {
+		fresh[i].ID = freshRows[i].ID
+	}
+	return insert(tx.db, "contacts", rows, clause.OnConflict{
+		Columns:   []clause.Column{{Name: "id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"version", "fields", "updated_at"}),
+	})
+}
+
+// Messages returns the messages with the keys, in any order.
+func (tx *RecordTx) Messages(keys []directory.MessageKey) ([]*directory.Message, error) {
+	wamids := make([]string, len(keys))
+	wanted := make(map[directory.MessageKey]bool, len(keys))
+	for i, k := range keys {
+		wamids[i], wanted[k] = k.WAMID, true
+	}
+	var found []*directory.Message
+	for part := range chunks(wamids) {
+		var rows []messageRow
+		if err := tx.db.Where("wamid IN ?", part).Find(&rows).Error; err != nil {
+			return nil, fmt.Errorf("read messages: %w", err)
+		}
+		for i := range rows {
+			if m := rows[i].message(); wanted[m.Key()] {
+				found = append(found, m)
+			}
+		}
+	}
+	return found, nil
+}
+
+// SaveMessages stores messages and gives new ones their ID.
+func (tx *RecordTx) SaveMessages(list []*directory.Message) error {
+	var fresh []*directory.Message
+	var freshRows, rows []messageRow
+	for _, m := range list {
+		if m.ID == 0 {
+			fresh, freshRows = append(fresh, m), append(freshRows, rowOfMessage(m, tx.now))
+		} else {
+			rows = append(rows, rowOfMessage(m, tx.now))
+		}
+	}
+	if err := insert(tx.db, "messages", freshRows); err != nil {
+		return err
+	}
+	for i := range fresh {
+		fresh[i].ID = freshRows[i].ID
+	}
+	return insert(tx.db, "messages", rows, clause.OnConflict{
+		Columns: []clause.Column{{Name: "id"}},
+		DoUpdates: clause.AssignmentColumns([]string{
+			"version", "contact_id", "direction", "type", "text", "text_at", "at",
+			"status", "status_at", "error_code", "group_id", "updated_at",
+		}),
+	})
+}
+
+// Conversations sums up the one-to-one messages of each contact.
+func (tx *RecordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
+	found := make(map[int64]directory.Conversation, len(contactIDs))
+	for part := range chunks(contactIDs) {
+		if err := tx.conversations(part, found); err != nil {
+			return nil, fmt.Errorf("sum up conversations: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// conversationSQL answers every column with a seek in messages_contact, so
+// that a long conversation costs no more than a short one.
+const conversationSQL = `SELECT c.id,
+	(SELECT m.at FROM messages m WHERE m.contact_id = c.id AND m.direction = 'in' AND m.group_id = '' AND m.at IS NOT NULL ORDER BY m.at LIMIT 1) AS first_in,
+	(SELECT m.at FROM messages m WHERE m.contact_id = c.id AND m.direction = 'out' AND m.group_id = '' AND m.at IS NOT NULL ORDER BY m.at LIMIT 1) AS first_out,
+	(SELECT m.id FROM messages m WHERE m.contact_id = c.id AND m.direction = 'in' AND m.group_id = '' AND m.at IS NOT NULL ORDER BY m.at DESC, m.wamid DESC LIMIT 1) AS last_in,
+	(SELECT m.id FROM messages m WHERE m.contact_id = c.id AND m.direction = 'out' AND m.group_id = '' AND m.at IS NOT NULL ORDER BY m.at DESC, m.wamid DESC LIMIT 1) AS last_out,
+	(SELECT count(*) FROM messages m WHERE m.contact_id = c.id AND m.direction = 'in' AND m.group_id = '' AND m.at > COALESCE(
+		(SELECT max(o.at) FROM messages o WHERE o.contact_id = c.id AND o.direction = 'out' AND o.group_id = ''), '0001-01-01 00:00:00+00:00')) AS unanswered
+	FROM contacts c WHERE c.id IN ?`
+
+func (tx *RecordTx) conversations(contactIDs []int64, into map[int64]directory.Conversation) error {
+	var rows []struct {
+		ID         int64
+		FirstIn    *time.Time
+		FirstOut   *time.Time
+		LastIn     *int64
+		LastOut    *int64
+		Unanswered int
+	}
+	if err := tx.db.Raw(conversationSQL, contactIDs).Scan(&rows).Error; err != nil {
+		return err
+	}
+	var ids []int64
+	for _, r := range rows {
+		for _, id := range []*int64{r.LastIn, r.LastOut} {
+			if id != nil {
+				ids = append(ids, *id)
+			}
+		}
+	}
+	newest := make(map[int64]*directory.Message, len(ids))
+	list, err := messages(tx.db, ids)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		newest[m.ID] = m
+	}
+	for _, r := range rows {
+		c := directory.Conversation{FirstIn: orZero(r.FirstIn), FirstOut: orZero(r.FirstOut), Unanswered: r.Unanswered}
+		if r.LastIn != nil {
+			c.LastIn = newest[*r.LastIn]
+		}
+		if r.LastOut != nil {
+			c.LastOut = newest[*r.LastOut]
+		}
+		into[r.ID] = c
+	}
+	return nil
+}
+
+func messages(db *gorm.DB, ids []int64) ([]*directory.Message, error) {
+	found := make([]*directory.Message, 0, len(ids))
+	for part := range chunks(ids) {
+		var rows []messageRow
+		if err := db.Where("id IN ?", part).Find(&rows).Error; err != nil {
+			return nil, fmt.Errorf("read messages: %w", err)
+		}
+		for i := range rows {
+			found = append(found, rows[i].message())
+		}
+	}
+	return found, nil
+}
+
+// Want makes accounts owe the given versions. What was settled becomes
+// pending again; a dead one gets a fresh start.
+func (tx *RecordTx) Want(wants []directory.Want) error {
+	rows := make([]linkRow, len(wants))
+	for i, w := range wants {
+		received := orNull(w.ReceivedAt)
+		rows[i] = linkRow{
+			Account: w.Account, Kind: string(w.Entity.Kind), EntityID: w.Entity.ID,
+			State: string(directory.Pending), Wanted: w.Version, Since: received, Latest: received, UpdatedAt: tx.now,
+		}
+	}
+	return insert(tx.db, "links", rows, clause.OnConflict{
+		Columns: linkKey,
+		Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr("excluded.wanted > links.wanted")}},
+		DoUpdates: clause.Assignments(map[string]any{
+			"wanted":       gorm.Expr("excluded.wanted"),
+			"latest":       gorm.Expr("excluded.latest"),
+			"since":        gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.since END"),
+			"attempts":     gorm.Expr("CASE WHEN links.state = 'dead' THEN 0 ELSE links.attempts END"),
+			"next_attempt": gorm.Expr("CASE WHEN links.state = 'dead' THEN NULL ELSE links.next_attempt END"),
+			"state":        gorm.Expr("'pending'"),
+			"updated_at":   gorm.Expr("excluded.updated_at"),
+		}),
+	})
+}
+
+var linkKey = []clause.Column{{Name: "account"}, {Name: "kind"}, {Name: "entity_id"}}
+
+// insert stores rows in statements of bounded size.
+func insert[R any](db *gorm.DB, table string, rows []R, clauses ...clause.Expression) error {
+	for start := 0; start < len(rows); start += chunk {
+		part := rows[start:min(start+chunk, len(rows))]
+		if err := db.Clauses(clauses...).Create(&part).Error; err != nil {
+			return fmt.Errorf("write %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// chunks yields a slice in parts of bounded size, none if it is empty.
+func chunks[T any](all []T) func(yield func([]T) bool) {
+	return func(yield func([]T) bool) {
+		for start := 0; start < len(all); start += chunk {
+			if !yield(all[start:min(start+chunk, len(all))]) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+)
+
+type factRow struct {
+	ID         string `gorm:"primaryKey"`
+	Account    string
+	Kind       string
+	Type       string
+	At         time.Time
+	ReceivedAt time.Time
+	RecordedAt time.Time
+	Outcome    string
+	Raw        []byte
+}
+
+func (factRow) TableName() string { return "facts" }
+
+type contactRow struct {
+	ID        int64 `gorm:"primaryKey;autoIncrement"`
+	Version   int64
+	Fields    string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+func (contactRow) TableName() string { return "contacts" }
+
+func (r *contactRow) contact() (*directory.Contact, error) {
+	c := &directory.Contact{ID: r.ID, Version: r.Version, CreatedAt: r.CreatedAt.UTC()}
+	if err := json.Unmarshal([]byte(r.Fields), &c.Fields); err != nil {
+		return nil, fmt.Errorf("contact %d: fields: %w", r.ID, err)
+	}
+	return c, nil
+}
+
+type identityRow struct {
+	Kind      string `gorm:"primaryKey"`
+	Value     string `gorm:"primaryKey"`
+	ContactID int64  `gorm:"primaryKey;autoIncrement:false"`
+	RetiredAt *time.Time
+}
+
+func (identityRow) TableName() string { return "identities" }
+
+type messageRow struct {
+	ID             int64 `gorm:"primaryKey;autoIncrement"`
+	Version        int64
+	Account        string
+	BusinessNumber string
+	WAMID          string `gorm:"column:wamid"`
+	ContactID      int64
+	Direction      string
+	Type           string
+	Text           string
+	TextAt         *time.Time
+	At             *time.Time
+	Status         string
+	StatusAt       *time.Time
+	ErrorCode      int
+	GroupID        string
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+func (messageRow) TableName() string { return "messages" }
+
+func (r *messageRow) message() *directory.Message {
+	return &directory.Message{
+		ID: r.ID, Version: r.Version, Account: r.Account, BusinessNumber: r.BusinessNumber, WAMID: r.WAMID,
+		ContactID: r.ContactID, Direction: connectors.Direction(r.Direction), Type: r.Type,
+		Text: r.Text, TextAt: orZero(r.TextAt), At: orZero(r.At),
+		Status: r.Status, StatusAt: orZero(r.StatusAt), ErrorCode: r.ErrorCode, GroupID: r.GroupID,
+	}
+}
+
+func rowOfMessage(m *directory.Message, now time.Time) messageRow {
+	return messageRow{
+		ID: m.ID, Version: m.Version, Account: m.Account, BusinessNumber: m.BusinessNumber, WAMID: m.WAMID,
+		ContactID: m.ContactID, Direction: string(m.Direction), Type: m.Type,
+		Text: m.Text, TextAt: orNull(m.TextAt), At: orNull(m.At),
+		Status: m.Status, StatusAt: orNull(m.StatusAt), ErrorCode: m.ErrorCode, GroupID: m.GroupID,
+		CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+type linkRow struct {
+	Account      string `gorm:"primaryKey"`
+	Kind         string `gorm:"primaryKey"`
+	EntityID     int64  `gorm:"primaryKey;autoIncrement:false"`
+	RecordID     string
+	Shadow       string
+	State        string
+	Wanted       int64
+	Agreed       int64
+	Since        *time.Time
+	Latest       *time.Time
+	InDoubtSince *time.Time
+	Attempts     int
+	NextAttempt  *time.Time
+	Class        string
+	Reason       string
+	UpdatedAt    time.Time
+}
+
+func (linkRow) TableName() string { return "links" }
+
+func (r *linkRow) link() (directory.Link, error) {
+	l := directory.Link{
+		Account:  r.Account,
+		Entity:   directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
+		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
+		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
+		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
+	}
+	if r.Shadow == "" {
+		return l, nil
+	}
+	if err := json.Unmarshal([]byte(r.Shadow), &l.Shadow); err != nil {
+		return l, fmt.Errorf("link of %s in %s: shadow: %w", l.Entity, l.Account, err)
+	}
+	return l, nil
+}
+
+func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
+	r := linkRow{
+		Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
+		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
+		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
+		Attempts: l.Attempts, NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
+		UpdatedAt: now,
+	}
+	if len(l.Shadow) > 0 {
+		shadow, err := json.Marshal(l.Shadow)
+		if err != nil {
+			return r, err
+		}
+		r.Shadow = string(shadow)
+	}
+	return r, nil
+}
+
+type leaseRow struct {
+	Account   string `gorm:"primaryKey"`
+	Holder    string
+	Number    int64
+	ExpiresAt time.Time
+}
+
+func (leaseRow) TableName() string { return "leases" }
+
+type letterRow struct {
+	ID        string `gorm:"primaryKey"`
+	Account   string
+	Kind      string
+	EntityID  int64
+	FactID    string
+	Class     string
+	Code      string
+	Field     string
+	Reason    string
+	Attempts  int
+	Revision  string
+	State     string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	DueAt     time.Time
+	SettledAt *time.Time
+	SettledBy string
+	Note      string
+}
+
+func (letterRow) TableName() string { return "dead_letters" }
+
+func (r *letterRow) letter() deadletter.Letter {
+	return deadletter.Letter{
+		ID: r.ID, Account: r.Account, Entity: directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
+		FactID: r.FactID, Class: connectors.Class(r.Class), Code: r.Code, Field: r.Field, Reason: r.Reason,
+		Attempts: r.Attempts, Revision: r.Revision, State: deadletter.State(r.State),
+		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DueAt: r.DueAt.UTC(),
+		SettledAt: orZero(r.SettledAt), SettledBy: r.SettledBy, Note: r.Note,
+	}
+}
+
+func rowOfLetter(l *deadletter.Letter) letterRow {
+	return letterRow{
+		ID: l.ID, Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
+		FactID: l.FactID, Class: string(l.Class), Code: l.Code, Field: l.Field, Reason: l.Reason,
+		Attempts: l.Attempts, Revision: l.Revision, State: string(l.State),
+		CreatedAt: utc(l.CreatedAt), UpdatedAt: utc(l.UpdatedAt), DueAt: utc(l.DueAt),
+		SettledAt: orNull(l.SettledAt), SettledBy: l.SettledBy, Note: l.Note,
+	}
+}

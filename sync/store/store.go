@@ -1,0 +1,168 @@
+// Package store keeps the directory and the worklist in PostgreSQL, or in
+// SQLite embedded. It is the only user of gorm.
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"gorm.io/driver/postgres"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+	_ "modernc.org/sqlite" // registers the driver named sqlite, without cgo
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// DB is the database. Its methods are safe for concurrent use.
+type DB struct {
+	gorm     *gorm.DB
+	postgres bool
+	now      func() time.Time
+}
+
+// OpenSQLite opens the database file crmsync.db in dir, creating it if need
+// be, and brings its schema up to date.
+func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
+	// Every commit is on disk when it returns; writers queue up instead of
+	// failing; transactions take the write lock at once, so that two of them
+	// cannot deadlock on upgrading.
+	dsn := "file:" + filepath.Join(dir, "crmsync.db") +
+		"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)" +
+		"&_pragma=synchronous(FULL)&_txlock=immediate&_time_format=sqlite"
+	db, err := open(sqlite.New(sqlite.Config{DriverName: "sqlite", DSN: dsn}), false)
+	if err != nil {
+		return nil, fmt.Errorf("open the embedded database in %s: %w", dir, err)
+	}
+	pool, err := db.gorm.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(1)
+	return db, db.migrate(ctx)
+}
+
+// OpenPostgres opens the database at url (postgres://user:password@host/name)
+// and brings its schema up to date. Errors do not contain the url.
+func OpenPostgres(ctx context.Context, url string) (*DB, error) {
+	db, err := open(postgres.Open(url), true)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", withoutURL(err, url))
+	}
+	pool, err := db.gorm.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(10)
+	pool.SetMaxIdleConns(10)
+	return db, db.migrate(ctx)
+}
+
+func open(dialector gorm.Dialector, isPostgres bool) (*DB, error) {
+	g, err := gorm.Open(dialector, &gorm.Config{
+		// Values are not written to any log.
+		Logger:                 logger.Discard,
+		SkipDefaultTransaction: true,
+		PrepareStmt:            isPostgres,
+		// Times are stored and compared in UTC.
+		NowFunc: func() time.Time { return time.Now().UTC() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DB{gorm: g, postgres: isPostgres, now: func() time.Time { return utc(time.Now()) }}, nil
+}
+
+// withoutURL keeps a password out of the driver's error text.
+func withoutURL(err error, url string) error {
+	return errors.New(strings.ReplaceAll(err.Error(), url, "<secret>"))
+}
+
+// migrate applies the versioned migrations. Replicas that start together wait
+// for each other. A schema newer than this program is an error.
+func (db *DB) migrate(ctx context.Context) error {
+	dialect, dir := goose.DialectSQLite3, "migrations/sqlite"
+	var options []goose.ProviderOption
+	if db.postgres {
+		dialect, dir = goose.DialectPostgres, "migrations/postgres"
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+		if err != nil {
+			return err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	files, err := fs.Sub(migrations, dir)
+	if err != nil {
+		return err
+	}
+	pool, err := db.gorm.DB()
+	if err != nil {
+		return err
+	}
+	options = append(options, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	provider, err := goose.NewProvider(dialect, pool, files, options...)
+	if err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	if current > target {
+		return fmt.Errorf("the database has schema version %d, this program knows %d: it was written by a newer crmsync; run that one", current, target)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
+
+// Ping reports whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return db.gorm.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error
+}
+
+// Close releases the database.
+func (db *DB) Close() error {
+	pool, err := db.gorm.DB()
+	if err != nil {
+		return err
+	}
+	return pool.Close()
+}
+
+// tx runs f in one transaction.
+func (db *DB) tx(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return db.gorm.WithContext(ctx).Transaction(f)
+}
+
+// utc is the form in which times are stored: UTC, to the millisecond.
+func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// orNull stores a zero time as NULL.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = utc(t)
+	return &t
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
