@@ -70,6 +70,9 @@ type Request struct {
 	Form url.Values
 	// Timeout replaces the client's; 0 keeps it.
 	Timeout time.Duration
+	// Pace replaces the client's, for a call with a quota of its own; nil
+	// keeps it.
+	Pace func(ctx context.Context) error
 }
 
 // An Answer is what came back completely, whatever its status.
@@ -109,8 +112,12 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		target += "?" + r.Query.Encode()
 	}
 
-	if c.Pace != nil {
-		if err := c.Pace(ctx); err != nil {
+	pace := c.Pace
+	if r.Pace != nil {
+		pace = r.Pace
+	}
+	if pace != nil {
+		if err := pace(ctx); err != nil {
 			return nil, unless(ctx, err)
 		}
 	}

@@ -1,0 +1,485 @@
+package hubspot
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"crmsync/connectors"
+)
+
+// A row is one contact of a call: a change, or several with the same key.
+type row struct {
+	id, key    string
+	phones     []string
+	properties map[string]string
+	// changes are the positions of the changes that it stands for.
+	changes []int
+}
+
+// A writing is one call of WriteContacts.
+type writing struct {
+	client  *Client
+	results []connectors.Result
+}
+
+func (w *writing) give(r *row, res connectors.Result) {
+	for _, i := range r.changes {
+		w.results[i] = res
+	}
+}
+
+func (w *writing) fail(rows []*row, err *connectors.Error) {
+	for _, r := range rows {
+		w.give(r, connectors.Result{Err: err})
+	}
+}
+
+// rows makes one row of the changes that have the same key: HubSpot refuses a
+// batch that names a record twice. Of a field given twice the later counts.
+func (w *writing) rows(changes []connectors.ContactChange, dates map[string]bool) []*row {
+	var rows []*row
+	byKey := map[string]*row{}
+	for i, ch := range changes {
+		if ch.Key == "" && ch.RecordID == "" {
+			w.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the contact has neither a key nor a record"}
+			continue
+		}
+		properties := make(map[string]string, len(ch.Fields)+1)
+		var err *connectors.Error
+		for name, v := range ch.Fields {
+			if properties[name], err = text(name, v, dates[name]); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			w.results[i].Err = err
+			continue
+		}
+		if ch.Key != "" {
+			properties[keyProperty] = ch.Key
+		}
+		r := byKey[ch.Key]
+		if r == nil {
+			r = &row{key: ch.Key, properties: map[string]string{}}
+			rows = append(rows, r)
+			if ch.Key != "" {
+				byKey[ch.Key] = r
+			}
+		}
+		r.id = cmp.Or(ch.RecordID, r.id)
+		r.changes = append(r.changes, i)
+		for _, p := range ch.Phones {
+			if p = digits(p); p != "" && !slices.Contains(r.phones, p) {
+				r.phones = append(r.phones, p)
+			}
+		}
+		for name, v := range properties {
+			r.properties[name] = v
+		}
+	}
+	return rows
+}
+
+// text is a value as HubSpot takes it: everything is text, "" clears.
+func text(name string, v any, date bool) (string, *connectors.Error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		if name == "email" {
+			// An upsert that creates drops all other properties when the
+			// address has capitals, and says 200.
+			return strings.ToLower(strings.TrimSpace(v)), nil
+		}
+		return v, nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case float64:
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			return strconv.FormatFloat(v, 'f', -1, 64), nil
+		}
+	case time.Time:
+		if v.IsZero() {
+			return "", nil
+		}
+		if date {
+			return v.UTC().Format(time.DateOnly), nil
+		}
+		return instant(v), nil
+	case []string:
+		// A plain list overwrites; a leading semicolon would append.
+		return strings.Join(slices.DeleteFunc(slices.Clone(v), func(s string) bool { return s == "" }), ";"), nil
+	}
+	return "", &connectors.Error{
+		Class: connectors.Rejected, Code: "INVALID_VALUE", Field: name,
+		Reason: fmt.Sprintf("a value of type %T cannot be written", v),
+	}
+}
+
+// instant is ISO 8601 in UTC with milliseconds, as HubSpot shows times itself.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// update writes rows by the id they have. An id that HubSpot does not have any
+// more may have been merged into another, which batches do not follow but a
+// single GET does (HubSpot: using object APIs): such rows are written again
+// under the id of the survivor.
+func (w *writing) update(ctx context.Context, rows []*row) {
+	gone := w.updateByID(ctx, rows)
+	var moved []*row
+	survivor := map[string]string{}
+	failure := map[string]*connectors.Error{}
+	for _, r := range gone {
+		old := r.id
+		if _, asked := survivor[old]; !asked && failure[old] == nil {
+			survivor[old], failure[old] = w.client.survivor(ctx, old)
+		}
+		if err := failure[old]; err != nil {
+			w.give(r, connectors.Result{Err: err})
+			continue
+		}
+		r.id = survivor[old]
+		moved = append(moved, r)
+	}
+	w.updateByID(ctx, moved)
+}
+
+// updateByID gives every row its result and returns those that HubSpot did not
+// find.
+func (w *writing) updateByID(ctx context.Context, rows []*row) (gone []*row) {
+	var inputs []input
+	var standing [][]*row
+	at := map[string]int{}
+	for _, r := range rows {
+		i, ok := at[r.id]
+		if !ok {
+			i = len(inputs)
+			at[r.id] = i
+			inputs = append(inputs, input{ID: r.id, Properties: map[string]string{}})
+			standing = append(standing, nil)
+		}
+		standing[i] = append(standing[i], r)
+		for name, v := range r.properties {
+			inputs[i].Properties[name] = v
+		}
+	}
+	for i, o := range w.client.write(ctx, batched, w.client.paths.objects+contacts+"/batch/update", inputs, byID) {
+		for _, r := range standing[i] {
+			if o.err == nil {
+				w.give(r, connectors.Result{RecordID: r.id})
+				continue
+			}
+			w.give(r, connectors.Result{Err: o.err})
+			if o.err.Code == "OBJECT_NOT_FOUND" {
+				gone = append(gone, r)
+			}
+		}
+	}
+	return gone
+}
+
+// survivor is the id under which a record lives on.
+func (c *Client) survivor(ctx context.Context, id string) (string, *connectors.Error) {
+	var o object
+	q := url.Values{"properties": {"hs_object_id"}}
+	err := c.call(ctx, plain, http.MethodGet, c.paths.objects+contacts+"/"+url.PathEscape(id), q, nil, &o)
+	switch {
+	case err != nil:
+		return "", err
+	case o.Archived || !isID.MatchString(string(o.ID)):
+		return "", &connectors.Error{Class: connectors.Conflict, Code: "OBJECT_NOT_FOUND", Reason: "the record was deleted in HubSpot"}
+	}
+	return string(o.ID), nil
+}
+
+// updateMatched updates rows that were found by phone. It returns those that
+// have to be looked for by key after all, because another record holds their
+// key or because the search index did not know yet of a deletion.
+func (w *writing) updateMatched(ctx context.Context, rows []*row) (again []*row) {
+	w.update(ctx, rows)
+	for _, r := range rows {
+		e := w.results[r.changes[0]].Err
+		if e != nil && (e.Code == "OBJECT_NOT_FOUND" || e.Code == "VALUE_TAKEN" && e.Field == keyProperty) {
+			r.id = ""
+			again = append(again, r)
+		}
+	}
+	return again
+}
+
+// name makes sure that a create carries a name, as HubSpot asks (HubSpot:
+// contacts guide). Rows that have none may be updates in truth, on which an
+// invented name has no business, so they are looked for by key first.
+func (w *writing) name(ctx context.Context, rows []*row) (found, rest []*row) {
+	var keys []string
+	nameless := map[string]*row{}
+	for _, r := range rows {
+		if r.properties["firstname"] == "" && r.properties["lastname"] == "" && r.properties["email"] == "" {
+			keys = append(keys, r.key)
+			nameless[r.key] = r
+			continue
+		}
+		rest = append(rest, r)
+	}
+	if len(keys) == 0 {
+		return nil, rest
+	}
+	objects, _, err := w.client.read(ctx, contacts, keyProperty, keys, []string{keyProperty})
+	for _, k := range keys {
+		r := nameless[k]
+		if err != nil {
+			w.give(r, connectors.Result{Err: err})
+			continue
+		}
+		i := slices.IndexFunc(objects, func(o object) bool { return string(o.Properties[keyProperty]) == k })
+		if i >= 0 {
+			r.id = string(objects[i].ID)
+			found = append(found, r)
+			continue
+		}
+		r.properties["firstname"] = k
+		if len(r.phones) > 0 {
+			r.properties["firstname"] = "+" + r.phones[0]
+		}
+		rest = append(rest, r)
+	}
+	return found, rest
+}
+
+// upsert writes rows by their key, which creates those that nobody has.
+func (w *writing) upsert(ctx context.Context, rows []*row) {
+	inputs := make([]input, len(rows))
+	for i, r := range rows {
+		inputs[i] = input{ID: r.key, IDProperty: keyProperty, Properties: r.properties}
+	}
+	// The echo of an upsert may show other properties than those sent, and
+	// not the key. What could not be matched is kept to be asked after.
+	others := map[string]object{}
+	match := func(in *input, o *object) bool {
+		if byProperty(keyProperty)(in, o) {
+			return true
+		}
+		if o.Properties[keyProperty] == "" {
+			others[string(o.ID)] = *o
+		}
+		return false
+	}
+	var unseen []*row
+	for i, o := range w.client.write(ctx, batched, w.client.paths.objects+contacts+"/batch/upsert", inputs, match) {
+		if o.err != nil {
+			w.give(rows[i], connectors.Result{Err: o.err})
+			if o.err.Class == connectors.UnknownOutcome {
+				unseen = append(unseen, rows[i])
+			}
+			continue
+		}
+		w.give(rows[i], connectors.Result{RecordID: string(o.object.ID), Created: o.object.New})
+	}
+	if len(unseen) == 0 || len(others) == 0 {
+		return
+	}
+	keys := make([]string, len(unseen))
+	for i, r := range unseen {
+		keys[i] = r.key
+	}
+	objects, _, err := w.client.read(ctx, contacts, keyProperty, keys, []string{keyProperty})
+	if err != nil {
+		return
+	}
+	for _, r := range unseen {
+		for _, o := range objects {
+			if was, ok := others[string(o.ID)]; ok && string(o.Properties[keyProperty]) == r.key {
+				w.give(r, connectors.Result{RecordID: string(o.ID), Created: was.New})
+			}
+		}
+	}
+}
+
+// A candidate is a person in HubSpot with a row's number.
+type candidate struct {
+	row  *row
+	id   string
+	rank int
+}
+
+// The ranks of candidates, best first.
+const (
+	sameKey = iota
+	sameNumber
+	sameVariant
+)
+
+// match looks for people who are in HubSpot already and gives the rows that it
+// finds their ids. Records in known are taken.
+func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []*row) {
+	taken := map[string]bool{}
+	for _, r := range known {
+		taken[r.id] = true
+	}
+	var candidates []candidate
+	failed := map[*row]bool{}
+	for _, chunk := range searches(rows) {
+		objects, err := w.client.search(ctx, chunk.values)
+		if err != nil {
+			w.fail(chunk.rows, err)
+			for _, r := range chunk.rows {
+				failed[r] = true
+			}
+			continue
+		}
+		for _, r := range chunk.rows {
+			for i := range objects {
+				if rank, ok := r.rank(&objects[i]); ok {
+					candidates = append(candidates, candidate{r, string(objects[i].ID), rank})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(
+			cmp.Compare(a.rank, b.rank),
+			// Ids are numbers that grow: the shorter is the older.
+			cmp.Compare(len(a.id), len(b.id)),
+			cmp.Compare(a.id, b.id),
+		)
+	})
+	for _, c := range candidates {
+		if c.row.id == "" && !taken[c.id] {
+			c.row.id, taken[c.id] = c.id, true
+		}
+	}
+	for _, r := range rows {
+		switch {
+		case failed[r]:
+		case r.id != "":
+			found = append(found, r)
+		default:
+			rest = append(rest, r)
+		}
+	}
+	return found, rest
+}
+
+// rank says how well a record fits. What HubSpot searches in is ambiguous, it
+// leaves out the country, so the numbers are compared here; and a record with
+// another key is another contact.
+func (r *row) rank(o *object) (int, bool) {
+	switch key := string(o.Properties[keyProperty]); {
+	case o.Archived:
+		return 0, false
+	case key == r.key:
+		return sameKey, true
+	case key != "":
+		return 0, false
+	}
+	best := -1
+	for _, name := range []string{"phone", "mobilephone"} {
+		i := slices.Index(r.phones, strings.TrimPrefix(digits(string(o.Properties[name])), "00"))
+		if i == 0 {
+			return sameNumber, true
+		}
+		best = max(best, i)
+	}
+	return sameVariant, best > 0
+}
+
+// A search is what fits into one request of at most 3,000 characters.
+type search struct {
+	rows   []*row
+	values []string
+}
+
+func searches(rows []*row) []search {
+	const room = 2500
+	var all []search
+	size := room
+	for _, r := range rows {
+		values := r.searchable()
+		if len(values) == 0 {
+			continue
+		}
+		need := 0
+		for _, v := range values {
+			need += 2 * (len(v) + len(`"",`))
+		}
+		if size+need > room {
+			all = append(all, search{})
+			size = 0
+		}
+		s := &all[len(all)-1]
+		s.rows = append(s.rows, r)
+		s.values = append(s.values, values...)
+		size += need
+	}
+	return all
+}
+
+// searchable are the forms in which HubSpot's calculated properties may hold
+// the row's numbers: without the country where HubSpot could parse them, else
+// all the digits (HubSpot: search guide).
+func (r *row) searchable() []string {
+	var values []string
+	add := func(v string) {
+		if v != "" && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	for _, p := range r.phones {
+		if n, err := phonenumbers.Parse("+"+p, phonenumbers.UNKNOWN_REGION); err == nil {
+			add(phonenumbers.GetNationalSignificantNumber(n))
+		}
+	}
+	for _, p := range r.phones {
+		add(p)
+	}
+	return values
+}
+
+// search finds the contacts with one of the numbers. The index lags behind by
+// seconds, so an empty answer proves nothing: the key does.
+func (c *Client) search(ctx context.Context, numbers []string) ([]object, *connectors.Error) {
+	// More people than this with the same number are not people.
+	const pages, size = 5, 200
+	in := func(name string) filterGroup {
+		return filterGroup{Filters: []filter{{PropertyName: name, Operator: "IN", Values: numbers}}}
+	}
+	r := searchRequest{
+		FilterGroups: []filterGroup{in("hs_searchable_calculated_phone_number"), in("hs_searchable_calculated_mobile_number")},
+		Properties:   []string{"phone", "mobilephone", keyProperty},
+		Limit:        size,
+	}
+	var all []object
+	for range pages {
+		var p page
+		if err := c.call(ctx, searching, http.MethodPost, c.paths.objects+contacts+"/search", nil, r, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p.Results...)
+		if r.After = string(p.Paging.Next.After); r.After == "" {
+			break
+		}
+	}
+	return all, nil
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,226 @@
+// Package hubspot speaks to one HubSpot account.
+package hubspot
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"crmsync/connectors"
+	"crmsync/connectors/internal/rest"
+)
+
+// Options say which account and how to reach it.
+type Options struct {
+	// BaseURL is where the API is.
+	//
+	// Defaults to https://api.hubapi.com.
+	BaseURL string
+
+	// Token returns the bearer token of a private app, a service key or an
+	// OAuth installation. It is asked before every call. An error that is a
+	// *[connectors.Error] keeps its class.
+	Token func(ctx context.Context) (string, error)
+
+	// APIVersion is a dated version of HubSpot's API, or "v3".
+	//
+	// Defaults to [DefaultVersion].
+	APIVersion string
+
+	// Pace blocks until the quota allows one more call; nil is no limit.
+	Pace func(ctx context.Context) error
+
+	// PaceSearch is the same for searches, which HubSpot counts apart: 5 per
+	// second and account, outside the limit per ten seconds.
+	//
+	// Defaults to never more than 5 in any second.
+	PaceSearch func(ctx context.Context) error
+
+	// Timeout is how long one call may take, BatchTimeout one that carries
+	// up to 100 records.
+	//
+	// Default to 3.5 and 10 seconds.
+	Timeout      time.Duration
+	BatchTimeout time.Duration
+
+	// Observe is told of every HTTP request, with status 0 when there was no
+	// complete answer.
+	Observe func(status int, took time.Duration)
+
+	// HTTP makes the calls; nil is a client of its own.
+	HTTP *http.Client
+}
+
+// DefaultVersion is the newest version of HubSpot's API that was generally
+// available when this was written.
+const DefaultVersion = "2026-09"
+
+// StaticToken is an [Options.Token] that never changes.
+func StaticToken(token string) func(context.Context) (string, error) {
+	return func(context.Context) (string, error) { return token, nil }
+}
+
+// perBatch is how many records HubSpot takes in one call (HubSpot: usage
+// guidelines).
+const perBatch = 100
+
+// Client is one HubSpot account.
+type Client struct {
+	rest         rest.Client
+	paths        paths
+	batchTimeout time.Duration
+	paceSearch   func(ctx context.Context) error
+
+	mu     sync.Mutex
+	schema *schema
+}
+
+var _ connectors.Connector = (*Client)(nil)
+
+// New returns a client of the account. It makes no call.
+func New(o Options) *Client {
+	if o.BaseURL == "" {
+		o.BaseURL = "https://api.hubapi.com"
+	}
+	if o.APIVersion == "" {
+		o.APIVersion = DefaultVersion
+	}
+	if o.BatchTimeout == 0 {
+		o.BatchTimeout = 10 * time.Second
+	}
+	if o.PaceSearch == nil {
+		// A burst of 1 and 4 more make at most 5 in any second.
+		o.PaceSearch = rate.NewLimiter(4, 1).Wait
+	}
+	c := &Client{
+		paths:        pathsOf(o.APIVersion),
+		batchTimeout: o.BatchTimeout,
+		paceSearch:   o.PaceSearch,
+	}
+	if o.Token == nil {
+		o.Token = StaticToken("")
+	}
+	c.rest.Base = strings.TrimRight(o.BaseURL, "/")
+	c.rest.HTTP = o.HTTP
+	c.rest.Timeout = o.Timeout
+	c.rest.Pace = o.Pace
+	c.rest.Observe = o.Observe
+	c.rest.Authorize = func(ctx context.Context, h http.Header) error {
+		token, err := o.Token(ctx)
+		if err != nil {
+			return err
+		}
+		h.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+	return c
+}
+
+// Setup compares the account with what crmsync needs and with fix creates what
+// is missing. It may be repeated, also by several replicas at once.
+func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {
+	s := setup{client: c, fix: fix, schema: &schema{dates: map[string]bool{}}}
+	if err := s.contacts(ctx, fields); err != nil {
+		return nil, err
+	}
+	if err := s.communications(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.schema = s.schema
+	c.mu.Unlock()
+	return s.findings, nil
+}
+
+// WriteContacts creates or updates one record per change. The order is that of
+// who may hold a key: records that are known are written first, because that
+// can free a key; then people are looked for by phone and written by id; what
+// is left is upserted by key, which creates it at most once.
+func (c *Client) WriteContacts(ctx context.Context, changes []connectors.ContactChange) []connectors.Result {
+	w := writing{client: c, results: make([]connectors.Result, len(changes))}
+	rows := w.rows(changes, c.dates())
+
+	var known, open []*row
+	for _, r := range rows {
+		if r.id != "" {
+			known = append(known, r)
+		} else {
+			open = append(open, r)
+		}
+	}
+	w.update(ctx, known)
+
+	found, open := w.match(ctx, open, known)
+	// A record that was found by phone may turn out to be the wrong one,
+	// since another has the key: that one is it then.
+	open = append(open, w.updateMatched(ctx, found)...)
+
+	found, open = w.name(ctx, open)
+	w.update(ctx, found)
+	w.upsert(ctx, open)
+	return w.results
+}
+
+// FindMessages looks for messages by their unique property, or where the
+// account has none by the last line of what the contact's timeline shows.
+func (c *Client) FindMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return c.eachMessage(ctx, changes, (*logging).find)
+}
+
+// CreateMessages logs messages on the timelines of their contacts.
+func (c *Client) CreateMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return c.eachMessage(ctx, changes, (*logging).create)
+}
+
+// UpdateMessages writes text and status of messages that were logged before.
+func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return c.eachMessage(ctx, changes, (*logging).update)
+}
+
+// Limits are those of HubSpot's batches.
+func (c *Client) Limits() connectors.Limits {
+	return connectors.Limits{Contacts: perBatch, Messages: perBatch}
+}
+
+// A kind is what there is to know about a call beyond its address.
+type kind int
+
+const (
+	plain kind = iota
+	// batched: takes its time.
+	batched
+	// creating: takes its time, and repeating it would not be harmless.
+	creating
+	// searching: has a quota of its own.
+	searching
+)
+
+// call makes one call and decodes its answer into out, unless that is nil.
+func (c *Client) call(ctx context.Context, k kind, method, path string, query url.Values, in, out any) *connectors.Error {
+	r := rest.Request{Method: method, Path: path, Query: query, Body: in}
+	switch k {
+	case batched, creating:
+		r.Timeout = c.batchTimeout
+	case searching:
+		r.Pace = c.paceSearch
+	}
+	a, err := c.rest.Do(ctx, r)
+	if err != nil {
+		return rest.Failure(err, k == creating)
+	}
+	if !a.OK() {
+		return classify(a.Status, a.Body, rest.RetryAfter(a.Header, time.Now()), k == creating)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := a.Decode(out); err != nil {
+		return rest.Failure(err, k == creating)
+	}
+	return nil
+}
