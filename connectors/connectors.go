@@ -57,7 +57,8 @@ type ContactChange struct {
 	// RecordID is the vendor's id; empty while the contact has none there.
 	RecordID string
 	// Key is the contact's value in the account's unique field: the WhatsApp
-	// id, or the business-scoped user id of a sender without a phone.
+	// id, or the business-scoped user id of a sender without a phone. For a
+	// contact with a RecordID it is set only when it has changed.
 	Key string
 	// Phones are the contact's number in E.164 and its known variants, the
 	// exact one first; empty for a sender without a phone.

@@ -219,6 +219,18 @@ func (db *DB) Doubt(ctx context.Context, account string, lease int64, list []dir
 	})
 }
 
+// Forget unties an entity from a record that is not its own any more, unless
+// it has another by now. It becomes pending again.
+func (db *DB) Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error {
+	return db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
+		return tx.Model(&linkRow{}).
+			Where("account = ? AND kind = ? AND entity_id = ? AND record_id = ?", account, string(e.Kind), e.ID, recordID).
+			Updates(map[string]any{
+				"record_id": "", "shadow": "", "agreed": 0, "state": string(directory.Pending), "updated_at": db.now(),
+			}).Error
+	})
+}
+
 // Settle stores what became of a batch. An entity that changed while it was
 // being written stays pending; Settle returns those.
 func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error) {
@@ -227,13 +239,15 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 	}
 	now := db.now()
 	rows := make([]linkRow, len(outcomes))
-	ids := make([]int64, len(outcomes))
+	var ids []int64 // those that are not pending by their own outcome
 	for i, o := range outcomes {
 		if rows[i], err = rowOfLink(&o.Link, now); err != nil {
 			return nil, err
 		}
 		rows[i].Wanted = o.Loaded
-		ids[i] = o.Link.Entity.ID
+		if o.Link.State != directory.Pending {
+			ids = append(ids, o.Link.Entity.ID)
+		}
 	}
 	overtaken := "links.wanted > excluded.wanted"
 	keep := func(column, otherwise string) clause.Expr {
@@ -256,13 +270,13 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"next_attempt":   keep("NULL", "excluded.next_attempt"),
 			}),
 		})
-		if err != nil {
+		if err != nil || len(ids) == 0 {
 			return err
 		}
 		var pending []linkRow
 		err = tx.Select("kind", "entity_id").
-			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending' AND next_attempt IS NULL",
-				account, rows[0].Kind, ids).Find(&pending).Error
+			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending'", account, rows[0].Kind, ids).
+			Find(&pending).Error
 		still = entities(pending)
 		return err
 	})

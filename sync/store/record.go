@@ -17,34 +17,25 @@ import (
 const chunk = 500
 
 // Record runs f in one transaction. Recorders of all replicas take turns.
-func (db *DB) Record(ctx context.Context, f func(tx *RecordTx) error) error {
+func (db *DB) Record(ctx context.Context, f func(tx directory.Tx) error) error {
 	return db.tx(ctx, func(tx *gorm.DB) error {
 		if db.postgres {
 			if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error; err != nil {
 				return err
 			}
 		}
-		return f(&RecordTx{db: tx, now: db.now()})
+		return f(&recordTx{db: tx, now: db.now()})
 	})
 }
 
-// RecordTx is a transaction of the recorder.
-type RecordTx struct {
+// recordTx is a transaction of the recorder.
+type recordTx struct {
 	db  *gorm.DB
 	now time.Time
 }
 
-// A FactOutcome is a fact with what became of it.
-type FactOutcome struct {
-	Fact *directory.Fact
-	// Outcome is "applied", "skipped: …" or "malformed".
-	Outcome string
-	// Raw is the vendor's JSON, where it is to be kept.
-	Raw []byte
-}
-
 // Known returns which of the facts have been recorded before.
-func (tx *RecordTx) Known(facts []directory.Fact) (map[string]bool, error) {
+func (tx *recordTx) Known(facts []directory.Fact) (map[string]bool, error) {
 	ids := make([]string, len(facts))
 	for i := range facts {
 		ids[i] = facts[i].ID
@@ -61,7 +52,7 @@ func (tx *RecordTx) Known(facts []directory.Fact) (map[string]bool, error) {
 }
 
 // SaveFacts stores new facts.
-func (tx *RecordTx) SaveFacts(outcomes []FactOutcome) error {
+func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 	rows := make([]factRow, len(outcomes))
 	for i, o := range outcomes {
 		rows[i] = factRow{
@@ -74,7 +65,7 @@ func (tx *RecordTx) SaveFacts(outcomes []FactOutcome) error {
 }
 
 // Identities returns all holders, past and present, of any of the keys.
-func (tx *RecordTx) Identities(keys []directory.IdentityKey) ([]directory.Identity, error) {
+func (tx *recordTx) Identities(keys []directory.IdentityKey) ([]directory.Identity, error) {
 	values := make([]string, len(keys))
 	for i := range keys {
 		values[i] = keys[i].Value
@@ -97,7 +88,7 @@ func (tx *RecordTx) Identities(keys []directory.IdentityKey) ([]directory.Identi
 
 // SaveIdentities stores identities; one that exists takes the given
 // retirement.
-func (tx *RecordTx) SaveIdentities(identities []directory.Identity) error {
+func (tx *recordTx) SaveIdentities(identities []directory.Identity) error {
 	rows := make([]identityRow, len(identities))
 	for i, id := range identities {
 		rows[i] = identityRow{string(id.Kind), id.Value, id.ContactID, orNull(id.RetiredAt)}
@@ -109,7 +100,7 @@ func (tx *RecordTx) SaveIdentities(identities []directory.Identity) error {
 }
 
 // Contacts returns the contacts with the ids, in any order.
-func (tx *RecordTx) Contacts(ids []int64) ([]*directory.Contact, error) {
+func (tx *recordTx) Contacts(ids []int64) ([]*directory.Contact, error) {
 	return contacts(tx.db, ids)
 }
 
@@ -132,7 +123,7 @@ func contacts(db *gorm.DB, ids []int64) ([]*directory.Contact, error) {
 }
 
 // SaveContacts stores contacts and gives new ones their ID.
-func (tx *RecordTx) SaveContacts(list []*directory.Contact) error {
+func (tx *recordTx) SaveContacts(list []*directory.Contact) error {
 	var fresh []*directory.Contact
 	var freshRows, rows []contactRow
 	for _, c := range list {
@@ -161,7 +152,7 @@ func (tx *RecordTx) SaveContacts(list []*directory.Contact) error {
 }
 
 // Messages returns the messages with the keys, in any order.
-func (tx *RecordTx) Messages(keys []directory.MessageKey) ([]*directory.Message, error) {
+func (tx *recordTx) Messages(keys []directory.MessageKey) ([]*directory.Message, error) {
 	wamids := make([]string, len(keys))
 	wanted := make(map[directory.MessageKey]bool, len(keys))
 	for i, k := range keys {
@@ -183,7 +174,7 @@ func (tx *RecordTx) Messages(keys []directory.MessageKey) ([]*directory.Message,
 }
 
 // SaveMessages stores messages and gives new ones their ID.
-func (tx *RecordTx) SaveMessages(list []*directory.Message) error {
+func (tx *recordTx) SaveMessages(list []*directory.Message) error {
 	var fresh []*directory.Message
 	var freshRows, rows []messageRow
 	for _, m := range list {
@@ -209,7 +200,7 @@ func (tx *RecordTx) SaveMessages(list []*directory.Message) error {
 }
 
 // Conversations sums up the one-to-one messages of each contact.
-func (tx *RecordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
+func (tx *recordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
 	found := make(map[int64]directory.Conversation, len(contactIDs))
 	for part := range chunks(contactIDs) {
 		if err := tx.conversations(part, found); err != nil {
@@ -230,7 +221,7 @@ const conversationSQL = `SELECT c.id,
 		(SELECT max(o.at) FROM messages o WHERE o.contact_id = c.id AND o.direction = 'out' AND o.group_id = ''), '0001-01-01 00:00:00+00:00')) AS unanswered
 	FROM contacts c WHERE c.id IN ?`
 
-func (tx *RecordTx) conversations(contactIDs []int64, into map[int64]directory.Conversation) error {
+func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.Conversation) error {
 	var rows []struct {
 		ID         int64
 		FirstIn    *time.Time
@@ -285,9 +276,25 @@ func messages(db *gorm.DB, ids []int64) ([]*directory.Message, error) {
 	return found, nil
 }
 
+// LinkedAccounts returns the accounts that have heard of each contact.
+func (tx *recordTx) LinkedAccounts(contactIDs []int64) (map[int64][]string, error) {
+	accounts := make(map[int64][]string, len(contactIDs))
+	for part := range chunks(contactIDs) {
+		var rows []linkRow
+		err := tx.db.Select("account", "entity_id").Where("kind = 'contact' AND entity_id IN ?", part).Find(&rows).Error
+		if err != nil {
+			return nil, fmt.Errorf("read links: %w", err)
+		}
+		for _, r := range rows {
+			accounts[r.EntityID] = append(accounts[r.EntityID], r.Account)
+		}
+	}
+	return accounts, nil
+}
+
 // Want makes accounts owe the given versions. What was settled becomes
 // pending again; a dead one gets a fresh start.
-func (tx *RecordTx) Want(wants []directory.Want) error {
+func (tx *recordTx) Want(wants []directory.Want) error {
 	rows := make([]linkRow, len(wants))
 	for i, w := range wants {
 		received := orNull(w.ReceivedAt)
@@ -310,6 +317,8 @@ func (tx *RecordTx) Want(wants []directory.Want) error {
 		}),
 	})
 }
+
+var _ directory.Tx = (*recordTx)(nil)
 
 var linkKey = []clause.Column{{Name: "account"}, {Name: "kind"}, {Name: "entity_id"}}
 

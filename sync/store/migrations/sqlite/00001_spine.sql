@@ -79,6 +79,7 @@ CREATE TABLE links (
 );
 CREATE INDEX links_pending ON links (account, since) WHERE state = 'pending';
 CREATE INDEX links_state ON links (account, state);
+CREATE INDEX links_entity ON links (kind, entity_id);
 CREATE INDEX links_record ON links (account, kind, record_id);
 
 -- Who works for an account. The number rises with every change of hands and

@@ -1,0 +1,307 @@
+// Package deliver brings one account into agreement with the directory.
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/mapping"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+)
+
+// Store keeps leases and links; see the methods of the same names in package
+// store. Methods with a lease store nothing once the lease has another number.
+type Store interface {
+	Acquire(ctx context.Context, account, holder string, takeOver bool, ttl time.Duration) (lease int64, ok bool, err error)
+	Release(ctx context.Context, account string, lease int64) error
+
+	Due(ctx context.Context, account string, limit int) ([]directory.Entity, error)
+	WaitingFor(ctx context.Context, account string, contactIDs []int64) ([]directory.Entity, error)
+	Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error)
+
+	Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error
+	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
+	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
+	Delivered(ctx context.Context, letterIDs []string) error
+}
+
+// A Worker brings one account into agreement. It alone, of all replicas,
+// writes to the account: see [Worker.Run].
+type Worker struct {
+	Account   string
+	Connector connectors.Connector
+	// Wait returns when the account may be called: its breaker is not open
+	// and there is quota.
+	Wait func(ctx context.Context) error
+	// Mapping returns the mapping in force.
+	Mapping func() *mapping.Mapping
+	Store   Store
+	Retry   RetryPolicy
+	// Triggers returns what has become out of agreement, waiting a second or
+	// two for the first. They are hints: what is owed is in the store.
+	Triggers func(ctx context.Context) ([]directory.Trigger, error)
+	// Bury publishes dead letters durably.
+	Bury func(ctx context.Context, letters []deadletter.Letter) error
+	// Holder names this program's data directory among replicas.
+	Holder string
+	// CreateFields lets the worker create the fields that the account lacks.
+	CreateFields bool
+	Observer     Observer
+	Log          *slog.Logger
+
+	lease     int64
+	lanes     map[directory.EntityKind]*lane
+	stateLock sync.Mutex
+	ready     bool
+	problem   string
+}
+
+// Observer is told what happens, for metrics.
+type Observer interface {
+	// Delivery: an entity's delivery ended in an outcome.
+	Delivery(account string, kind directory.EntityKind, outcome string)
+	// EndToEnd: an account shows what a webhook reported that long ago.
+	EndToEnd(account string, d time.Duration)
+	// Batch: one call carried so many records.
+	Batch(account string, records int)
+}
+
+const (
+	leaseTTL     = 3 * time.Second
+	scanEvery    = time.Second
+	scanLimit    = 5000
+	setupEvery   = 10 * time.Second
+	finishWithin = 8 * time.Second
+)
+
+// Run works for the account until ctx ends. It waits for the lease, checks
+// the account's fields, then delivers. What is in flight when ctx ends is
+// finished first, for at most eight seconds.
+func (w *Worker) Run(ctx context.Context) error {
+	for first := true; ; first = false {
+		lease, ok, err := w.Store.Acquire(ctx, w.Account, w.Holder, first, leaseTTL)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			w.Log.Warn("cannot ask for the lease", "error", err)
+		case ok:
+			w.lease = lease
+			w.work(ctx)
+		default:
+			w.setState(false, "another replica works for this account")
+		}
+		if !sleep(ctx, leaseTTL/3) {
+			return nil
+		}
+	}
+}
+
+// work delivers for as long as the lease holds.
+func (w *Worker) work(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { w.keepLease(ctx, cancel) })
+	w.Log.Info("working for the account", "lease", w.lease)
+	if w.setup(ctx) {
+		w.lanes = map[directory.EntityKind]*lane{
+			directory.ContactEntity: newLane(w, directory.ContactEntity, w.Connector.Limits().Contacts, w.writeContacts),
+			directory.MessageEntity: newLane(w, directory.MessageEntity, w.Connector.Limits().Messages, w.writeMessages),
+		}
+		w.setState(true, "")
+		for _, l := range w.lanes {
+			running.Go(func() { l.run(ctx) })
+		}
+		running.Go(func() { w.scan(ctx) })
+		w.follow(ctx)
+	}
+	running.Wait()
+	if err := w.Store.Release(context.WithoutCancel(ctx), w.Account, w.lease); err != nil {
+		w.Log.Warn("cannot release the lease", "error", err)
+	}
+}
+
+// keepLease prolongs the lease and stops the work when it is lost.
+func (w *Worker) keepLease(ctx context.Context, lost context.CancelFunc) {
+	prolonged := time.Now()
+	for sleep(ctx, leaseTTL/3) {
+		lease, ok, err := w.Store.Acquire(ctx, w.Account, w.Holder, false, leaseTTL)
+		if err == nil && ok && lease == w.lease {
+			prolonged = time.Now()
+			continue
+		}
+		if err != nil && time.Since(prolonged) < leaseTTL {
+			continue
+		}
+		if ctx.Err() == nil {
+			w.Log.Warn("lost the lease of the account", "lease", w.lease)
+		}
+		lost()
+		return
+	}
+}
+
+// setup asks the account for its fields until it has what is needed.
+func (w *Worker) setup(ctx context.Context) bool {
+	for {
+		if w.Wait(ctx) != nil {
+			return false
+		}
+		findings, err := w.Connector.Setup(ctx, FieldsOf(w.Mapping(), w.Account), w.CreateFields)
+		if ctx.Err() != nil {
+			return false
+		}
+		problem := ""
+		if err != nil {
+			problem = connectors.AsError(err).Error()
+		}
+		for _, f := range findings {
+			if !f.Fatal {
+				w.Log.Info("the account differs from what is best", "object", f.Object, "field", f.Field, "problem", f.Problem)
+			} else if problem == "" {
+				problem = f.Problem
+			}
+		}
+		if problem == "" {
+			return true
+		}
+		w.setState(false, problem)
+		w.Log.Error("the account cannot be used yet; deliveries wait", "problem", problem)
+		pause := setupEvery
+		if err != nil {
+			pause = time.Second // Wait sees to the rest
+		}
+		if !sleep(ctx, pause) {
+			return false
+		}
+	}
+}
+
+// FieldsOf are the account's fields that a mapping writes.
+func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
+	lines := m.Lines(account)
+	fields := make([]connectors.Field, len(lines))
+	for i, l := range lines {
+		fields[i] = connectors.Field{Name: l.To, Label: l.Info.Label, Type: connectors.FieldType(l.Info.Type), Options: l.Info.Options}
+	}
+	return fields
+}
+
+// scan finds what is owed whatever became of its trigger, at once and then
+// every second.
+func (w *Worker) scan(ctx context.Context) {
+	for {
+		due, err := w.Store.Due(ctx, w.Account, scanLimit)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Warn("cannot look for what is due", "error", err)
+		}
+		w.enqueue(due)
+		if !sleep(ctx, scanEvery) {
+			return
+		}
+	}
+}
+
+// follow takes in triggers as they come. While more than a scan's worth waits
+// they stay in the stream, where newer ones replace older ones.
+func (w *Worker) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		if w.waiting() > scanLimit {
+			sleep(ctx, scanEvery)
+			continue
+		}
+		triggers, err := w.Triggers(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Warn("cannot fetch triggers; the database is scanned instead", "error", err)
+			sleep(ctx, scanEvery)
+		}
+		due := make([]directory.Entity, len(triggers))
+		for i := range triggers {
+			due[i] = triggers[i].Entity
+		}
+		w.enqueue(due)
+	}
+}
+
+func (w *Worker) enqueue(list []directory.Entity) {
+	for _, e := range list {
+		if l := w.lanes[e.Kind]; l != nil {
+			l.queue.add(e.ID)
+		}
+	}
+}
+
+func (w *Worker) waiting() int {
+	n := 0
+	for _, l := range w.lanes {
+		n += l.queue.len()
+	}
+	return n
+}
+
+// State says whether the worker is delivering, and if not, why.
+func (w *Worker) State() (ready bool, problem string) {
+	w.stateLock.Lock()
+	defer w.stateLock.Unlock()
+	return w.ready, w.problem
+}
+
+func (w *Worker) setState(ready bool, problem string) {
+	w.stateLock.Lock()
+	defer w.stateLock.Unlock()
+	w.ready, w.problem = ready, problem
+}
+
+// settle stores what became of a batch and looks again at what changed
+// meanwhile.
+func (w *Worker) settle(ctx context.Context, batch []settled) error {
+	outcomes := make([]directory.Outcome, len(batch))
+	var letters []deadletter.Letter
+	var healed []string
+	for i, s := range batch {
+		outcomes[i] = s.Outcome
+		if s.letter != nil {
+			letters = append(letters, *s.letter)
+		}
+		if s.Link.State == directory.Agreed && s.wasTroubled {
+			healed = append(healed, deadletter.ForEntity(w.Account, s.Link.Entity))
+		}
+	}
+	// The letter is published before the link says so: a crash in between
+	// repeats the letter, which its ID makes harmless.
+	if len(letters) > 0 {
+		if err := w.Bury(ctx, letters); err != nil {
+			return fmt.Errorf("publish dead letters: %w", err)
+		}
+	}
+	still, err := w.Store.Settle(ctx, w.Account, w.lease, outcomes)
+	if err != nil {
+		return err
+	}
+	w.enqueue(still)
+	for _, s := range batch {
+		w.Observer.Delivery(w.Account, s.Link.Entity.Kind, s.outcome)
+		if s.Link.State == directory.Agreed && !s.since.IsZero() {
+			w.Observer.EndToEnd(w.Account, time.Since(s.since))
+		}
+	}
+	return w.Store.Delivered(ctx, healed)
+}
+
+// sleep pauses and reports whether ctx still goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,219 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+)
+
+// A lane delivers the entities of one kind, one batch at a time. Batches form
+// by themselves, while the batch before is out and while there is no quota.
+type lane struct {
+	worker *Worker
+	kind   directory.EntityKind
+	queue  *queue
+	// size is how many records a batch may carry. It halves when a call fails
+	// as a whole, so that a record at which the vendor stumbles ends up alone,
+	// and doubles with each success.
+	size, limit int
+	// alone counts how often a call with a single record failed as a whole
+	// although others passed.
+	alone       map[int64]int
+	lastSuccess time.Time
+	write       func(ctx context.Context, work []directory.Work) ([]settled, error)
+}
+
+func newLane(w *Worker, kind directory.EntityKind, limit int, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
+	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, alone: map[int64]int{}, write: write}
+}
+
+// settled is what became of one entity.
+type settled struct {
+	directory.Outcome
+	// outcome is for metrics.
+	outcome string
+	// err is set when the account or the record made trouble.
+	err *connectors.Error
+	// retryAfter is when to look again, 0 for not by ourselves.
+	retryAfter  time.Duration
+	letter      *deadletter.Letter
+	wasTroubled bool
+	since       time.Time
+}
+
+func (l *lane) run(ctx context.Context) {
+	for {
+		if l.queue.wait(ctx) != nil || l.worker.Wait(ctx) != nil {
+			return
+		}
+		ids := l.queue.take(l.size)
+		l.deliver(ctx, ids)
+		l.queue.done(ids)
+	}
+}
+
+// deliver brings a batch to its end, also while the program stops.
+func (l *lane) deliver(ctx context.Context, ids []int64) {
+	w := l.worker
+	stopping := ctx
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	defer context.AfterFunc(stopping, func() { time.AfterFunc(finishWithin, cancel) })()
+	work, err := w.Store.Load(ctx, w.Account, l.kind, ids)
+	if err != nil {
+		l.failed(ids, err)
+		return
+	}
+	batch, err := l.write(ctx, work)
+	if err != nil {
+		l.failed(ids, err)
+		return
+	}
+	l.judge(batch)
+	if err := w.settle(ctx, batch); err != nil {
+		l.failed(ids, err)
+		return
+	}
+	for _, s := range batch {
+		if s.retryAfter > 0 {
+			l.later(s.retryAfter, s.Link.Entity.ID)
+		}
+	}
+	if l.kind == directory.ContactEntity {
+		l.releaseMessages(ctx, batch)
+	}
+}
+
+// failed puts back what could not be loaded or settled: our own trouble, not
+// the account's.
+func (l *lane) failed(ids []int64, err error) {
+	l.worker.Log.Warn("cannot deliver; trying again", "entity", l.kind, "records", len(ids), "error", err)
+	l.later(time.Second, ids...)
+}
+
+// later looks at entities again after a pause. Should the program stop before,
+// the scan finds them.
+func (l *lane) later(d time.Duration, ids ...int64) {
+	// A little more than d: the store compares with its own clock.
+	time.AfterFunc(d+2*time.Millisecond, func() { l.queue.add(ids...) })
+}
+
+// releaseMessages looks at the messages that waited for their contact to have
+// a record.
+func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
+	var linked []int64
+	for _, s := range batch {
+		if s.outcome == "created" {
+			linked = append(linked, s.Link.Entity.ID)
+		}
+	}
+	if len(linked) == 0 {
+		return
+	}
+	w := l.worker
+	waiting, err := w.Store.WaitingFor(ctx, w.Account, linked)
+	if err != nil {
+		w.Log.Warn("cannot look for waiting messages; the scan finds them", "error", err)
+	}
+	w.enqueue(waiting)
+}
+
+// patience is how often a record may bring down a call that carries nothing
+// else, while others pass, before that counts as the record's own fault.
+const patience = 5
+
+// judge decides what follows from each failure and completes the outcomes.
+func (l *lane) judge(batch []settled) {
+	calls, wholly := 0, true
+	for _, s := range batch {
+		if s.outcome == "unchanged" {
+			continue
+		}
+		calls++
+		wholly = wholly && s.err != nil && lostAsAWhole(s.err)
+	}
+	wholly = wholly && calls > 0
+	for i := range batch {
+		s := &batch[i]
+		switch {
+		case s.outcome == "unchanged":
+		case s.err == nil:
+			l.lastSuccess = time.Now()
+			delete(l.alone, s.Link.Entity.ID)
+		case wholly && !l.blames(s, calls):
+			l.postpone(s)
+		default:
+			l.fail(s)
+		}
+	}
+	switch {
+	case wholly:
+		l.size = max(1, l.size/2)
+	case calls > 0:
+		l.size = min(l.limit, l.size*2)
+	}
+}
+
+// lostAsAWhole reports whether a failure may be the vendor's stumbling over
+// anything in the call.
+func lostAsAWhole(err *connectors.Error) bool {
+	return err.Class == connectors.Transient || err.Class == connectors.UnknownOutcome
+}
+
+// blames reports whether the only record of a failed call is to be held
+// responsible: it keeps failing alone while others pass.
+func (l *lane) blames(s *settled, calls int) bool {
+	if calls > 1 || time.Since(l.lastSuccess) > time.Minute {
+		return false
+	}
+	l.alone[s.Link.Entity.ID]++
+	if l.alone[s.Link.Entity.ID] <= patience {
+		return false
+	}
+	s.err.Class = connectors.UnknownOutcome
+	return true
+}
+
+// postpone waits for the account without counting an attempt.
+func (l *lane) postpone(s *settled) {
+	s.outcome = "postponed"
+	s.Link.State = directory.Pending
+	s.Link.Class, s.Link.Reason = string(s.err.Class), s.err.Reason
+	s.retryAfter = 500 * time.Millisecond
+}
+
+// fail applies the retry policy to a failure of the record.
+func (l *lane) fail(s *settled) {
+	w := l.worker
+	link := &s.Link
+	verdict, pause := w.Retry.Decide(s.err.Class, link.Attempts+1)
+	if verdict == Postpone {
+		l.postpone(s)
+		return
+	}
+	link.Attempts++
+	link.Class, link.Reason = string(s.err.Class), s.err.Reason
+	if verdict == Rematch {
+		link.RecordID, link.Shadow = s.err.RecordID, nil
+	}
+	log := w.Log.With("entity", l.kind, "id", link.Entity.ID, "attempt", link.Attempts, "class", s.err.Class, "code", s.err.Code, "reason", s.err.Reason)
+	if verdict != GiveUp {
+		link.State, link.NextAttempt = directory.Pending, time.Now().Add(pause)
+		s.outcome, s.retryAfter = "retried", pause
+		log.Warn("delivery failed; trying again", "pause", pause.String())
+		return
+	}
+	now := time.Now()
+	link.State, link.NextAttempt = directory.Dead, time.Time{}
+	s.outcome = "dead"
+	s.letter = &deadletter.Letter{
+		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
+		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts,
+		Revision: w.Mapping().Revision(), State: deadletter.Open,
+		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
+	}
+	log.Error("delivery given up; a person must settle the dead letter", "letter", s.letter.ID)
+}

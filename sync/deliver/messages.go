@@ -1,0 +1,167 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// lookAfter is how long a create whose answer was lost may still be on its
+// way into the account. Looking sooner could miss it.
+const lookAfter = time.Second
+
+// writeMessages brings a batch of messages to the account: those in doubt are
+// looked up, unknown ones created, known ones updated.
+func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]settled, error) {
+	b := messageBatch{worker: w}
+	for _, todo := range work {
+		if todo.ContactRecordID == "" {
+			continue // looked at again when its contact has a record
+		}
+		b.add(todo)
+	}
+	if err := b.find(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.create(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.update(ctx); err != nil {
+		return nil, err
+	}
+	return b.settled, nil
+}
+
+// messageBatch is a batch on its way; the slices run in parallel.
+type messageBatch struct {
+	worker  *Worker
+	work    []directory.Work
+	changes []connectors.MessageChange
+	shadows []map[string]string
+	settled []settled
+	// next lists, by index, what each step has to do.
+	toFind, toCreate, toUpdate []int
+}
+
+func (b *messageBatch) add(todo directory.Work) {
+	m := todo.Message
+	at := m.At
+	if at.IsZero() {
+		at = m.TextAt
+	}
+	s := begin(todo, m.Version)
+	diff, shadow := difference(map[string]any{"text": m.Body(), "status": m.Status, "at": at}, todo.Link.Shadow)
+	change := connectors.MessageChange{
+		RecordID: todo.Link.RecordID, ContactRecordID: todo.ContactRecordID,
+		WAMID: m.WAMID, BusinessNumber: m.BusinessNumber, Direction: m.Direction,
+		Text: m.Body(), Status: m.Status, At: at,
+	}
+	i := len(b.settled)
+	switch {
+	case todo.Link.RecordID != "" && len(diff) == 0:
+		s.agree(todo.Link.RecordID, shadow, "unchanged")
+	case todo.Link.RecordID != "":
+		b.toUpdate = append(b.toUpdate, i)
+	case !todo.Link.InDoubtSince.IsZero():
+		if wait := lookAfter - time.Since(todo.Link.InDoubtSince); wait > 0 {
+			s.outcome, s.retryAfter = "unchanged", wait
+			break
+		}
+		b.toFind = append(b.toFind, i)
+	default:
+		b.toCreate = append(b.toCreate, i)
+	}
+	b.work, b.changes, b.shadows, b.settled = append(b.work, todo), append(b.changes, change), append(b.shadows, shadow), append(b.settled, s)
+}
+
+// find settles the doubt about messages that an earlier create may have
+// written.
+func (b *messageBatch) find(ctx context.Context) error {
+	return b.call(ctx, b.toFind, b.worker.Connector.FindMessages, func(i int, r connectors.Result) {
+		if r.RecordID == "" {
+			b.toCreate = append(b.toCreate, i)
+			return
+		}
+		// What it says there is not known: write all of it.
+		b.changes[i].RecordID = r.RecordID
+		b.toUpdate = append(b.toUpdate, i)
+	})
+}
+
+func (b *messageBatch) create(ctx context.Context) error {
+	w := b.worker
+	list := make([]directory.Entity, len(b.toCreate))
+	for n, i := range b.toCreate {
+		list[n] = b.work[i].Link.Entity
+	}
+	if err := w.Store.Doubt(ctx, w.Account, w.lease, list); err != nil {
+		return err
+	}
+	err := b.call(ctx, b.toCreate, w.Connector.CreateMessages, func(i int, r connectors.Result) {
+		b.settled[i].agree(r.RecordID, b.shadows[i], "created")
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range b.toCreate {
+		if err := b.afterCreate(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// afterCreate keeps the doubt where the answer was lost, and lifts it where
+// the account said no.
+func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
+	w, s := b.worker, &b.settled[i]
+	if s.err == nil {
+		return nil
+	}
+	s.Link.InDoubtSince = time.Time{}
+	switch s.err.Class {
+	case connectors.UnknownOutcome, connectors.Unknown:
+		s.Link.InDoubtSince = time.Now()
+	case connectors.Conflict:
+		if s.err.RecordID == "" {
+			// The contact's record is not what we thought.
+			contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Contact.ID}
+			return w.Store.Forget(ctx, w.Account, w.lease, contact, b.work[i].ContactRecordID)
+		}
+	}
+	return nil
+}
+
+func (b *messageBatch) update(ctx context.Context) error {
+	return b.call(ctx, b.toUpdate, b.worker.Connector.UpdateMessages, func(i int, r connectors.Result) {
+		b.settled[i].agree(r.RecordID, b.shadows[i], "updated")
+	})
+}
+
+// call makes one call for the messages with the given indexes and hands the
+// results without an error to ok.
+func (b *messageBatch) call(ctx context.Context, indexes []int, method func(context.Context, []connectors.MessageChange) []connectors.Result, ok func(i int, r connectors.Result)) error {
+	if len(indexes) == 0 {
+		return nil
+	}
+	changes := make([]connectors.MessageChange, len(indexes))
+	for n, i := range indexes {
+		changes[n] = b.changes[i]
+	}
+	b.worker.Observer.Batch(b.worker.Account, len(changes))
+	results := method(ctx, changes)
+	if len(results) != len(changes) {
+		return fmt.Errorf("the connector gave %d results for %d messages", len(results), len(changes))
+	}
+	for n, i := range indexes {
+		if results[n].Err != nil {
+			b.settled[i].err = results[n].Err
+			continue
+		}
+		ok(i, results[n])
+	}
+	return nil
+}

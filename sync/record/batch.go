@@ -1,0 +1,258 @@
+package record
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"crmsync/sync/directory"
+)
+
+// batch is the working set of one transaction: what its facts touch, loaded
+// once, changed in memory, stored once.
+type batch struct {
+	tx        directory.Tx
+	deliverTo func(account string) []string
+
+	facts      []*directory.Fact
+	outcomes   []directory.FactOutcome
+	malformed  []*directory.Fact
+	contacts   map[int64]*directory.Contact // new ones under a negative id until stored
+	messages   map[directory.MessageKey]*directory.Message
+	identities []directory.Identity
+
+	newIdentities []int                                    // indexes into identities
+	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
+	touched       map[int64][]*directory.Fact              // what was reported of a contact
+	talked        map[int64]bool                           // contacts whose messages changed
+	triggers      []directory.Trigger
+}
+
+// load reads everything that the new ones among the facts refer to.
+func (b *batch) load(facts []directory.Fact) error {
+	known, err := b.tx.Known(facts)
+	if err != nil {
+		return err
+	}
+	var keys []directory.IdentityKey
+	var messageKeys []directory.MessageKey
+	for i := range facts {
+		f := &facts[i]
+		if known[f.ID] {
+			continue
+		}
+		known[f.ID] = true // a batch may hold a fact twice
+		b.facts = append(b.facts, f)
+		keys = append(keys, directory.KeysOf(f.Person)...)
+		if f.Identity != nil {
+			keys = append(keys, directory.KeysOf(&f.Identity.New)...)
+		}
+		for _, wamid := range wamidsOf(f) {
+			messageKeys = append(messageKeys, directory.MessageKey{
+				BusinessNumber: directory.Clean(f.BusinessNumber), WAMID: directory.Clean(wamid),
+			})
+		}
+	}
+	b.contacts = map[int64]*directory.Contact{}
+	b.messages = map[directory.MessageKey]*directory.Message{}
+	b.heard = map[*directory.Message][]*directory.Fact{}
+	b.touched = map[int64][]*directory.Fact{}
+	b.talked = map[int64]bool{}
+
+	messages, err := b.tx.Messages(messageKeys)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	for _, m := range messages {
+		b.messages[m.Key()] = m
+		ids = append(ids, m.ContactID)
+	}
+	if b.identities, err = b.tx.Identities(keys); err != nil {
+		return err
+	}
+	for _, i := range b.identities {
+		ids = append(ids, i.ContactID)
+	}
+	slices.Sort(ids)
+	contacts, err := b.tx.Contacts(slices.Compact(ids))
+	for _, c := range contacts {
+		b.contacts[c.ID] = c
+	}
+	return err
+}
+
+func wamidsOf(f *directory.Fact) []string {
+	var wamids []string
+	if f.Message != nil {
+		wamids = append(wamids, f.Message.WAMID)
+		if f.Message.Target != "" {
+			wamids = append(wamids, f.Message.Target)
+		}
+	}
+	if f.Status != nil {
+		wamids = append(wamids, f.Status.WAMID)
+	}
+	return wamids
+}
+
+func (b *batch) newContact() int64 {
+	id := -int64(len(b.contacts)) - 1
+	b.contacts[id] = &directory.Contact{ID: id}
+	return id
+}
+
+// touch notes that a fact says something about a contact.
+func (b *batch) touch(contactID int64, f *directory.Fact) {
+	b.touched[contactID] = append(b.touched[contactID], f)
+}
+
+// save stores the working set.
+func (b *batch) save() error {
+	if err := b.tx.SaveFacts(b.outcomes); err != nil {
+		return err
+	}
+	if err := b.nameNewContacts(); err != nil {
+		return err
+	}
+	messages := make([]*directory.Message, 0, len(b.heard))
+	for m := range b.heard {
+		if m.Changed {
+			m.Version++
+			messages = append(messages, m)
+			b.talked[m.ContactID] = true
+		}
+	}
+	slices.SortFunc(messages, func(x, y *directory.Message) int { return x.At.Compare(y.At) })
+	if err := b.tx.SaveMessages(messages); err != nil {
+		return err
+	}
+	delete(b.talked, 0)
+	talks, err := b.tx.Conversations(slices.Sorted(maps.Keys(b.talked)))
+	if err != nil {
+		return err
+	}
+	for id, talk := range talks {
+		b.contacts[id].SumUp(talk)
+	}
+	var changed, dirty []*directory.Contact
+	for _, id := range slices.Sorted(maps.Keys(b.contacts)) {
+		c := b.contacts[id]
+		if c.Changed {
+			c.Version++
+			changed = append(changed, c)
+		}
+		if c.Dirty {
+			dirty = append(dirty, c)
+		}
+	}
+	if err := b.tx.SaveContacts(dirty); err != nil {
+		return err
+	}
+	identities := make([]directory.Identity, len(b.newIdentities))
+	for i, at := range b.newIdentities {
+		identities[i] = b.identities[at]
+	}
+	if err := b.tx.SaveIdentities(lastOfEach(identities)); err != nil {
+		return err
+	}
+	return b.want(changed, messages)
+}
+
+// nameNewContacts stores new contacts, which gives them an id, and puts it in
+// place of their negative one.
+func (b *batch) nameNewContacts() error {
+	var fresh []*directory.Contact
+	var old []int64
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(b.contacts))) {
+		if id < 0 {
+			fresh, old = append(fresh, b.contacts[id]), append(old, id)
+			b.contacts[id].ID = 0
+		}
+	}
+	if err := b.tx.SaveContacts(fresh); err != nil {
+		return err
+	}
+	renamed := make(map[int64]int64, len(old))
+	for i, c := range fresh {
+		renamed[old[i]] = c.ID
+		b.contacts[c.ID] = c
+		b.touched[c.ID] = b.touched[old[i]]
+		b.talked[c.ID] = b.talked[old[i]]
+		delete(b.contacts, old[i])
+		delete(b.touched, old[i])
+		delete(b.talked, old[i])
+	}
+	for i := range b.identities {
+		if id, ok := renamed[b.identities[i].ContactID]; ok {
+			b.identities[i].ContactID = id
+		}
+	}
+	for m := range b.heard {
+		if id, ok := renamed[m.ContactID]; ok {
+			m.ContactID = id
+		}
+	}
+	return nil
+}
+
+// lastOfEach keeps the last state of each identity.
+func lastOfEach(all []directory.Identity) []directory.Identity {
+	type key struct {
+		directory.IdentityKey
+		contact int64
+	}
+	at := map[key]int{}
+	var kept []directory.Identity
+	for _, i := range all {
+		k := key{i.IdentityKey, i.ContactID}
+		if n, seen := at[k]; seen {
+			kept[n] = i
+			continue
+		}
+		at[k] = len(kept)
+		kept = append(kept, i)
+	}
+	return kept
+}
+
+// want makes the accounts owe what has changed: those that the reporting
+// accounts feed, and those that know the contact already.
+func (b *batch) want(contacts []*directory.Contact, messages []*directory.Message) error {
+	ids := make([]int64, len(contacts))
+	for i, c := range contacts {
+		ids[i] = c.ID
+	}
+	linked, err := b.tx.LinkedAccounts(ids)
+	if err != nil {
+		return err
+	}
+	var wants []directory.Want
+	add := func(e directory.Entity, version int64, facts []*directory.Fact, accounts []string) {
+		received := time.Time{}
+		for _, f := range facts {
+			accounts = append(accounts, b.deliverTo(f.Account)...)
+			if received.IsZero() || f.ReceivedAt.Before(received) {
+				received = f.ReceivedAt
+			}
+		}
+		slices.Sort(accounts)
+		for _, account := range slices.Compact(accounts) {
+			wants = append(wants, directory.Want{Account: account, Entity: e, Version: version, ReceivedAt: received})
+			b.triggers = append(b.triggers, directory.Trigger{Account: account, Entity: e})
+		}
+	}
+	for _, c := range contacts {
+		add(directory.Entity{Kind: directory.ContactEntity, ID: c.ID}, c.Version, b.touched[c.ID], linked[c.ID])
+	}
+	for _, m := range messages {
+		if m.ContactID != 0 {
+			add(directory.Entity{Kind: directory.MessageEntity, ID: m.ID}, m.Version, b.heard[m], nil)
+		}
+	}
+	return b.tx.Want(wants)
+}
+
+func (b *batch) result() Result {
+	return Result{Triggers: b.triggers, Malformed: b.malformed, Recorded: b.facts}
+}

@@ -1,0 +1,264 @@
+// Package record applies facts to the directory and finds who is out of
+// agreement.
+package record
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// A Recorder applies facts to the directory.
+type Recorder struct {
+	Store Store
+	// DeliverTo returns the accounts that the facts of an account feed.
+	DeliverTo func(account string) []string
+}
+
+// Store runs f in one transaction; recorders of all replicas take turns.
+type Store interface {
+	Record(ctx context.Context, f func(tx directory.Tx) error) error
+}
+
+// A Result is what follows from a batch of facts.
+type Result struct {
+	// Triggers name what is now out of agreement.
+	Triggers []directory.Trigger
+	// Malformed are the new facts that could not be read.
+	Malformed []*directory.Fact
+	// Recorded are the facts that were new.
+	Recorded []*directory.Fact
+}
+
+// Apply records a batch in one transaction: all of it or, with an error,
+// nothing. Facts recorded before change nothing, whatever their order, so a
+// batch may be repeated.
+func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, error) {
+	var result Result
+	err := r.Store.Record(ctx, func(tx directory.Tx) error {
+		b := batch{tx: tx, deliverTo: r.DeliverTo}
+		if err := b.load(facts); err != nil {
+			return err
+		}
+		for _, f := range b.facts {
+			b.apply(f)
+		}
+		if err := b.save(); err != nil {
+			return err
+		}
+		result = b.result()
+		return nil
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("record %d facts: %w", len(facts), err)
+	}
+	return result, nil
+}
+
+// apply brings one new fact into the working set.
+func (b *batch) apply(f *directory.Fact) {
+	outcome, raw := directory.Applied, []byte(nil)
+	switch f.Kind {
+	case connectors.KindMessage:
+		outcome = b.message(f)
+		raw = f.Raw
+	case connectors.KindStatus:
+		outcome = b.status(f)
+	case connectors.KindPreference:
+		outcome = b.preference(f)
+	case connectors.KindIdentity:
+		outcome = b.identity(f)
+	case connectors.KindPerson:
+		if b.person(f, f.Person) == nil {
+			outcome = "skipped: names nobody"
+		}
+	case connectors.KindMalformed:
+		outcome, raw = "malformed: "+f.Reason, f.Raw
+		b.malformed = append(b.malformed, f)
+	default:
+		outcome, raw = "skipped: not acted upon", f.Raw
+	}
+	b.outcomes = append(b.outcomes, directory.FactOutcome{Fact: f, Outcome: outcome, Raw: raw})
+}
+
+func (b *batch) message(f *directory.Fact) string {
+	if f.Message.GroupID != "" {
+		return "skipped: group message"
+	}
+	at := f.When()
+	wamid := f.Message.WAMID
+	if f.Message.Target != "" {
+		wamid = f.Message.Target
+	}
+	m := b.messageOf(f, wamid, f.Message.Direction)
+	m.SetText(f.Message.Text, at)
+	contact := b.person(f, f.Person)
+	b.assign(m, contact, f)
+	if f.Message.Target != "" {
+		return directory.Applied
+	}
+	m.SetAt(at, false)
+	if m.Type == "" || m.Direction != f.Message.Direction {
+		m.Type, m.Direction, m.Changed = f.Type, f.Message.Direction, true
+	}
+	if directory.KnownStatus(f.Message.Status) {
+		m.Advance(f.Message.Status, at, 0)
+	}
+	if contact == nil {
+		return "skipped: names nobody"
+	}
+	set := func(name, text string) {
+		if text != "" {
+			contact.Set(name, directory.Value{Text: text, At: at, Fact: f.ID, Account: f.Account})
+		}
+	}
+	set("business_number", f.BusinessNumber)
+	set("business_phone", directory.PhoneOf(f.BusinessPhone))
+	if from := f.Message.Referral; from != nil {
+		set("source_type", from.SourceType)
+		set("source_id", from.SourceID)
+		set("source_url", from.SourceURL)
+		set("source_headline", from.Headline)
+		set("click_id", from.ClickID)
+	}
+	return directory.Applied
+}
+
+func (b *batch) status(f *directory.Fact) string {
+	switch {
+	case f.Status.GroupID != "":
+		return "skipped: group message"
+	case !directory.KnownStatus(f.Status.Status):
+		return "skipped: status not known"
+	}
+	m := b.messageOf(f, f.Status.WAMID, connectors.Out)
+	m.SetAt(f.When(), true)
+	m.Advance(f.Status.Status, f.When(), f.Status.ErrorCode)
+	if m.ContactID == 0 {
+		b.assign(m, b.person(f, f.Person), f)
+	} else {
+		b.touch(m.ContactID, f)
+	}
+	return directory.Applied
+}
+
+func (b *batch) preference(f *directory.Fact) string {
+	consent, known := map[string]string{"stop": "opted_out", "resume": "marketing"}[f.Preference.Value]
+	if !known {
+		return "skipped: preference not known"
+	}
+	contact := b.person(f, f.Person)
+	if contact == nil {
+		return "skipped: names nobody"
+	}
+	at := f.When()
+	contact.Set("consent", directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account})
+	contact.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
+	return directory.Applied
+}
+
+// identity follows a person to a new number or user id. Two contacts that are
+// both known already are not merged.
+func (b *batch) identity(f *directory.Fact) string {
+	at := f.When()
+	before := at.Add(-1)
+	was := directory.Find(directory.KeysOf(f.Person), b.identities, before)
+	is := directory.Find(directory.KeysOf(&f.Identity.New), b.identities, at)
+	if was == 0 || was == is {
+		if b.person(f, &f.Identity.New) == nil {
+			return "skipped: names nobody"
+		}
+		return directory.Applied
+	}
+	if f.Person.WAID != "" && f.Identity.New.WAID != "" {
+		b.retire(was, f.Person, f)
+	}
+	if is != 0 {
+		return "skipped: both contacts are known"
+	}
+	contact := b.contacts[was]
+	b.know(contact, &f.Identity.New)
+	contact.Describe(&f.Identity.New, at, f.ID, f.Account)
+	b.touch(was, f)
+	return directory.Applied
+}
+
+// messageOf returns the message that a fact is about, known or new.
+func (b *batch) messageOf(f *directory.Fact, wamid string, direction connectors.Direction) *directory.Message {
+	key := directory.MessageKey{BusinessNumber: directory.Clean(f.BusinessNumber), WAMID: directory.Clean(wamid)}
+	m := b.messages[key]
+	if m == nil {
+		m = &directory.Message{
+			Account: f.Account, BusinessNumber: key.BusinessNumber, WAMID: key.WAMID,
+			Direction: direction, Changed: true,
+		}
+		b.messages[key] = m
+	}
+	b.heard[m] = append(b.heard[m], f)
+	return m
+}
+
+// assign says whose message it is, and that this contact's conversation is to
+// be summed up again.
+func (b *batch) assign(m *directory.Message, c *directory.Contact, f *directory.Fact) {
+	if c == nil {
+		return
+	}
+	if m.ContactID == 0 {
+		m.ContactID, m.Changed = c.ID, true
+	}
+	b.touch(m.ContactID, f)
+	b.talked[m.ContactID] = true
+}
+
+// person returns the contact of the person whom a fact describes, known or
+// new, with the description merged; nil if it describes nobody.
+func (b *batch) person(f *directory.Fact, p *connectors.Person) *directory.Contact {
+	keys := directory.KeysOf(p)
+	if len(keys) == 0 {
+		return nil
+	}
+	at := f.When()
+	id := directory.Find(keys, b.identities, at)
+	if id == 0 {
+		id = b.newContact()
+	}
+	contact := b.contacts[id]
+	b.know(contact, p)
+	contact.Describe(p, at, f.ID, f.Account)
+	b.touch(id, f)
+	return contact
+}
+
+// know adds the names under which a person goes now, but for those that
+// somebody holds already.
+func (b *batch) know(c *directory.Contact, p *connectors.Person) {
+	for i, key := range directory.KeysOf(p) {
+		if i > 0 && key.Kind == directory.PhoneIdentity {
+			continue // a variant of the number, which only finds
+		}
+		held := slices.ContainsFunc(b.identities, func(i directory.Identity) bool {
+			return i.IdentityKey == key && (i.ContactID == c.ID || i.RetiredAt.IsZero())
+		})
+		if !held {
+			b.identities = append(b.identities, directory.Identity{IdentityKey: key, ContactID: c.ID})
+			b.newIdentities = append(b.newIdentities, len(b.identities)-1)
+		}
+	}
+}
+
+// retire ends a contact's hold on a number, from the fact's time on.
+func (b *batch) retire(contactID int64, p *connectors.Person, f *directory.Fact) {
+	for _, key := range directory.KeysOf(p) {
+		for i := range b.identities {
+			id := &b.identities[i]
+			if key.Kind == directory.PhoneIdentity && id.IdentityKey == key && id.ContactID == contactID && id.RetiredAt.IsZero() {
+				id.RetiredAt = f.When()
+				b.newIdentities = append(b.newIdentities, i)
+			}
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+)
+
+// The limits of one atomic batch.
+const (
+	batchMessages = 100
+	batchBytes    = 4 << 20
+	// commitWithin is how long the broker has to store a batch. A full disk
+	// answers nothing at all.
+	commitWithin = 2 * time.Second
+)
+
+// A committer stores messages that were published at the same time with one
+// fsync instead of one each: it takes whatever waits, publishes it as one
+// atomic batch, answers all waiters, and takes what has come meanwhile. There
+// is no timer: a message that is alone goes out alone.
+type committer struct {
+	conn    *nats.Conn
+	waiting chan *pendingMessage
+	closed  chan struct{}
+}
+
+type pendingMessage struct {
+	msg  *nats.Msg
+	done chan error // has room for the one answer
+}
+
+func newCommitter(conn *nats.Conn) *committer {
+	c := &committer{conn: conn, waiting: make(chan *pendingMessage, 4*batchMessages), closed: make(chan struct{})}
+	go c.run()
+	return c
+}
+
+// publish returns when every message is on disk, or with an error when that
+// is not known of all of them.
+func (c *committer) publish(ctx context.Context, messages []*nats.Msg) error {
+	pending := make([]*pendingMessage, len(messages))
+	for i, m := range messages {
+		pending[i] = &pendingMessage{msg: m, done: make(chan error, 1)}
+		select {
+		case c.waiting <- pending[i]:
+		case <-c.closed:
+			return nats.ErrConnectionClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for _, p := range pending {
+		select {
+		case err := <-p.done:
+			if err != nil {
+				return err
+			}
+		case <-c.closed:
+			return nats.ErrConnectionClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// run commits until the committer is closed; afterwards every publish fails at
+// once.
+func (c *committer) run() {
+	var next *pendingMessage
+	for {
+		if next == nil {
+			select {
+			case next = <-c.waiting:
+			case <-c.closed:
+				return
+			}
+		}
+		var batch []*pendingMessage
+		batch, next = c.collect(next)
+		err := c.commit(batch)
+		if err != nil && len(batch) > 1 && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, context.DeadlineExceeded) {
+			// The batch was refused as a whole and nothing of it is stored:
+			// each message gets a verdict of its own.
+			for _, p := range batch {
+				p.done <- c.commit([]*pendingMessage{p})
+			}
+			continue
+		}
+		for _, p := range batch {
+			p.done <- err
+		}
+	}
+}
+
+func (c *committer) close() { close(c.closed) }
+
+// collect returns a batch that begins with first, and what did not fit into it
+// any more.
+func (c *committer) collect(first *pendingMessage) (batch []*pendingMessage, next *pendingMessage) {
+	batch = append(batch, first)
+	size := len(first.msg.Data)
+	for len(batch) < batchMessages {
+		select {
+		case p := <-c.waiting:
+			if size += len(p.msg.Data); size > batchBytes {
+				return batch, p
+			}
+			batch = append(batch, p)
+		default:
+			return batch, nil
+		}
+	}
+	return batch, nil
+}
+
+// commit stores a batch as one.
+func (c *committer) commit(batch []*pendingMessage) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	defer cancel()
+	if len(batch) == 1 {
+		return c.request(ctx, batch[0].msg, "", 0)
+	}
+	id := nuid.Next()
+	last := len(batch) - 1
+	for i, p := range batch {
+		p.msg.Header = nats.Header{}
+		p.msg.Header.Set("Nats-Batch-Id", id)
+		p.msg.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
+		if i == last {
+			break
+		}
+		if err := c.conn.PublishMsg(p.msg); err != nil {
+			return err
+		}
+	}
+	batch[last].msg.Header.Set("Nats-Batch-Commit", "1")
+	return c.request(ctx, batch[last].msg, id, len(batch))
+}
+
+// request sends one message and reads JetStream's verdict: on the message if
+// batchID is empty, else on the batch that it commits.
+func (c *committer) request(ctx context.Context, m *nats.Msg, batchID string, count int) error {
+	if batchID == "" {
+		m.Header = nil
+	}
+	reply, err := c.conn.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	var verdict struct {
+		Stream string `json:"stream"`
+		Batch  string `json:"batch"`
+		Count  int    `json:"count"`
+		Error  *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &verdict); err != nil {
+		return fmt.Errorf("publish: the broker's answer cannot be read: %w", err)
+	}
+	switch {
+	case verdict.Error != nil:
+		return fmt.Errorf("publish: the broker refuses: %s (%d)", verdict.Error.Description, verdict.Error.Code)
+	case verdict.Stream == "", verdict.Batch != batchID, verdict.Count != count:
+		return errors.New("publish: the broker did not confirm the batch")
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+)
+
+// Trigger publishes triggers. They are hints, so nothing waits for the broker:
+// a worker finds in the database what it was not told.
+func (b *Broker) Trigger(triggers []directory.Trigger) {
+	for _, t := range triggers {
+		subject := fmt.Sprintf("deliveries.%s.live.%s.%d", token(t.Account), t.Entity.Kind, t.Entity.ID)
+		if err := b.conn.Publish(subject, nil); err != nil {
+			b.log.Debug("cannot publish a trigger", "error", err)
+			return
+		}
+	}
+}
+
+// Triggers returns a function that fetches an account's triggers: those that
+// wait, or the first that come within a second. A trigger is acknowledged when
+// it is handed over.
+func (b *Broker) Triggers(ctx context.Context, account string) (func(ctx context.Context) ([]directory.Trigger, error), error) {
+	config := pinned("deliver-"+token(account), 4*time.Second)
+	config.FilterSubject = "deliveries." + token(account) + ".>"
+	config.MemoryStorage = true
+	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "DELIVERIES", config)
+	if err != nil {
+		return nil, fmt.Errorf("consume DELIVERIES for %s: %w", account, err)
+	}
+	source := triggerSource{broker: b, consumer: consumer, account: account}
+	return source.next, nil
+}
+
+type triggerSource struct {
+	broker   *Broker
+	consumer jetstream.Consumer
+	account  string
+	pull     <-chan jetstream.Msg
+	batch    jetstream.MessageBatch
+}
+
+// next is called by one goroutine at a time.
+func (s *triggerSource) next(ctx context.Context) ([]directory.Trigger, error) {
+	if s.pull == nil {
+		batch, err := s.consumer.Fetch(1000, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
+		if err != nil {
+			s.broker.pause(ctx, err)
+			return nil, nil
+		}
+		s.batch, s.pull = batch, batch.Messages()
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case first, open := <-s.pull:
+		if !open {
+			s.pull = nil
+			if err := s.batch.Error(); err != nil {
+				s.broker.pause(ctx, err)
+			}
+			return nil, nil
+		}
+		return s.triggers(collect(first, s.pull, 1000)), nil
+	}
+}
+
+func (s *triggerSource) triggers(messages []jetstream.Msg) []directory.Trigger {
+	triggers := make([]directory.Trigger, 0, len(messages))
+	for _, m := range messages {
+		if e, ok := entityOf(m.Subject()); ok {
+			triggers = append(triggers, directory.Trigger{Account: s.account, Entity: e})
+		}
+		s.broker.ack(m)
+	}
+	return triggers
+}
+
+// entityOf reads the last two tokens of a trigger's subject.
+func entityOf(subject string) (directory.Entity, bool) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 5 {
+		return directory.Entity{}, false
+	}
+	id, err := strconv.ParseInt(tokens[4], 10, 64)
+	return directory.Entity{Kind: directory.EntityKind(tokens[3]), ID: id}, err == nil
+}
+
+// Bury stores dead letters and returns when they are on disk. Each carries its
+// particulars as headers, for whoever listens.
+func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
+	for i := range letters {
+		l := &letters[i]
+		data, err := json.Marshal(l)
+		if err != nil {
+			return fmt.Errorf("dead letter %s: %w", l.ID, err)
+		}
+		m := nats.NewMsg("deadletters." + token(l.Account) + "." + token(string(l.Class)))
+		m.Data = data
+		for key, value := range map[string]string{
+			"account": l.Account, "entity": l.Entity.String(), "class": string(l.Class), "reason": l.Reason,
+			"attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision, "due": l.DueAt.UTC().Format(time.RFC3339),
+		} {
+			m.Header.Set(key, value)
+		}
+		if _, err := b.js.PublishMsg(ctx, m); err != nil {
+			return fmt.Errorf("dead letter %s: %w", l.ID, err)
+		}
+	}
+	return nil
+}
+
+// ConsumeLetters hands dead letters to put, until ctx ends. A batch is
+// acknowledged when put returns true; otherwise it comes again.
+func (b *Broker) ConsumeLetters(ctx context.Context, put func(ctx context.Context, letters []deadletter.Letter) bool) error {
+	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "DEADLETTERS", pinned("worklist", 30*time.Second))
+	if err != nil {
+		return fmt.Errorf("consume DEADLETTERS: %w", err)
+	}
+	b.consume(ctx, consumer, 100, func(messages []jetstream.Msg) {
+		letters := make([]deadletter.Letter, 0, len(messages))
+		for _, m := range messages {
+			var l deadletter.Letter
+			if err := json.Unmarshal(m.Data(), &l); err != nil || l.ID == "" {
+				b.log.Error("a message in DEADLETTERS is not a letter", "subject", m.Subject())
+				continue
+			}
+			letters = append(letters, l)
+		}
+		if !put(ctx, letters) {
+			return
+		}
+		for _, m := range messages {
+			b.ack(m)
+		}
+	})
+	return nil
+}

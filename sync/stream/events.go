@@ -1,0 +1,76 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// PublishFacts stores facts and returns when all of them are on disk. With an
+// error some may be and some not; publishing them again is harmless.
+func (b *Broker) PublishFacts(ctx context.Context, facts []directory.Fact) error {
+	messages := make([]*nats.Msg, len(facts))
+	for i := range facts {
+		f := &facts[i]
+		data, err := json.Marshal(f)
+		if err != nil {
+			return fmt.Errorf("publish fact: %w", err)
+		}
+		messages[i] = &nats.Msg{Subject: "events.0." + token(f.Account) + "." + token(string(f.Kind)), Data: data}
+	}
+	return b.events.publish(ctx, messages)
+}
+
+// eventBatch is how many facts are recorded in one transaction.
+const eventBatch = 200
+
+// ConsumeFacts hands facts to record in batches as they come, until ctx ends.
+// A batch is acknowledged when record returns true; otherwise it comes again.
+// Of all replicas one consumes at a time.
+func (b *Broker) ConsumeFacts(ctx context.Context, record func(ctx context.Context, facts []directory.Fact) bool) error {
+	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "EVENTS", pinned("recorder", 30*time.Second))
+	if err != nil {
+		return fmt.Errorf("consume EVENTS: %w", err)
+	}
+	b.consume(ctx, consumer, eventBatch, func(messages []jetstream.Msg) {
+		facts := make([]directory.Fact, len(messages))
+		for i, m := range messages {
+			facts[i] = factOf(m)
+		}
+		if !record(ctx, facts) {
+			return
+		}
+		for _, m := range messages {
+			b.ack(m)
+		}
+	})
+	return nil
+}
+
+// factOf decodes an event. One that cannot be decoded was not written by this
+// program; it becomes a malformed fact, so that it is not lost and does not
+// block the others.
+func factOf(m jetstream.Msg) directory.Fact {
+	var f directory.Fact
+	if err := json.Unmarshal(m.Data(), &f); err == nil && f.ID != "" {
+		return f
+	}
+	received, sequence := time.Now(), uint64(0)
+	if meta, err := m.Metadata(); err == nil {
+		received, sequence = meta.Timestamp, meta.Sequence.Stream
+	}
+	return directory.Fact{
+		ID: fmt.Sprintf("events/%d", sequence), Account: "events", ReceivedAt: received,
+		Fact: connectors.Fact{
+			Key: fmt.Sprint(sequence), Kind: connectors.KindMalformed,
+			Reason: "an event in the stream is not a fact", Raw: m.Data(),
+		},
+	}
+}

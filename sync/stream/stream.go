@@ -1,0 +1,220 @@
+// Package stream carries facts, triggers and dead letters through JetStream,
+// embedded or external. It is the only user of nats.go.
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options says where the broker is.
+type Options struct {
+	// Dir is where the embedded server keeps its streams.
+	Dir string
+	// URLs are external servers; none means embedded.
+	URLs []string
+	// CredentialsFile, Token and TLS are for external servers; empty means
+	// without.
+	CredentialsFile string
+	Token           string
+	TLS             *tls.Config
+	// MaxBytes is how much EVENTS may hold before webhooks are refused.
+	MaxBytes int64
+	// Replicas is how many external servers keep each stream.
+	Replicas int
+	// SyncLazily lets the embedded server acknowledge what is not on disk.
+	// Only tests that prove the opposite use it.
+	SyncLazily bool
+	Log        *slog.Logger
+}
+
+// maxPayload leaves room for the largest webhook, which is 3 MB, inside one
+// fact.
+const maxPayload = 8 << 20
+
+// A Broker is a connection to JetStream with crmsync's streams in place.
+type Broker struct {
+	embedded *server.Server
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	events   *committer
+	log      *slog.Logger
+}
+
+// Open starts or reaches the broker and creates the streams that are missing.
+func Open(ctx context.Context, o Options) (*Broker, error) {
+	b := &Broker{log: o.Log}
+	if err := b.connect(o); err != nil {
+		return nil, err
+	}
+	if err := b.createStreams(ctx, o); err != nil {
+		b.Close()
+		return nil, err
+	}
+	b.events = newCommitter(b.conn)
+	return b, nil
+}
+
+func (b *Broker) connect(o Options) error {
+	options := []nats.Option{
+		nats.Name("crmsync"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		// What cannot be sent now fails now: a webhook is answered with 503
+		// instead of waiting in memory.
+		nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.log.Warn("broker", "error", err)
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				b.log.Error("lost the broker; webhooks are answered with 503 until it is back", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { b.log.Info("the broker is back") }),
+	}
+	urls := nats.DefaultURL
+	if len(o.URLs) == 0 {
+		if err := b.startEmbedded(o); err != nil {
+			return err
+		}
+		options = append(options, nats.InProcessServer(b.embedded))
+	} else {
+		urls = joinURLs(o.URLs)
+		if o.CredentialsFile != "" {
+			options = append(options, nats.UserCredentials(o.CredentialsFile))
+		}
+		if o.Token != "" {
+			options = append(options, nats.Token(o.Token))
+		}
+		if o.TLS != nil {
+			options = append(options, nats.Secure(o.TLS))
+		}
+	}
+	conn, err := nats.Connect(urls, options...)
+	if err != nil {
+		b.Close()
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	b.conn = conn
+	if conn.MaxPayload() < 4<<20 {
+		b.Close()
+		return fmt.Errorf("the NATS server takes messages of at most %d bytes, a WhatsApp webhook has up to 3 MB: set max_payload to 8MB", conn.MaxPayload())
+	}
+	b.js, err = jetstream.New(conn)
+	return err
+}
+
+// startEmbedded starts a server in this process that listens nowhere. Every
+// acknowledged publish is on disk.
+func (b *Broker) startEmbedded(o Options) error {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("create the broker's directory: %w", err)
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "crmsync",
+		JetStream:  true,
+		StoreDir:   filepath.Clean(o.Dir),
+		SyncAlways: !o.SyncLazily,
+		MaxPayload: maxPayload,
+		DontListen: true,
+		NoSigs:     true,
+	})
+	if err != nil {
+		return fmt.Errorf("embedded broker: %w", err)
+	}
+	s.SetLoggerV2(serverLog{o.Log}, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		return fmt.Errorf("the embedded broker did not start within 10 s; is %s writable and its disk not full?", o.Dir)
+	}
+	b.embedded = s
+	return nil
+}
+
+func (b *Broker) createStreams(ctx context.Context, o Options) error {
+	replicas := max(1, o.Replicas)
+	streams := []jetstream.StreamConfig{{
+		// No de-duplication here: one repeated id would make the server
+		// refuse a whole batch, and the guard that counts is the database's.
+		Name: "EVENTS", Subjects: []string{"events.>"}, Retention: jetstream.WorkQueuePolicy,
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: o.MaxBytes,
+		AllowAtomicPublish: true, Replicas: replicas,
+	}, {
+		// In memory: triggers are hints, rebuilt from the database. A newer
+		// one replaces an older one.
+		Name: "DELIVERIES", Subjects: []string{"deliveries.>"}, Retention: jetstream.WorkQueuePolicy,
+		Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld, MaxMsgsPerSubject: 1, Replicas: replicas,
+	}, {
+		Name: "DEADLETTERS", Subjects: []string{"deadletters.>"}, Retention: jetstream.LimitsPolicy,
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
+	}}
+	for _, config := range streams {
+		if _, err := b.js.CreateOrUpdateStream(ctx, config); err != nil {
+			return fmt.Errorf("create stream %s: %w", config.Name, err)
+		}
+	}
+	return nil
+}
+
+// Ready reports why facts cannot be stored right now, nil if they can.
+func (b *Broker) Ready(ctx context.Context) error {
+	if !b.conn.IsConnected() {
+		return errors.New("not connected to NATS")
+	}
+	if _, err := b.js.Stream(ctx, "EVENTS"); err != nil {
+		return fmt.Errorf("stream EVENTS: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connection and the embedded server, if any, after what was
+// acknowledged is on disk.
+func (b *Broker) Close() {
+	if b.events != nil {
+		b.events.close()
+	}
+	if b.conn != nil {
+		b.conn.Close()
+	}
+	if b.embedded != nil {
+		b.embedded.Shutdown()
+		b.embedded.WaitForShutdown()
+	}
+}
+
+func joinURLs(urls []string) string {
+	joined := urls[0]
+	for _, u := range urls[1:] {
+		joined += "," + u
+	}
+	return joined
+}
+
+// serverLog passes the embedded server's warnings and errors on.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(string, ...any) {}
+func (l serverLog) Debugf(string, ...any)  {}
+func (l serverLog) Tracef(string, ...any)  {}
+func (l serverLog) Warnf(format string, args ...any) {
+	l.log.Warn("embedded broker", "text", fmt.Sprintf(format, args...))
+}
+func (l serverLog) Errorf(format string, args ...any) {
+	l.log.Error("embedded broker", "text", fmt.Sprintf(format, args...))
+}
+
+func (l serverLog) Fatalf(format string, args ...any) {
+	l.log.Error("embedded broker stopped", "text", fmt.Sprintf(format, args...))
+}
