@@ -4,6 +4,7 @@ package record
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -18,9 +19,12 @@ type Recorder struct {
 	DeliverTo func(account string) []string
 }
 
-// Store runs f in one transaction; recorders of all replicas take turns.
+// Store is the database.
 type Store interface {
+	// Record runs f in one transaction; recorders of all replicas take turns.
 	Record(ctx context.Context, f func(tx directory.Tx) error) error
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
 }
 
 // A Result is what follows from a batch of facts.
@@ -31,6 +35,50 @@ type Result struct {
 	Malformed []*directory.Fact
 	// Recorded are the facts that were new.
 	Recorded []*directory.Fact
+}
+
+// Record records facts. One that the database refuses although it is well
+// otherwise becomes a malformed fact, so that it does not hold up the others
+// for ever. With an error, which is then the database's, nothing or some of it
+// is recorded, and the facts are to be recorded again.
+func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
+	all, err := r.Apply(ctx, facts)
+	if err == nil || r.Store.Ping(ctx) != nil {
+		return all, err
+	}
+	for i := range facts {
+		one, err := r.applyOne(ctx, facts[i:i+1])
+		if err != nil {
+			return all, err
+		}
+		all.Triggers = append(all.Triggers, one.Triggers...)
+		all.Malformed = append(all.Malformed, one.Malformed...)
+		all.Recorded = append(all.Recorded, one.Recorded...)
+	}
+	return all, nil
+}
+
+// applyOne records a fact by itself, if need be as one that cannot be read.
+func (r *Recorder) applyOne(ctx context.Context, fact []directory.Fact) (Result, error) {
+	const tries = 3 // a deadlock or a lost connection passes
+	for range tries {
+		if one, err := r.Apply(ctx, fact); err == nil {
+			return one, nil
+		}
+		if err := r.Store.Ping(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	raw, err := json.Marshal(fact[0].Fact)
+	if err != nil {
+		return Result{}, err
+	}
+	refused := fact[0]
+	refused.Fact = connectors.Fact{
+		Key: refused.Key, Kind: connectors.KindMalformed, At: refused.At,
+		Reason: "the database refuses the " + string(refused.Kind) + " as it is", Raw: raw,
+	}
+	return r.Apply(ctx, []directory.Fact{refused})
 }
 
 // Apply records a batch in one transaction: all of it or, with an error,
