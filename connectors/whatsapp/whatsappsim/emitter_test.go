@@ -1,0 +1,459 @@
+package whatsappsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestACallbackMustAnswerTheChallenge(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		handler http.HandlerFunc
+		ok      bool
+	}{
+		"the challenge": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte(r.URL.Query().Get("hub.challenge")))
+		}, true},
+		"the challenge and a newline": {func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte(r.URL.Query().Get("hub.challenge") + "\n"))
+		}, false},
+		"the challenge with 201": {func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(r.URL.Query().Get("hub.challenge")))
+		}, false},
+		"forbidden":        {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, false},
+		"nothing with 200": {func(http.ResponseWriter, *http.Request) {}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			to := httptest.NewServer(tt.handler)
+			defer to.Close()
+			s := New(Options{})
+			defer s.Close()
+			if err := s.SetCallback(t.Context(), to.URL); (err == nil) != tt.ok {
+				t.Errorf("SetCallback: %v, want ok %v", err, tt.ok)
+			}
+		})
+	}
+}
+
+func TestAnOverrideWhoseHandshakeFailsIsRefused(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		for path, body := range map[string]string{
+			"/v24.0/" + waba + "/subscribed_apps": `{"override_callback_uri":"http://other.example/","verify_token":"wrong"}`,
+			"/v24.0/" + pnid:                      `{"webhook_configuration":{"override_callback_uri":"http://other.example/","verify_token":"wrong"}}`,
+		} {
+			status, doc, _ := w.call("POST", path, body)
+			if status != 400 || errorCode(doc) != 100 {
+				w.Errorf("%s: %d %v, want 400 with code 100", path, status, doc)
+			}
+		}
+	})
+}
+
+func TestABodyIsAsciiAndSignedAsSent(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Name: "Søren", Text: "caffè 😀 a/b <x> 50% me@x.it"})
+		p := w.to.posts()[0]
+		for _, c := range p.body {
+			if c >= 0x80 {
+				w.Fatalf("body is not ASCII: %q", p.body)
+			}
+		}
+		for _, want := range []string{`S\u00f8ren`, `caff\u00e8 \ud83d\ude00 a/b <x> 50% me@x.it`} {
+			if !bytes.Contains(p.body, []byte(want)) {
+				w.Errorf("body lacks %s: %s", want, p.body)
+			}
+		}
+		if got, want := p.header.Get("X-Hub-Signature-256"), Sign("secret", p.body); got != want {
+			w.Errorf("signature %s, want %s", got, want)
+		}
+		if got := p.header.Get("Content-Type"); got != "application/json" {
+			w.Errorf("content type %q", got)
+		}
+		if got := text(field(list(w.lastValue(), "messages")[0], "text"), "body"); got != "caffè 😀 a/b <x> 50% me@x.it" {
+			w.Errorf("decodes to %q", got)
+		}
+	})
+}
+
+func TestSignAgreesWithAKnownValue(t *testing.T) {
+	t.Parallel()
+	// RFC 4231, test case 2.
+	const want = "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+	if got := Sign("Jefe", []byte("what do ya want for nothing?")); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestWideEscapes(t *testing.T) {
+	t.Parallel()
+	const doc = `{"a":"x/y <%@ \\/ \/ è"}`
+	const want = `{"a":"x\/y \u003C\u0025\u0040 \\\/ \/ \u00e8"}`
+	got := Escape([]byte(doc), true)
+	if string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	var before, after any
+	if json.Unmarshal([]byte(doc), &before) != nil || json.Unmarshal(got, &after) != nil || text(before, "a") != text(after, "a") {
+		t.Error("escaping changed the document's meaning")
+	}
+}
+
+func TestOnlySubscribedFieldsArrive(t *testing.T) {
+	inWorld(t, Options{Fields: []string{"messages"}}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Type: "user_preferences"})
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		if n := len(w.to.posts()); n != 1 {
+			w.Errorf("%d webhooks arrived, want the message alone", n)
+		}
+		if n := w.sim.Stats().Webhooks.Dropped; n != 1 {
+			w.Errorf("dropped %d, want 1", n)
+		}
+	})
+}
+
+func TestNothingArrivesUntilTheAppJoinsTheAccount(t *testing.T) {
+	inWorld(t, Options{Unsubscribed: true}, func(w world) {
+		r := w.receive(Inbound{From: "393331234567", Text: "one"})
+		if len(w.to.posts()) != 0 || r.Status != 0 || r.Error == "" {
+			w.Fatalf("a webhook arrived before subscribed_apps: %+v", r)
+		}
+		w.call("POST", "/v24.0/"+waba+"/subscribed_apps", "")
+		if r := w.receive(Inbound{From: "393331234567", Text: "two"}); r.Status != 200 {
+			w.Errorf("after joining: %+v", r)
+		}
+		w.call("DELETE", "/v24.0/"+waba+"/subscribed_apps", "")
+		w.receive(Inbound{From: "393331234567", Text: "three"})
+		if n := len(w.to.posts()); n != 1 {
+			w.Errorf("%d arrived, want 1", n)
+		}
+	})
+}
+
+func TestTheNumbersOverrideWinsForMessagesOnly(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		set := func(path, body string) {
+			if status, doc, _ := w.call("POST", path, body); status != 200 {
+				w.Fatalf("%s: %d %v", path, status, doc)
+			}
+		}
+		host := func(in Inbound) string {
+			w.receive(in)
+			p := w.to.posts()
+			return p[len(p)-1].host
+		}
+		message := Inbound{From: "393331234567", Text: "ciao"}
+		set("/v24.0/"+waba+"/subscribed_apps", `{"override_callback_uri":"http://waba.example/","verify_token":"verify"}`)
+		if got := host(message); got != "waba.example" {
+			w.Errorf("with the WABA's override: %s", got)
+		}
+		set("/v24.0/"+pnid, `{"webhook_configuration":{"override_callback_uri":"http://number.example/","verify_token":"verify"}}`)
+		if got := host(message); got != "number.example" {
+			w.Errorf("with the number's override: %s", got)
+		}
+		w.sim.SetTemplateStatus("order_update", "it", "PAUSED", "")
+		synctest.Wait()
+		if p := w.to.posts(); p[len(p)-1].host != "worker.example" {
+			w.Errorf("a template event went to %s", p[len(p)-1].host)
+		}
+		set("/v24.0/"+pnid, `{"webhook_configuration":{"override_callback_uri":""}}`)
+		set("/v24.0/"+waba+"/subscribed_apps", "")
+		if got := host(message); got != "worker.example" {
+			w.Errorf("after clearing both: %s", got)
+		}
+	})
+}
+
+func TestARefusedWebhookComesAgainWithTheSameBytes(t *testing.T) {
+	for name, code := range map[string]int{"unavailable": 503, "created is not ok": 201, "redirect": 302, "no content": 204} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{}, func(w world) {
+				w.to.answer = func(n int, _ *http.Request, _ []byte) int {
+					if n <= 3 {
+						return code
+					}
+					return 200
+				}
+				if r := w.receive(Inbound{From: "393331234567", Text: "ciao"}); r.Status != code {
+					w.Errorf("first attempt %d, want %d", r.Status, code)
+				}
+				if n := w.sim.Stats().Webhooks.Pending; n != 1 {
+					w.Errorf("pending %d, want 1", n)
+				}
+				time.Sleep(time.Hour)
+				got := w.to.posts()
+				if len(got) != 4 {
+					w.Fatalf("%d posts, want 4", len(got))
+				}
+				var pause time.Duration
+				for i := 1; i < len(got); i++ {
+					if !bytes.Equal(got[i].body, got[0].body) {
+						w.Errorf("attempt %d has other bytes", i+1)
+					}
+					if p := got[i].at.Sub(got[i-1].at); p <= pause {
+						w.Errorf("pause %d is %v after one of %v", i, p, pause)
+					} else {
+						pause = p
+					}
+				}
+				st := w.sim.Stats().Webhooks
+				if st.Retried != 3 || st.Answered != 1 || st.Pending != 0 || st.Sent != 4 {
+					w.Errorf("counters %+v", st)
+				}
+				hooks := w.sim.Webhooks("")
+				if h := hooks[len(hooks)-1]; h.Retries != 3 || len(h.Attempts) != 4 || h.Attempts[3].Status != 200 {
+					w.Errorf("log %+v", h)
+				}
+			})
+		})
+	}
+}
+
+func TestRetriesEndAfterSevenDays(t *testing.T) {
+	for name, compress := range map[string]float64{"in real time": 1, "an hour in a second": 3600} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{Compress: compress}, func(w world) {
+				w.to.answer = func(int, *http.Request, []byte) int { return 500 }
+				w.receive(Inbound{From: "393331234567", Text: "ciao"})
+				week := time.Duration(float64(giveUp) / compress)
+				time.Sleep(week)
+				n := len(w.to.posts())
+				if n < 20 {
+					w.Errorf("%d attempts in the week", n)
+				}
+				time.Sleep(week)
+				if more := len(w.to.posts()); more != n {
+					w.Errorf("%d attempts after the week", more-n)
+				}
+				if st := w.sim.Stats().Webhooks; st.GaveUp != 1 || st.Pending != 0 {
+					w.Errorf("counters %+v", st)
+				}
+			})
+		})
+	}
+}
+
+func TestASilentReceiverTimesOut(t *testing.T) {
+	inWorld(t, Options{Timeout: 5 * time.Second}, func(w world) {
+		w.to.answer = func(n int, r *http.Request, _ []byte) int {
+			if n == 1 {
+				<-r.Context().Done()
+			}
+			return 200
+		}
+		started := time.Now()
+		r := w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		if r.Status != 0 || r.Error != "timeout" || time.Since(started) != 5*time.Second {
+			w.Errorf("%+v after %v", r, time.Since(started))
+		}
+		time.Sleep(time.Minute)
+		if n := len(w.to.posts()); n != 2 {
+			w.Errorf("%d posts, want the retry too", n)
+		}
+	})
+}
+
+func TestARetryGoesToEveryApp(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		err := w.sim.AddApp(w.Context(), App{URL: "http://vendor.example/", Secret: "other", VerifyToken: "verify"})
+		if err != nil {
+			w.Fatal(err)
+		}
+		var failed atomic.Bool
+		w.to.answer = func(_ int, r *http.Request, _ []byte) int {
+			if r.URL.Host == "vendor.example" && failed.CompareAndSwap(false, true) {
+				return 500
+			}
+			return 200
+		}
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		time.Sleep(time.Minute)
+		var ours int
+		for _, p := range w.to.posts() {
+			if p.host == "worker.example" {
+				ours++
+			} else if p.header.Get("X-Hub-Signature-256") != Sign("other", p.body) {
+				w.Error("the other app's webhook is not signed with its secret")
+			}
+		}
+		if ours != 2 {
+			w.Errorf("our app got %d copies, want the original and the other app's retry", ours)
+		}
+	})
+}
+
+func TestABatchMixesEntriesChangesAndMessages(t *testing.T) {
+	inWorld(t, Options{Batch: 1000}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Text: "ciao", Count: 100})
+		w.receive(Inbound{From: "393331234567", Text: "ciao", Count: 1500})
+		var total int
+		var entries, changes, messages int
+		for _, p := range w.to.posts() {
+			var doc any
+			_ = json.Unmarshal(p.body, &doc)
+			entries = max(entries, len(list(doc, "entry")))
+			inPost := 0
+			for _, e := range list(doc, "entry") {
+				changes = max(changes, len(list(e, "changes")))
+				for _, c := range list(e, "changes") {
+					n := len(list(field(c, "value"), "messages"))
+					messages = max(messages, n)
+					inPost += n
+				}
+			}
+			if inPost > 1000 {
+				w.Errorf("%d updates in one post", inPost)
+			}
+			total += inPost
+		}
+		if total != 1600 || entries < 2 || changes < 2 || messages < 2 {
+			w.Errorf("%d messages; at most %d entries, %d changes, %d messages in a value", total, entries, changes, messages)
+		}
+		if n := len(w.to.posts()); n != 3 {
+			w.Errorf("%d posts, want 100, 1000 and 500 messages", n)
+		}
+	})
+}
+
+func TestABatchStaysBelowThreeMegabytes(t *testing.T) {
+	inWorld(t, Options{Batch: 1000}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Text: strings.Repeat("è", 4096), Count: 300})
+		var total int
+		for _, p := range w.to.posts() {
+			if len(p.body) > maxBody {
+				w.Errorf("a body of %d bytes", len(p.body))
+			}
+			for _, v := range values(w.T, p.body) {
+				total += len(list(v, "messages"))
+			}
+		}
+		if total != 300 || len(w.to.posts()) < 3 {
+			w.Errorf("%d messages in %d posts", total, len(w.to.posts()))
+		}
+	})
+}
+
+func TestPostsAreInFlightTogether(t *testing.T) {
+	inWorld(t, Options{Concurrency: 8}, func(w world) {
+		var now, most atomic.Int32
+		w.to.answer = func(int, *http.Request, []byte) int {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			time.Sleep(time.Second)
+			now.Add(-1)
+			return 200
+		}
+		w.receive(Inbound{From: "393331234567", Text: "ciao", Count: 20})
+		if got := most.Load(); got != 8 {
+			w.Errorf("%d posts in flight, want 8", got)
+		}
+	})
+}
+
+func TestADuplicateComesWithinFiveMilliseconds(t *testing.T) {
+	inWorld(t, Options{Duplicate: 1}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		time.Sleep(time.Second)
+		got := w.to.posts()
+		if len(got) != 2 || !bytes.Equal(got[0].body, got[1].body) || got[1].at.Sub(got[0].at) > 5*time.Millisecond {
+			w.Errorf("%d posts", len(got))
+		}
+	})
+}
+
+func TestShufflingChangesTheOrder(t *testing.T) {
+	inWorld(t, Options{Shuffle: 0.5}, func(w world) {
+		r := w.receive(Inbound{From: "393331234567", Text: "ciao", Count: 20})
+		var arrived []string
+		for _, p := range w.to.posts() {
+			arrived = append(arrived, text(list(values(w.T, p.body)[0], "messages")[0], "id"))
+		}
+		if len(arrived) != 20 || slices.Equal(arrived, r.WAMIDs) {
+			w.Errorf("%d messages, in the order they were written", len(arrived))
+		}
+	})
+}
+
+func TestSignaturesCanBeSpoiled(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		body := w.sim.GuideMessage(time.Now())
+		for _, how := range []string{"wrong", "missing", "modified"} {
+			w.receive(Inbound{Raw: body, Signature: how})
+			p := w.to.posts()
+			last := p[len(p)-1]
+			if sig := last.header.Get("X-Hub-Signature-256"); sig == Sign("secret", last.body) || (sig == "") != (how == "missing") {
+				w.Errorf("%s: signature %q", how, sig)
+			}
+		}
+		w.receive(Inbound{Raw: body})
+		hooks := w.sim.Webhooks("")
+		if _, err := w.sim.Replay(w.Context(), hooks[len(hooks)-1].ID); err != nil {
+			w.Fatal(err)
+		}
+		p := w.to.posts()
+		first, again := p[len(p)-2], p[len(p)-1]
+		if !bytes.Equal(first.body, again.body) || again.header.Get("X-Hub-Signature-256") != Sign("secret", again.body) {
+			w.Error("a replayed webhook is not the old body with its valid signature")
+		}
+	})
+}
+
+func TestCloseEndsRetries(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		w.to.answer = func(int, *http.Request, []byte) int { return 503 }
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		if err := w.sim.Close(); err != nil {
+			w.Fatal(err)
+		}
+		n := len(w.to.posts())
+		time.Sleep(24 * time.Hour)
+		if more := len(w.to.posts()); more != n {
+			w.Errorf("%d posts after Close", more-n)
+		}
+	})
+}
+
+// The pool is wide enough that a busy receiver sees few connections.
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	remotes := map[string]bool{}
+	var posts atomic.Int32
+	to := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = w.Write([]byte(r.URL.Query().Get("hub.challenge")))
+			return
+		}
+		posts.Add(1)
+		mu.Lock()
+		remotes[r.RemoteAddr] = true
+		mu.Unlock()
+	}))
+	defer to.Close()
+	s := New(Options{Concurrency: 16})
+	defer s.Close()
+	if err := s.SetCallback(t.Context(), to.URL); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Receive(t.Context(), Inbound{From: "393331234567", Text: "ciao", Count: 1000})
+	if err != nil || r.Status != 200 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if posts.Load() != 1000 || len(remotes) > 64 {
+		t.Errorf("%d posts over %d connections", posts.Load(), len(remotes))
+	}
+}
