@@ -94,8 +94,9 @@ func New(o Options) *Client {
 		o.BatchTimeout = 10 * time.Second
 	}
 	if o.PaceSearch == nil {
-		// A burst of 1 and 4 more make at most 5 in any second.
-		o.PaceSearch = rate.NewLimiter(4, 1).Wait
+		// A burst of 1 and 3.5 more make less than 5 in any second, also
+		// when they do not arrive as evenly as they are sent.
+		o.PaceSearch = rate.NewLimiter(3.5, 1).Wait
 	}
 	c := &Client{
 		paths:        pathsOf(o.APIVersion),

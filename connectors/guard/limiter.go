@@ -1,0 +1,176 @@
+package guard
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"crmsync/connectors"
+)
+
+// A Limiter is the quota of one account: so many requests in any window of a
+// given length, wherever the window begins.
+//
+// A token bucket lets through its burst and what flows in meanwhile, so burst
+// and rate together stay below the quota. The window is taken a little longer
+// than it is, because requests do not arrive at the distances at which they
+// are sent.
+type Limiter struct {
+	bucket *rate.Limiter
+	full   rate.Limit
+	per    time.Duration
+
+	mu sync.Mutex
+	// paused is until when nothing goes out.
+	paused time.Time
+	// slowed is when the vendor last complained, halved when that last cost
+	// us half the rate; share is how much of it was left then.
+	slowed, halved time.Time
+	share          float64
+	// sent are the times of the last requests, next the oldest of them.
+	sent []time.Time
+	next int
+}
+
+const (
+	// slack is how much longer than the vendor's our window is.
+	slack = 1.05
+	// patience is how long a request that is under way waits for a pause to
+	// end before it gives up.
+	patience = 5 * time.Second
+)
+
+// NewLimiter returns a limiter of requests in any window of length per.
+func NewLimiter(requests int, per time.Duration) *Limiter {
+	requests = max(requests, 1)
+	burst := max(requests/10, 1)
+	flow := float64(requests - burst)
+	if flow == 0 {
+		// One request at a time, a hair more than a window apart.
+		flow = 1
+	}
+	full := rate.Limit(flow / (per.Seconds() * slack))
+	return &Limiter{
+		bucket: rate.NewLimiter(full, burst),
+		full:   full,
+		per:    per,
+		share:  1,
+		sent:   make([]time.Time, requests),
+	}
+}
+
+// Pace blocks until one more request may go out, and takes its place. When
+// that would last longer than ctx or the vendor has asked for a long pause, it
+// returns at once with a failure of class Unavailable.
+func (l *Limiter) Pace(ctx context.Context) error {
+	for {
+		pause := l.catchUp()
+		if pause <= 0 {
+			break
+		}
+		if pause > patience {
+			return &connectors.Error{Class: connectors.Unavailable, Reason: "the quota is used up", RetryAfter: pause}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	if err := l.bucket.Wait(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &connectors.Error{Class: connectors.Unavailable, Reason: "the quota has no room in time", RetryAfter: l.per}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent[l.next] = time.Now()
+	l.next = (l.next + 1) % len(l.sent)
+	return nil
+}
+
+// Wait blocks until a request could go out at once, without taking its place,
+// and reports whether that took any time.
+func (l *Limiter) Wait(ctx context.Context) (waited bool, err error) {
+	for {
+		d := l.catchUp()
+		if missing := 1 - l.bucket.Tokens(); d <= 0 && missing > 0 {
+			d = time.Duration(missing / float64(l.bucket.Limit()) * float64(time.Second))
+			// Shorter would be lost to rounding.
+			d = max(d, time.Millisecond)
+		}
+		if d <= 0 {
+			return waited, ctx.Err()
+		}
+		waited = true
+		if err := sleep(ctx, d); err != nil {
+			return waited, err
+		}
+	}
+}
+
+// Slow is told that the vendor has refused a request for its quota: nothing
+// goes out for the given time, at least a second, and then half as much as
+// before, a tenth more with each window. Complaints about one window count as
+// one.
+func (l *Limiter) Slow(wait time.Duration) {
+	share := l.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if until := now.Add(max(wait, time.Second)); until.After(l.paused) {
+		l.paused = until
+	}
+	l.share = share
+	if l.halved.IsZero() || now.Sub(l.halved) >= l.per {
+		l.share, l.halved = max(share/2, 0.1), now
+	}
+	l.slowed = now
+	l.bucket.SetLimit(l.full * rate.Limit(l.share))
+}
+
+// Used is how many requests went out in the window that ends now, as a share
+// of the quota.
+func (l *Limiter) Used() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	since := time.Now().Add(-l.per)
+	n := 0
+	for _, t := range l.sent {
+		if t.After(since) {
+			n++
+		}
+	}
+	return float64(n) / float64(len(l.sent))
+}
+
+// current is the share of the full rate that applies by now.
+func (l *Limiter) current() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.slowed.IsZero() {
+		return 1
+	}
+	// The windows that count are those after the pause.
+	from := l.slowed
+	if l.paused.After(from) {
+		from = l.paused
+	}
+	windows := int(time.Since(from) / l.per)
+	return min(l.share+0.1*float64(max(windows, 0)), 1)
+}
+
+// catchUp brings the rate up to date and returns what is left of a pause.
+func (l *Limiter) catchUp() time.Duration {
+	share := l.current()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if limit := l.full * rate.Limit(share); limit > l.bucket.Limit() {
+		l.bucket.SetLimit(limit)
+	}
+	if share == 1 {
+		l.slowed = time.Time{}
+	}
+	return time.Until(l.paused)
+}
