@@ -42,7 +42,9 @@ func fact(key string, kind connectors.Kind, minute int, p *connectors.Person) di
 	}
 }
 
-func kerry() *connectors.Person { return &connectors.Person{WAID: "16315555555", ProfileName: "Kerry Fisher"} }
+func kerry() *connectors.Person {
+	return &connectors.Person{WAID: "16315555555", ProfileName: "Kerry Fisher"}
+}
 
 func message(wamid string, minute int, p *connectors.Person, direction connectors.Direction, text string) directory.Fact {
 	f := fact(wamid, connectors.KindMessage, minute, p)

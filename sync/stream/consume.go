@@ -3,9 +3,11 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -20,9 +22,13 @@ const (
 	pinTTL  = 3 * time.Second
 )
 
+// ackWait is how long a replica that died keeps a message from the others.
+// While a batch is worked on, it is prolonged every second.
+const ackWait = 4 * time.Second
+
 // pinned configures a durable consumer that serves one replica at a time.
 // Attempts are counted in the database, so JetStream redelivers for ever.
-func pinned(name string, ackWait time.Duration) jetstream.ConsumerConfig {
+func pinned(name string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:        name,
 		AckPolicy:      jetstream.AckExplicitPolicy,
@@ -35,25 +41,103 @@ func pinned(name string, ackWait time.Duration) jetstream.ConsumerConfig {
 	}
 }
 
-// consume hands over messages as they come, in batches of at most n, until ctx
-// ends.
-func (b *Broker) consume(ctx context.Context, consumer jetstream.Consumer, n int, handle func([]jetstream.Msg)) {
+// A puller fetches from one consumer, and creates it again if somebody has
+// deleted it or the broker has forgotten it.
+type puller struct {
+	broker   *Broker
+	stream   string
+	config   jetstream.ConsumerConfig
+	consumer jetstream.Consumer
+}
+
+func (b *Broker) puller(ctx context.Context, stream string, config jetstream.ConsumerConfig) (*puller, error) {
+	p := &puller{broker: b, stream: stream, config: config}
+	if err := p.create(ctx); err != nil {
+		return nil, fmt.Errorf("consume %s as %s: %w", stream, config.Durable, err)
+	}
+	return p, nil
+}
+
+func (p *puller) create(ctx context.Context) (err error) {
+	p.consumer, err = p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
+	return err
+}
+
+// fetch asks for up to n messages. They come as they are published, for a
+// second. It returns nil after a failure, having waited a little.
+func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
+	batch, err := p.consumer.Fetch(n, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
+	if err != nil {
+		p.failed(ctx, err)
+		return nil
+	}
+	return batch
+}
+
+// failed waits a little after a failed pull. That another replica is pinned,
+// or that the pin has lapsed, is no failure.
+func (p *puller) failed(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrPinIDMismatch), errors.Is(err, jetstream.ErrNoMessages):
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, nats.ErrNoResponders):
+		p.broker.log.Warn("the broker has no such consumer; creating it", "stream", p.stream, "consumer", p.config.Durable)
+		if err := p.create(ctx); err != nil {
+			p.broker.log.Warn("cannot create the consumer", "stream", p.stream, "error", err)
+		}
+	default:
+		p.broker.log.Warn("cannot fetch from the broker", "stream", p.stream, "error", err)
+	}
+	timer := time.NewTimer(200 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// each hands over messages as they come, in batches of at most n, until ctx
+// ends, and acknowledges those for which handle returns true.
+func (p *puller) each(ctx context.Context, n int, handle func([]jetstream.Msg) bool) {
 	for ctx.Err() == nil {
-		batch, err := consumer.Fetch(2*n, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
-		if err != nil {
-			b.pause(ctx, err)
+		batch := p.fetch(ctx, n)
+		if batch == nil {
 			continue
 		}
-		got := 0
 		for first := range batch.Messages() {
 			messages := collect(first, batch.Messages(), n)
-			got += len(messages)
-			handle(messages)
+			done := keepAlive(messages)
+			ok := handle(messages)
+			done()
+			if ok {
+				p.broker.ack(messages...)
+			}
 		}
-		if err := batch.Error(); err != nil && got == 0 {
-			b.pause(ctx, err)
-		}
+		p.failed(ctx, batch.Error())
 	}
+}
+
+// keepAlive prolongs the messages' time every second until the function that
+// it returns is called.
+func keepAlive(messages []jetstream.Msg) (done func()) {
+	stop := make(chan struct{})
+	ticker := time.NewTicker(time.Second)
+	go func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+				for _, m := range messages {
+					_ = m.InProgress() // should it get lost, the message comes again
+				}
+			}
+		}
+	}()
+	return func() { close(stop) }
 }
 
 // collect returns first and what else is there already.
@@ -73,27 +157,12 @@ func collect(first jetstream.Msg, more <-chan jetstream.Msg, n int) []jetstream.
 	return messages
 }
 
-// pause waits a little after a failed pull. That another replica is pinned, or
-// that the pin has lapsed, is no failure.
-func (b *Broker) pause(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	if !errors.Is(err, jetstream.ErrPinIDMismatch) && !errors.Is(err, jetstream.ErrNoMessages) {
-		b.log.Warn("cannot fetch from the broker", "error", err)
-	}
-	timer := time.NewTimer(200 * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-func (b *Broker) ack(m jetstream.Msg) {
-	if err := m.Ack(); err != nil {
-		// It comes again, which does no harm.
-		b.log.Debug("cannot acknowledge", "error", err)
+func (b *Broker) ack(messages ...jetstream.Msg) {
+	for _, m := range messages {
+		if err := m.Ack(); err != nil {
+			// It comes again, which does no harm.
+			b.log.Debug("cannot acknowledge", "error", err)
+		}
 	}
 }
 

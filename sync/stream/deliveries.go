@@ -31,47 +31,41 @@ func (b *Broker) Trigger(triggers []directory.Trigger) {
 // wait, or the first that come within a second. A trigger is acknowledged when
 // it is handed over.
 func (b *Broker) Triggers(ctx context.Context, account string) (func(ctx context.Context) ([]directory.Trigger, error), error) {
-	config := pinned("deliver-"+token(account), 4*time.Second)
+	config := pinned("deliver-" + token(account))
 	config.FilterSubject = "deliveries." + token(account) + ".>"
 	config.MemoryStorage = true
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "DELIVERIES", config)
+	p, err := b.puller(ctx, "DELIVERIES", config)
 	if err != nil {
-		return nil, fmt.Errorf("consume DELIVERIES for %s: %w", account, err)
+		return nil, err
 	}
-	source := triggerSource{broker: b, consumer: consumer, account: account}
+	source := triggerSource{puller: p, account: account}
 	return source.next, nil
 }
 
 type triggerSource struct {
-	broker   *Broker
-	consumer jetstream.Consumer
-	account  string
-	pull     <-chan jetstream.Msg
-	batch    jetstream.MessageBatch
+	*puller
+	account string
+	batch   jetstream.MessageBatch // the pull under way, nil if none is
 }
 
 // next is called by one goroutine at a time.
 func (s *triggerSource) next(ctx context.Context) ([]directory.Trigger, error) {
-	if s.pull == nil {
-		batch, err := s.consumer.Fetch(1000, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
-		if err != nil {
-			s.broker.pause(ctx, err)
-			return nil, nil
+	const most = 1000
+	if s.batch == nil {
+		if s.batch = s.fetch(ctx, most); s.batch == nil {
+			return nil, ctx.Err()
 		}
-		s.batch, s.pull = batch, batch.Messages()
 	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case first, open := <-s.pull:
+	case first, open := <-s.batch.Messages():
 		if !open {
-			s.pull = nil
-			if err := s.batch.Error(); err != nil {
-				s.broker.pause(ctx, err)
-			}
+			s.failed(ctx, s.batch.Error())
+			s.batch = nil
 			return nil, nil
 		}
-		return s.triggers(collect(first, s.pull, 1000)), nil
+		return s.triggers(collect(first, s.batch.Messages(), most)), nil
 	}
 }
 
@@ -81,8 +75,8 @@ func (s *triggerSource) triggers(messages []jetstream.Msg) []directory.Trigger {
 		if e, ok := entityOf(m.Subject()); ok {
 			triggers = append(triggers, directory.Trigger{Account: s.account, Entity: e})
 		}
-		s.broker.ack(m)
 	}
+	s.broker.ack(messages...)
 	return triggers
 }
 
@@ -123,11 +117,11 @@ func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
 // ConsumeLetters hands dead letters to put, until ctx ends. A batch is
 // acknowledged when put returns true; otherwise it comes again.
 func (b *Broker) ConsumeLetters(ctx context.Context, put func(ctx context.Context, letters []deadletter.Letter) bool) error {
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "DEADLETTERS", pinned("worklist", 30*time.Second))
+	p, err := b.puller(ctx, "DEADLETTERS", pinned("worklist"))
 	if err != nil {
-		return fmt.Errorf("consume DEADLETTERS: %w", err)
+		return err
 	}
-	b.consume(ctx, consumer, 100, func(messages []jetstream.Msg) {
+	p.each(ctx, 100, func(messages []jetstream.Msg) bool {
 		letters := make([]deadletter.Letter, 0, len(messages))
 		for _, m := range messages {
 			var l deadletter.Letter
@@ -137,12 +131,7 @@ func (b *Broker) ConsumeLetters(ctx context.Context, put func(ctx context.Contex
 			}
 			letters = append(letters, l)
 		}
-		if !put(ctx, letters) {
-			return
-		}
-		for _, m := range messages {
-			b.ack(m)
-		}
+		return put(ctx, letters)
 	})
 	return nil
 }

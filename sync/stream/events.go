@@ -35,21 +35,20 @@ const eventBatch = 200
 // A batch is acknowledged when record returns true; otherwise it comes again.
 // Of all replicas one consumes at a time.
 func (b *Broker) ConsumeFacts(ctx context.Context, record func(ctx context.Context, facts []directory.Fact) bool) error {
-	consumer, err := b.js.CreateOrUpdateConsumer(ctx, "EVENTS", pinned("recorder", 30*time.Second))
+	// Kept in memory: what is in EVENTS is not recorded yet or is harmless to
+	// record again, so a restart begins at the front at once.
+	config := pinned("recorder")
+	config.MemoryStorage = true
+	p, err := b.puller(ctx, "EVENTS", config)
 	if err != nil {
-		return fmt.Errorf("consume EVENTS: %w", err)
+		return err
 	}
-	b.consume(ctx, consumer, eventBatch, func(messages []jetstream.Msg) {
+	p.each(ctx, eventBatch, func(messages []jetstream.Msg) bool {
 		facts := make([]directory.Fact, len(messages))
 		for i, m := range messages {
 			facts[i] = factOf(m)
 		}
-		if !record(ctx, facts) {
-			return
-		}
-		for _, m := range messages {
-			b.ack(m)
-		}
+		return record(ctx, facts)
 	})
 	return nil
 }

@@ -1,0 +1,309 @@
+package stream_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"crmsync/connectors"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+	"crmsync/sync/stream"
+)
+
+func open(t *testing.T, o stream.Options) *stream.Broker {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
+	}
+	o.Log = slog.New(slog.DiscardHandler)
+	b, err := stream.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func facts(n int, prefix string) []directory.Fact {
+	list := make([]directory.Fact, n)
+	for i := range list {
+		key := fmt.Sprintf("%s%d", prefix, i)
+		list[i] = directory.Fact{
+			ID: directory.FactID("whatsapp", key), Account: "whatsapp", ReceivedAt: time.Now().UTC(),
+			Fact: connectors.Fact{Key: key, Kind: connectors.KindMessage, Message: &connectors.Message{WAMID: key, Text: "Hello!"}},
+		}
+	}
+	return list
+}
+
+func publish(t *testing.T, b *stream.Broker, list []directory.Fact) {
+	t.Helper()
+	if err := b.PublishFacts(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drain consumes until n different facts have come, and returns how often
+// each did.
+func drain(t *testing.T, b *stream.Broker, n int) map[string]int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	got := map[string]int{}
+	err := b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
+		for _, f := range list {
+			got[f.ID]++
+		}
+		if len(got) >= n {
+			cancel()
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != n {
+		t.Fatalf("%d different facts came, want %d", len(got), n)
+	}
+	return got
+}
+
+func TestFactsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := open(t, stream.Options{Dir: dir})
+	publish(t, b, facts(250, "a"))
+	b.Close()
+	b = open(t, stream.Options{Dir: dir})
+	defer b.Close()
+	drain(t, b, 250)
+}
+
+func TestWhatWasHandedOverButNotAcknowledgedComesAgainAtOnceAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := open(t, stream.Options{Dir: dir})
+	publish(t, b, facts(10, "a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := b.ConsumeFacts(ctx, func(context.Context, []directory.Fact) bool { cancel(); return false }); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	b = open(t, stream.Options{Dir: dir})
+	defer b.Close()
+	start := time.Now()
+	drain(t, b, 10)
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("they came after %v, want at once", d)
+	}
+}
+
+func TestConcurrentWebhooksAreAllStored(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 10 {
+				if err := b.PublishFacts(t.Context(), facts(3, fmt.Sprintf("%d-%d-", i, j))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	drain(t, b, 64*10*3)
+}
+
+func TestTheSameFactTwiceInOneBatchIsStored(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	one := facts(1, "a")
+	publish(t, b, append(one, one...))
+	drain(t, b, 1)
+}
+
+func TestAFullStreamRefusesAndKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{MaxBytes: 200_000})
+	defer b.Close()
+	stored := 0
+	for ; stored < 10_000; stored++ {
+		if err := b.PublishFacts(t.Context(), facts(1, fmt.Sprintf("%d-", stored))); err != nil {
+			if !strings.Contains(err.Error(), "maximum bytes exceeded") {
+				t.Errorf("refused with %q, want the reason", err)
+			}
+			break
+		}
+	}
+	if stored == 0 || stored == 10_000 {
+		t.Fatalf("%d facts fit into 200 kB", stored)
+	}
+	drain(t, b, stored)
+	publish(t, b, facts(1, "again")) // there is room again, without a restart
+}
+
+func TestABatchThatDoesNotFitIsJudgedOneByOne(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{MaxBytes: 20_000})
+	defer b.Close()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	stored, refused := 0, 0
+	for i := range 200 {
+		wg.Go(func() {
+			err := b.PublishFacts(t.Context(), facts(1, fmt.Sprintf("%d-", i)))
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				stored++
+			} else {
+				refused++
+			}
+		})
+	}
+	wg.Wait()
+	if stored == 0 || refused == 0 {
+		t.Fatalf("stored %d, refused %d; want some of each", stored, refused)
+	}
+	drain(t, b, stored)
+}
+
+func TestTheLargestWebhookFits(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	big := facts(2, "big")
+	for i := range big {
+		big[i].Raw = make([]byte, 3<<20)
+	}
+	publish(t, b, big)
+	drain(t, b, 2)
+}
+
+func TestABrokerThatIsGoneRefusesAndComesBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start := func(port int) *server.Server {
+		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: 8 << 20, NoSigs: true, NoLog: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(5 * time.Second) {
+			t.Fatal("the server did not start")
+		}
+		return s
+	}
+	s := start(server.RANDOM_PORT)
+	url := s.ClientURL()
+	port := s.Addr().String()
+	b := open(t, stream.Options{URLs: []string{url}})
+	defer b.Close()
+	publish(t, b, facts(5, "before"))
+	s.Shutdown()
+	s.WaitForShutdown()
+
+	began := time.Now()
+	if err := b.PublishFacts(t.Context(), facts(1, "during")); err == nil {
+		t.Fatal("a fact was stored without a broker")
+	}
+	if d := time.Since(began); d > 3*time.Second {
+		t.Errorf("the refusal took %v, want at most 3 s", d)
+	}
+	if b.Ready(t.Context()) == nil {
+		t.Error("ready without a broker")
+	}
+
+	var n int
+	fmt.Sscan(port[strings.LastIndexByte(port, ':')+1:], &n)
+	s = start(n)
+	defer s.Shutdown()
+	deadline := time.Now().Add(5 * time.Second)
+	for b.PublishFacts(t.Context(), facts(1, "after")) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("not back within 5 s")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	drain(t, b, 6)
+}
+
+func TestABrokerThatTakesOnlySmallMessagesIsRefused(t *testing.T) {
+	t.Parallel()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer s.Shutdown()
+	_, err = stream.Open(t.Context(), stream.Options{URLs: []string{s.ClientURL()}, MaxBytes: 1 << 20, Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "max_payload") {
+		t.Errorf("error = %v, want one that says what to set", err)
+	}
+}
+
+func TestANewerTriggerReplacesAnOlderOne(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	trigger := func(id int64) directory.Trigger {
+		return directory.Trigger{Account: "hubspot", Entity: directory.Entity{Kind: directory.ContactEntity, ID: id}}
+	}
+	for range 50 {
+		b.Trigger([]directory.Trigger{trigger(1), trigger(2), {Account: "zoho", Entity: trigger(3).Entity}})
+	}
+	if err := b.Ready(t.Context()); err != nil { // a round trip behind the publishes
+		t.Fatal(err)
+	}
+	next, err := b.Triggers(t.Context(), "hubspot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int64]int{}
+	for deadline := time.Now().Add(5 * time.Second); len(got) < 2 && time.Now().Before(deadline); {
+		triggers, err := next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range triggers {
+			got[x.Entity.ID]++
+		}
+	}
+	if len(got) != 2 || got[1] != 1 || got[2] != 1 {
+		t.Errorf("triggers = %v, want one each for 1 and 2", got)
+	}
+}
+
+func TestADeadLetterReachesTheWorklist(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	e := directory.Entity{Kind: directory.MessageEntity, ID: 7}
+	letter := deadletter.Letter{ID: deadletter.ForEntity("hubspot", e), Account: "hubspot", Entity: e, Class: connectors.Rejected, Reason: "no", DueAt: time.Now().UTC()}
+	if err := b.Bury(t.Context(), []deadletter.Letter{letter}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var got []deadletter.Letter
+	err := b.ConsumeLetters(ctx, func(_ context.Context, letters []deadletter.Letter) bool {
+		got = append(got, letters...)
+		cancel()
+		return true
+	})
+	if err != nil || len(got) != 1 || got[0].ID != letter.ID || got[0].Entity != e {
+		t.Errorf("letters = %+v (error %v), want the one", got, err)
+	}
+}
