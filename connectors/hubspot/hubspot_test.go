@@ -384,6 +384,19 @@ func TestOneBadContactDoesNotFailTheOthers(t *testing.T) {
 	})
 }
 
+func TestAnErrorWithoutANameBelongsToTheOnlyContactLeft(t *testing.T) {
+	p, c := newPortal(t)
+	p.on(find, nobody)
+	p.on(upsert, func(in batch) (int, any) {
+		good := in
+		good.Inputs = in.Inputs[:1]
+		_, a := accept(good)
+		a.(m)["errors"] = []m{{"category": "VALIDATION_ERROR", "message": "no"}}
+		return 207, a
+	})
+	want(t, c.WriteContacts(t.Context(), []connectors.ContactChange{contact("393470000001"), contact("393470000002")}), "+9000", "rejected")
+}
+
 func TestAnEmailThatSomebodyElseHasIsAConflictThatNamesThem(t *testing.T) {
 	p, c := newPortal(t)
 	p.on(find, nobody)
