@@ -15,9 +15,9 @@ type lane struct {
 	worker *Worker
 	kind   directory.EntityKind
 	queue  *queue
-	// size is how many records a batch may carry. It halves when a call fails
-	// as a whole, so that a record at which the vendor stumbles ends up alone,
-	// and doubles with each success.
+	// size is how many records a batch may carry. It falls to a quarter when
+	// a call fails as a whole, so that a record at which the vendor stumbles
+	// ends up alone, and doubles with each success.
 	size, limit int
 	// alone counts how often a call with a single record failed as a whole
 	// although others passed.
@@ -151,7 +151,7 @@ func (l *lane) judge(batch []settled) {
 	}
 	switch {
 	case wholly:
-		l.size = max(1, l.size/2)
+		l.size = max(1, calls/4)
 	case calls > 0:
 		l.size = min(l.limit, l.size*2)
 	}

@@ -1,0 +1,542 @@
+package deliver_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/mapping"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/deliver"
+	"crmsync/sync/directory"
+	"crmsync/sync/record"
+	"crmsync/sync/store"
+)
+
+// vendor is a CRM in memory without any idempotency: create twice and there
+// are two. It says what the next calls answer.
+type vendor struct {
+	mu       sync.Mutex
+	contacts map[string]map[string]any // by record id
+	messages []connectors.MessageChange
+	calls    map[string]int
+	// fail is asked before each call; a failure with commit set carries the
+	// call out nevertheless.
+	fail func(method string, n int, names []string) (err *connectors.Error, commit bool)
+	// reject refuses single records by key or wamid.
+	reject map[string]*connectors.Error
+}
+
+func newVendor() *vendor {
+	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}}
+}
+
+func (v *vendor) Limits() connectors.Limits { return connectors.Limits{Contacts: 100, Messages: 100} }
+
+func (v *vendor) Setup(context.Context, []connectors.Field, bool) ([]connectors.Finding, error) {
+	return nil, nil
+}
+
+// call runs one of the methods for records with the given names.
+func (v *vendor) call(method string, names []string, do func(i int) connectors.Result) []connectors.Result {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls[method]++
+	var failure *connectors.Error
+	carryOut := true
+	if v.fail != nil {
+		failure, carryOut = v.fail(method, v.calls[method], names)
+		carryOut = carryOut || failure == nil
+	}
+	results := make([]connectors.Result, len(names))
+	for i := range names {
+		if err := v.reject[names[i]]; err != nil {
+			results[i].Err = err
+			continue
+		}
+		if carryOut {
+			results[i] = do(i)
+		}
+		if failure != nil {
+			results[i] = connectors.Result{Err: failure}
+		}
+	}
+	return results
+}
+
+func (v *vendor) WriteContacts(_ context.Context, changes []connectors.ContactChange) []connectors.Result {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.Key + c.RecordID
+	}
+	return v.call("contacts", names, func(i int) connectors.Result {
+		c := changes[i]
+		id := c.RecordID
+		if id == "" {
+			id = "record of " + c.Key // upsert by key
+		}
+		if v.contacts[id] == nil {
+			v.contacts[id] = map[string]any{}
+		}
+		for k, x := range c.Fields {
+			v.contacts[id][k] = x
+		}
+		return connectors.Result{RecordID: id}
+	})
+}
+
+func wamids(changes []connectors.MessageChange) []string {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.WAMID
+	}
+	return names
+}
+
+func (v *vendor) FindMessages(_ context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return v.call("find", wamids(changes), func(i int) connectors.Result {
+		for _, m := range v.messages {
+			if m.WAMID == changes[i].WAMID {
+				return connectors.Result{RecordID: m.RecordID}
+			}
+		}
+		return connectors.Result{}
+	})
+}
+
+func (v *vendor) CreateMessages(_ context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return v.call("create", wamids(changes), func(i int) connectors.Result {
+		m := changes[i]
+		m.RecordID = fmt.Sprint(len(v.messages))
+		v.messages = append(v.messages, m)
+		return connectors.Result{RecordID: m.RecordID, Created: true}
+	})
+}
+
+func (v *vendor) UpdateMessages(_ context.Context, changes []connectors.MessageChange) []connectors.Result {
+	return v.call("update", wamids(changes), func(i int) connectors.Result {
+		for n := range v.messages {
+			if v.messages[n].RecordID == changes[i].RecordID {
+				v.messages[n] = changes[i]
+			}
+		}
+		return connectors.Result{RecordID: changes[i].RecordID}
+	})
+}
+
+// count returns how many messages there are by wamid.
+func (v *vendor) count() map[string]int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := map[string]int{}
+	for _, m := range v.messages {
+		n[m.WAMID]++
+	}
+	return n
+}
+
+func (v *vendor) called(method string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.calls[method]
+}
+
+type silent struct{}
+
+func (silent) Delivery(string, directory.EntityKind, string) {}
+func (silent) EndToEnd(string, time.Duration)                {}
+func (silent) Batch(string, int)                             {}
+
+// house is a directory and a worker for one account.
+type house struct {
+	t        *testing.T
+	db       *store.DB
+	vendor   *vendor
+	recorder record.Recorder
+	letters  chan deadletter.Letter
+	triggers chan directory.Trigger
+	stop     func()
+}
+
+const mappingText = `
+version: 1
+accounts:
+  crm:
+    contact:
+      phone: phone
+      name: profile_name
+      last: last_message_text
+`
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	db, err := store.OpenSQLite(context.Background(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{
+		t: t, db: db, vendor: newVendor(), letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
+		recorder: record.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"crm"} }},
+	}
+	t.Cleanup(func() {
+		if h.stop != nil {
+			h.stop()
+		}
+		db.Close()
+	})
+	return h
+}
+
+// start runs a worker until the function that it returns is called.
+func (h *house) start() {
+	m, err := mapping.Compile("mapping.yaml", []byte(mappingText))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	worker := deliver.Worker{
+		Account: "crm", Connector: h.vendor, Wait: func(ctx context.Context) error { return ctx.Err() },
+		Mapping: func() *mapping.Mapping { return m }, Store: h.db, Holder: "test",
+		Retry: deliver.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, SettleWithin: time.Hour},
+		Triggers: func(ctx context.Context) ([]directory.Trigger, error) {
+			select {
+			case trigger := <-h.triggers:
+				return []directory.Trigger{trigger}, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		},
+		Bury: func(_ context.Context, letters []deadletter.Letter) error {
+			for _, l := range letters {
+				h.letters <- l
+			}
+			return nil
+		},
+		Observer: silent{}, Log: slog.New(slog.DiscardHandler),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := worker.Run(ctx); err != nil {
+			h.t.Error(err)
+		}
+	}()
+	h.stop = func() { cancel(); <-done; h.stop = nil }
+}
+
+// receive records a message and triggers its delivery.
+func (h *house) receive(wamid, waID string) {
+	h.t.Helper()
+	now := time.Now().UTC()
+	f := directory.Fact{
+		ID: directory.FactID("whatsapp", wamid), Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{
+			Key: wamid, Kind: connectors.KindMessage, Type: "text", At: now, BusinessNumber: "1",
+			Person:  &connectors.Person{WAID: waID, ProfileName: "Somebody"},
+			Message: &connectors.Message{WAMID: wamid, Direction: connectors.In, Text: "text of " + wamid},
+		},
+	}
+	h.record(f)
+}
+
+func (h *house) status(wamid, waID, status string) {
+	h.t.Helper()
+	now := time.Now().UTC()
+	h.record(directory.Fact{
+		ID: directory.FactID("whatsapp", wamid+status), Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{
+			Key: wamid + status, Kind: connectors.KindStatus, At: now, BusinessNumber: "1",
+			Person: &connectors.Person{WAID: waID}, Status: &connectors.Status{WAMID: wamid, Status: status},
+		},
+	})
+}
+
+func (h *house) record(f directory.Fact) {
+	h.t.Helper()
+	result, err := h.recorder.Record(context.Background(), []directory.Fact{f})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, x := range result.Triggers {
+		h.triggers <- x
+	}
+}
+
+// states counts the links by state.
+func (h *house) states() map[directory.State]int64 {
+	h.t.Helper()
+	counts, err := h.db.CountLinks(context.Background())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	n := map[directory.State]int64{}
+	for _, c := range counts {
+		n[c.State] = c.N
+	}
+	return n
+}
+
+// eventually waits until something holds.
+func (h *house) eventually(what string, holds func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("not within 10 s: %s (links %v, messages %v)", what, h.states(), h.vendor.count())
+		}
+	}
+}
+
+func (h *house) settled(n int64) {
+	h.t.Helper()
+	h.eventually(fmt.Sprintf("%d links agreed, none pending", n), func() bool {
+		s := h.states()
+		return s[directory.Agreed] == n && s[directory.Pending] == 0
+	})
+}
+
+func TestAMessageReachesTheAccountWithItsContact(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	contact := h.vendor.contacts["record of 16315555555"]
+	if contact["phone"] != "+16315555555" || contact["last"] != "text of w1" {
+		t.Errorf("contact = %v", contact)
+	}
+	if m := h.vendor.messages[0]; m.Text != "text of w1" || m.ContactRecordID != "record of 16315555555" || m.Direction != connectors.In {
+		t.Errorf("message = %+v", m)
+	}
+}
+
+func TestAStatusUpdatesTheMessageThatIsThere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	for _, status := range []string{"sent", "read", "delivered"} {
+		h.status("w1", "16315555555", status)
+	}
+	h.settled(2)
+	h.eventually("the message is read", func() bool {
+		h.vendor.mu.Lock()
+		defer h.vendor.mu.Unlock()
+		return h.vendor.messages[0].Status == "read"
+	})
+	if n := h.vendor.count(); n["w1"] != 1 {
+		t.Errorf("messages = %v, want one", n)
+	}
+}
+
+// The vendor carries the call out and the answer is lost: the message is
+// looked up and not written again.
+func TestALostAnswerDoesNotDoubleAMessage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.fail = func(method string, n int, _ []string) (*connectors.Error, bool) {
+		if method == "create" && n <= 2 {
+			return &connectors.Error{Class: connectors.UnknownOutcome, Reason: "the answer was lost"}, true
+		}
+		return nil, false
+	}
+	h.start()
+	for i := range 10 {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+	}
+	h.settled(11)
+	for wamid, n := range h.vendor.count() {
+		if n != 1 {
+			t.Errorf("%s is there %d times", wamid, n)
+		}
+	}
+	if h.vendor.called("find") == 0 {
+		t.Error("nothing was looked up")
+	}
+}
+
+// The program dies after the vendor has carried the call out and before it
+// has noted so: the vendor has the message, the directory is in doubt.
+func TestACrashAfterTheCallDoesNotDoubleAMessage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	h.stop()
+
+	h.receive("w2", "16315555555")
+	due, err := h.db.Due(context.Background(), "crm", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	due = slices.DeleteFunc(due, func(e directory.Entity) bool { return e.Kind != directory.MessageEntity })
+	if len(due) != 1 {
+		t.Fatalf("%d messages due, want 1", len(due))
+	}
+	lease, _, err := h.db.Acquire(context.Background(), "crm", "test", true, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.db.Doubt(context.Background(), "crm", lease, due); err != nil {
+		t.Fatal(err)
+	}
+	h.vendor.messages = append(h.vendor.messages, connectors.MessageChange{RecordID: "9", WAMID: "w2", Text: "text of w2"})
+	h.start()
+	h.settled(3)
+	if n := h.vendor.count(); n["w2"] != 1 {
+		t.Errorf("messages = %v, want w2 once", n)
+	}
+}
+
+func TestARefusedRecordBecomesADeadLetterAndTheOthersPass(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.reject["w3"] = &connectors.Error{Class: connectors.Rejected, Code: "TOO_ODD", Reason: "the message is too odd"}
+	for i := range 10 {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+	}
+	h.start()
+	h.eventually("9 messages and the contact agreed, one dead", func() bool {
+		s := h.states()
+		return s[directory.Agreed] == 10 && s[directory.Dead] == 1
+	})
+	letter := <-h.letters
+	if letter.Class != connectors.Rejected || letter.Code != "TOO_ODD" || letter.Attempts != 1 || letter.Entity.Kind != directory.MessageEntity {
+		t.Errorf("letter = %+v", letter)
+	}
+}
+
+func TestARecordThatKeepsFailingIsGivenUpAfterTheRetries(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.reject["w1"] = &connectors.Error{Class: connectors.Unknown, Reason: "418"}
+	start := time.Now()
+	h.start()
+	h.receive("w1", "16315555555")
+	letter := <-h.letters
+	if letter.Attempts != 3 {
+		t.Errorf("given up after %d attempts, want 3", letter.Attempts)
+	}
+	if d := time.Since(start); d < 150*time.Millisecond {
+		t.Errorf("given up after %v, want at least the two pauses, 150 ms", d)
+	}
+}
+
+func TestAnOutageBurnsNoAttempt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var down sync.Map
+	down.Store("down", true)
+	h.vendor.fail = func(method string, n int, _ []string) (*connectors.Error, bool) {
+		if _, isDown := down.Load("down"); !isDown {
+			return nil, false
+		}
+		if method == "create" {
+			return &connectors.Error{Class: connectors.UnknownOutcome, Status: 503, Reason: "503"}, n%2 == 0
+		}
+		return &connectors.Error{Class: connectors.Transient, Status: 503, Reason: "503"}, false
+	}
+	h.start()
+	for i := range 5 {
+		h.receive(fmt.Sprintf("w%d", i), fmt.Sprintf("1631555010%d", i))
+	}
+	h.eventually("the account was tried often", func() bool { return h.vendor.called("contacts") > 4 })
+	if s := h.states(); s[directory.Dead] != 0 || s[directory.Pending] != 10 {
+		t.Errorf("links = %v during the outage, want 10 pending", s)
+	}
+	down.Delete("down")
+	h.settled(10)
+	select {
+	case l := <-h.letters:
+		t.Errorf("a dead letter: %+v", l)
+	default:
+	}
+}
+
+// A record at which the vendor stumbles with a 500 brings down every call
+// that carries it. It must end up alone and be given up, the others pass.
+func TestARecordThatBringsDownItsBatchIsIsolated(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.fail = func(method string, _ int, names []string) (*connectors.Error, bool) {
+		for _, name := range names {
+			if method == "create" && name == "w7" {
+				return &connectors.Error{Class: connectors.UnknownOutcome, Status: 500, Reason: "500"}, false
+			}
+		}
+		return nil, false
+	}
+	for i := range 20 {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+	}
+	h.start()
+	h.eventually("19 messages are there", func() bool { return len(h.vendor.count()) == 19 })
+	// While others pass it is given up.
+	stop := time.After(30 * time.Second)
+	for i := 100; ; i++ {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+		select {
+		case l := <-h.letters:
+			if l.Class != connectors.UnknownOutcome {
+				t.Errorf("letter = %+v", l)
+			}
+			return
+		case <-stop:
+			t.Fatalf("not given up (links %v)", h.states())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func TestAConflictOverTheContactFindsItAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	h.vendor.mu.Lock()
+	h.vendor.fail = func(method string, n int, _ []string) (*connectors.Error, bool) {
+		if method == "create" && n == 2 { // the contact was deleted meanwhile
+			return &connectors.Error{Class: connectors.Conflict, Reason: "no such contact"}, false
+		}
+		return nil, false
+	}
+	before := h.vendor.calls["contacts"]
+	h.vendor.mu.Unlock()
+	h.receive("w2", "16315555555")
+	h.settled(3)
+	if n := h.vendor.called("contacts") - before; n < 2 {
+		t.Errorf("%d calls for the contact, want one for its change and one to find it again", n)
+	}
+}
+
+func TestNothingIsWrittenThatTheAccountShowsAlready(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	before := h.vendor.called("contacts")
+	h.status("w1", "16315555555", "read") // moves nothing that is mapped on the contact
+	h.settled(2)
+	if n := h.vendor.called("contacts") - before; n != 0 {
+		t.Errorf("%d needless writes of the contact", n)
+	}
+}
+
+func TestAChangeWhileTheWorkerWasAwayIsFoundWithoutItsTrigger(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.receive("w1", "16315555555")
+	for len(h.triggers) > 0 {
+		<-h.triggers // lost
+	}
+	h.start()
+	h.settled(2)
+}
