@@ -80,6 +80,7 @@ func (v *vendor) CreateMessages(ctx context.Context, ch []connectors.MessageChan
 func (v *vendor) UpdateMessages(ctx context.Context, ch []connectors.MessageChange) []connectors.Result {
 	return v.answer(ctx, len(ch))
 }
+
 func (v *vendor) Limits() connectors.Limits { return connectors.Limits{Contacts: 100, Messages: 50} }
 
 func write(ctx context.Context, g *Guard) connectors.Class {

@@ -134,8 +134,8 @@ func (a *batchAnswer) sort(inputs []input, out []outcome, match func(*input, *ob
 }
 
 // read fetches objects by id, or by a unique property, at most 100 at a time.
-// Ids that HubSpot says it does not have are in missing; one that is in neither
-// was not answered.
+// Ids that HubSpot says it does not have are in missing, under "" those that it
+// does not name; one that is in neither was not answered.
 func (c *Client) read(ctx context.Context, typ, idProperty string, ids, properties []string) (found []object, missing map[string]bool, err *connectors.Error) {
 	missing = map[string]bool{}
 	for from := 0; from < len(ids); from += perBatch {
@@ -156,8 +156,11 @@ func (c *Client) read(ctx context.Context, typ, idProperty string, ids, properti
 			if e := f.row(); e.Code != "OBJECT_NOT_FOUND" {
 				return nil, nil, e
 			}
-			for _, id := range append(append(values{}, f.Context["ids"]...), f.ID) {
+			for _, id := range f.Context["ids"] {
 				missing[string(id)] = true
+			}
+			if len(f.Context["ids"]) == 0 {
+				missing[string(f.ID)] = true
 			}
 		}
 	}

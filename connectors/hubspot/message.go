@@ -93,7 +93,7 @@ func (l *logging) findByWAMID(ctx context.Context, notes []*note) {
 			l.give(n, connectors.Result{Err: err})
 		case i >= 0:
 			l.give(n, connectors.Result{RecordID: string(found[i].ID)})
-		case missing[n.WAMID]:
+		case missing[n.WAMID], missing[""]:
 			l.give(n, connectors.Result{})
 		default:
 			l.give(n, connectors.Result{Err: &connectors.Error{Class: connectors.Transient, Reason: "HubSpot's answer does not mention the message"}})

@@ -133,6 +133,16 @@ func TestMessagesAreFoundByTheirProperty(t *testing.T) {
 	}
 }
 
+func TestMissingMessagesNeedNotBeNamed(t *testing.T) {
+	p, c := newPortal(t)
+	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.on(readMessages, say(207, m{
+		"results": []m{person("7", wamidProperty, "wamid.B")},
+		"errors":  []m{{"category": "OBJECT_NOT_FOUND", "message": "Could not get some"}},
+	}))
+	want(t, c.FindMessages(t.Context(), []connectors.MessageChange{message("wamid.A"), message("wamid.B")}), "", "7")
+}
+
 func TestMessagesAreFoundByTheirLastLine(t *testing.T) {
 	p, c := newPortal(t)
 	p.properties(statusProperty)

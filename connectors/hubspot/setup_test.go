@@ -55,9 +55,13 @@ func TestSetupFindsWhatIsMissingAndTouchesNothing(t *testing.T) {
 		defined("enumeration", "stage", "fieldType", "select"), defined("date", "birthday")))
 	p.on(messageFields, list())
 	got, err := c.Setup(t.Context(), []connectors.Field{
-		{Name: "firstname", Type: connectors.TypeText}, {Name: "age", Type: connectors.TypeTime}, {Name: "createdate", Type: connectors.TypeTime},
-		{Name: "tags", Type: connectors.TypeLabels, Options: []string{"vip", "new"}}, {Name: "stage", Type: connectors.TypeLabels},
-		{Name: "wa_lang", Type: connectors.TypeText}, {Name: "birthday", Type: connectors.TypeTime},
+		{Name: "firstname", Type: connectors.TypeText},
+		{Name: "age", Type: connectors.TypeTime},
+		{Name: "createdate", Type: connectors.TypeTime},
+		{Name: "tags", Type: connectors.TypeLabels, Options: []string{"vip", "new"}},
+		{Name: "stage", Type: connectors.TypeLabels},
+		{Name: "wa_lang", Type: connectors.TypeText},
+		{Name: "birthday", Type: connectors.TypeTime},
 	}, false)
 	if err != nil {
 		t.Fatal(err)
@@ -85,9 +89,14 @@ func TestSetupCreatesWhatIsMissing(t *testing.T) {
 	p.on(newOnMessage, say(201, m{}))
 	p.on(createMessages, accept)
 	got, err := c.Setup(t.Context(), []connectors.Field{
-		{Name: "n", Type: connectors.TypeNumber}, {Name: "b", Type: connectors.TypeBool}, {Name: "d", Type: connectors.TypeTime},
-		{Name: "e", Type: connectors.TypeEnum, Options: []string{"x"}}, {Name: "l", Label: "Labels", Type: connectors.TypeLabels, Options: []string{"x", "y"}},
-		{Name: "o", Type: connectors.TypeOwner}, {Name: "firstname", Type: connectors.TypeText}, {Name: "n", Type: connectors.TypeNumber},
+		{Name: "n", Type: connectors.TypeNumber},
+		{Name: "b", Type: connectors.TypeBool},
+		{Name: "d", Type: connectors.TypeTime},
+		{Name: "e", Type: connectors.TypeEnum, Options: []string{"x"}},
+		{Name: "l", Label: "Labels", Type: connectors.TypeLabels, Options: []string{"x", "y"}},
+		{Name: "o", Type: connectors.TypeOwner},
+		{Name: "firstname", Type: connectors.TypeText},
+		{Name: "n", Type: connectors.TypeNumber},
 	}, true)
 	if err != nil || len(got) != 0 {
 		t.Fatalf("got %+v, %v", got, err)
