@@ -43,7 +43,6 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Contacts = s.contacts
-	st.Faults = s.faults()
 	return st
 }
 
@@ -191,5 +190,3 @@ func (s *Server) routes() http.Handler {
 		s.serveGraph(w, r)
 	})
 }
-
-func (s *Server) faults() int { return 0 }

@@ -84,7 +84,7 @@ func TestWhoWrites(t *testing.T) {
 		name, user, nick string
 	}{
 		"plain":                    {Inbound{From: "+39 333 1234567", Name: "Giulia"}, "393331234567", true, "Giulia", userID("393331234567"), ""},
-		"username with phone":      {Inbound{From: "393331234567", Name: "Giulia", Username: "giulia"}, "393331234567", true, "Giulia", userID("393331234567"), "giulia"},
+		"username with phone":      {Inbound{From: "393330000006", Name: "Giulia", Username: "giulia"}, "393330000006", true, "Giulia", userID("393330000006"), "giulia"},
 		"username, phone absent":   {Inbound{UserID: "IT.1", Name: "G", Username: "g"}, nil, false, "G", "IT.1", "g"},
 		"username, phone null":     {Inbound{UserID: "IT.2", Name: "G", Username: "g", Phone: PhoneNull}, nil, true, "G", "IT.2", "g"},
 		"username, phone empty":    {Inbound{UserID: "IT.3", Name: "G", Username: "g", Phone: PhoneEmpty}, "", true, "G", "IT.3", "g"},
