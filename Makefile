@@ -1,0 +1,40 @@
+# Bare `make` lists the targets.
+.DEFAULT_GOAL := help
+BIN := $(CURDIR)/.bin
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the static binary ./crmsync
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o crmsync ./cmd/crmsync
+
+.PHONY: test
+test: ## Run every test, race detector on
+	go test -race ./...
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## Check formatting, vet, lint, go.mod and who imports whom
+	@test -z "$$($(BIN)/gofumpt -l cmd config connectors mapping sync | tee /dev/stderr)"
+	go vet ./...
+	$(BIN)/golangci-lint run
+	go mod tidy -diff
+	sh .ci/deps
+
+.PHONY: fmt
+fmt: $(BIN)/gofumpt ## Format the code
+	$(BIN)/gofumpt -w cmd config connectors mapping sync
+
+.PHONY: kill
+kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
+	go test ./cmd/crmsync -run TestKill -kills 20 -v -timeout 20m
+
+.PHONY: bench
+bench: build ## Measure webhook answers, end-to-end delay and idle memory of ./crmsync
+	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 10m
+
+# Tool versions are pinned in .ci/tools, apart from the program's own
+# dependencies.
+$(BIN)/golangci-lint $(BIN)/gofumpt: .ci/tools
+	sh .ci/tools $(BIN)

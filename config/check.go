@@ -1,0 +1,131 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+var (
+	accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	apiVersion  = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
+)
+
+// check reports what is well written and makes no sense.
+func (p *parser) check() {
+	c := p.config
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
+		p.at([]string{"log", "level"}, "log level %q is not one of debug, info, warn, error", c.Log.Level)
+	}
+	if u := c.Database.URL.Reveal(); u != "" && !strings.HasPrefix(u, "postgres://") && !strings.HasPrefix(u, "postgresql://") {
+		p.at([]string{"database", "url"}, "the database url does not begin with postgres://; leave it out for the embedded database")
+	}
+	for i, u := range c.NATS.URLs {
+		if parsed, err := url.Parse(u); err != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme) {
+			p.at([]string{"nats", "urls", strconv.Itoa(i)}, "this is not a NATS address; write one like nats://host:4222")
+		}
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.NATS.Replicas) {
+		p.at([]string{"nats", "replicas"}, "replicas is %d; JetStream keeps 1, 3 or 5", c.NATS.Replicas)
+	}
+	if c.NATS.CredentialsFile != "" && c.NATS.Token.Reveal() != "" {
+		p.at([]string{"nats", "credentials_file"}, "both credentials_file and a token are set; keep one")
+	}
+	if (c.NATS.TLS.CertFile == "") != (c.NATS.TLS.KeyFile == "") {
+		p.at([]string{"nats", "tls"}, "cert_file and key_file belong together; one is missing")
+	}
+	if c.DefaultRegion != "" && !regexp.MustCompile(`^[A-Z]{2}$`).MatchString(c.DefaultRegion) {
+		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
+	}
+	p.accounts()
+}
+
+func (p *parser) accounts() {
+	seen := map[string]bool{}
+	kinds := map[string]int{}
+	for i := range p.config.Accounts {
+		a := &p.config.Accounts[i]
+		at := func(key string) []string { return []string{"accounts", strconv.Itoa(i), key} }
+		switch {
+		case !accountName.MatchString(a.Name):
+			p.at(at("name"), "an account's name is %q; use small letters, digits and -, at most 32", a.Name)
+		case seen[a.Name]:
+			p.at(at("name"), "two accounts are called %s; names are unique", a.Name)
+		}
+		seen[a.Name] = true
+		kinds[a.Kind]++
+		switch a.Kind {
+		case WhatsApp:
+			p.need(i, a.AppSecret, "app_secret", "webhooks cannot be verified without it")
+			p.need(i, a.VerifyToken, "verify_token", "WhatsApp cannot verify the webhook address without it")
+			p.feeds(i, a)
+		case HubSpot:
+			p.need(i, a.Token, "token", "HubSpot cannot be called without it")
+			if !apiVersion.MatchString(a.APIVersion) {
+				p.at(at("api_version"), "api_version is %q; write one like 2026-09", a.APIVersion)
+			}
+			if a.Quota.Requests < 0 {
+				p.at(at("quota"), "quota.requests is negative")
+			}
+		default:
+			p.at(at("kind"), "account %s is of kind %q; there are %s and %s", a.Name, a.Kind, WhatsApp, HubSpot)
+			continue
+		}
+		if u, err := url.Parse(a.BaseURL); a.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			p.at(at("base_url"), "base_url is not an address; write one like https://api.hubapi.com")
+		}
+		p.foreignKeys(i, a)
+	}
+	if kinds[WhatsApp] == 0 {
+		p.at([]string{"accounts"}, "there is no account of kind whatsapp, so nothing would ever arrive")
+	}
+	if kinds[HubSpot] == 0 {
+		p.at([]string{"accounts"}, "there is no CRM account, so nothing would ever be delivered")
+	}
+}
+
+func (p *parser) need(i int, s Secret, key, why string) {
+	if s.Reveal() == "" {
+		a := p.config.Accounts[i]
+		p.at([]string{"accounts", strconv.Itoa(i)}, "account %s has no %s; %s (set %s, %s_file or CRMSYNC_ACCOUNTS_%s_%s)",
+			a.Name, key, why, key, key, strings.ToUpper(strings.ReplaceAll(a.Name, "-", "_")), strings.ToUpper(key))
+	}
+}
+
+func (p *parser) feeds(i int, a *Account) {
+	for n, name := range a.DeliverTo {
+		known := slices.ContainsFunc(p.config.Accounts, func(other Account) bool { return other.Name == name && other.Kind != WhatsApp })
+		if !known {
+			p.at([]string{"accounts", strconv.Itoa(i), "deliver_to", strconv.Itoa(n)}, "deliver_to names %q, which is no CRM account here", name)
+		}
+	}
+}
+
+// foreignKeys reports keys that belong to another kind of account.
+func (p *parser) foreignKeys(i int, a *Account) {
+	if p.root == nil {
+		return
+	}
+	_, list := child(p.root, "accounts")
+	if list == nil {
+		return
+	}
+	_, node := child(list, strconv.Itoa(i))
+	if node == nil || node.Kind != yaml.MappingNode {
+		return
+	}
+	for k := 0; k+1 < len(node.Content); k += 2 {
+		key := node.Content[k]
+		if kinds := keys[key.Value]; kinds != nil && !slices.Contains(kinds, a.Kind) {
+			p.found(key.Line, key.Column, "%s belongs to accounts of kind %s, and %s is of kind %s", key.Value, strings.Join(kinds, " or "), a.Name, a.Kind)
+		}
+	}
+}

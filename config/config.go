@@ -1,0 +1,258 @@
+// Package config reads, checks and prints the configuration.
+package config
+
+import (
+	"embed"
+	"slices"
+	"time"
+)
+
+// Samples are the annotated sample files of this folder.
+//
+//go:embed crmsync.yaml mapping.yaml
+var Samples embed.FS
+
+// Config is a whole configuration. A value comes from the environment, else
+// from the file, else it is the default that its comment names.
+type Config struct {
+	// Listen is the host:port of webhooks, health checks and metrics.
+	//
+	// Defaults to 127.0.0.1:8080. Environment: CRMSYNC_LISTEN.
+	Listen string `yaml:"listen,omitempty" env:"LISTEN"`
+
+	// DataDir is where the embedded broker and database live, and the lock
+	// that keeps a second worker out. A relative path is relative to the file.
+	//
+	// Defaults to data. Environment: CRMSYNC_DATA_DIR.
+	DataDir string `yaml:"data_dir,omitempty" env:"DATA_DIR"`
+
+	// Mapping is the mapping document. A relative path is relative to the
+	// file.
+	//
+	// Defaults to mapping.yaml. Environment: CRMSYNC_MAPPING.
+	Mapping string `yaml:"mapping,omitempty" env:"MAPPING"`
+
+	// DefaultRegion is the ISO country of phone numbers without a country
+	// code, such as TW. WhatsApp's own numbers always have one.
+	//
+	// Defaults to none. Environment: CRMSYNC_DEFAULT_REGION.
+	DefaultRegion string `yaml:"default_region,omitempty" env:"DEFAULT_REGION"`
+
+	Log      Log       `yaml:"log,omitempty" envPrefix:"LOG_"`
+	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
+	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
+	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
+	Accounts []Account `yaml:"accounts"`
+}
+
+// Log says what is logged.
+type Log struct {
+	// Level is debug, info, warn or error.
+	//
+	// Defaults to info. Environment: CRMSYNC_LOG_LEVEL.
+	Level string `yaml:"level,omitempty" env:"LEVEL"`
+}
+
+// Database says where the directory is kept.
+type Database struct {
+	// URL is a PostgreSQL address, postgres://user:password@host/name.
+	//
+	// Defaults to none: SQLite, embedded, in DataDir. Environment:
+	// CRMSYNC_DATABASE_URL, or CRMSYNC_DATABASE_URL_FILE.
+	URL     Secret `yaml:"url,omitempty" env:"URL"`
+	URLFile string `yaml:"url_file,omitempty" env:"URL_FILE"`
+}
+
+// NATS says where facts are kept until they are recorded.
+type NATS struct {
+	// URLs are the servers of an external NATS.
+	//
+	// Defaults to none: embedded, in DataDir. Environment: CRMSYNC_NATS_URLS,
+	// separated by commas.
+	URLs []string `yaml:"urls,omitempty" env:"URLS"`
+
+	// CredentialsFile is a NATS credentials file, Token a token; at most one
+	// is used. Environment: CRMSYNC_NATS_CREDENTIALS_FILE, CRMSYNC_NATS_TOKEN.
+	CredentialsFile string `yaml:"credentials_file,omitempty" env:"CREDENTIALS_FILE"`
+	Token           Secret `yaml:"token,omitempty" env:"TOKEN"`
+	TokenFile       string `yaml:"token_file,omitempty" env:"TOKEN_FILE"`
+
+	TLS TLS `yaml:"tls,omitempty" envPrefix:"TLS_"`
+
+	// Replicas is how many external servers keep each stream: 1, 3 or 5.
+	//
+	// Defaults to 1. Environment: CRMSYNC_NATS_REPLICAS.
+	Replicas int `yaml:"replicas,omitempty" env:"REPLICAS"`
+
+	// MaxBytes is how much may wait to be recorded before webhooks are
+	// answered with 503.
+	//
+	// Defaults to 10GiB. Environment: CRMSYNC_NATS_MAX_BYTES.
+	MaxBytes Size `yaml:"max_bytes,omitempty" env:"MAX_BYTES"`
+}
+
+// TLS names the files of a TLS connection to NATS.
+type TLS struct {
+	CAFile   string `yaml:"ca_file,omitempty" env:"CA_FILE"`
+	CertFile string `yaml:"cert_file,omitempty" env:"CERT_FILE"`
+	KeyFile  string `yaml:"key_file,omitempty" env:"KEY_FILE"`
+}
+
+// Retry says when a record that failed is tried again.
+type Retry struct {
+	// Delays are the pauses before the second, third, … attempt. After the
+	// last the record becomes a dead letter.
+	//
+	// Defaults to [1s, 30s]. Environment: CRMSYNC_RETRY_DELAYS.
+	Delays []Duration `yaml:"delays,omitempty" env:"DELAYS"`
+
+	// SettleWithin is how long a person has to settle a dead letter.
+	//
+	// Defaults to 24h. Environment: CRMSYNC_RETRY_SETTLE_WITHIN.
+	SettleWithin Duration `yaml:"settle_within,omitempty" env:"SETTLE_WITHIN"`
+}
+
+// Pauses are the delays as the engine takes them.
+func (r Retry) Pauses() []time.Duration {
+	pauses := make([]time.Duration, len(r.Delays))
+	for i, d := range r.Delays {
+		pauses[i] = d.Duration()
+	}
+	return pauses
+}
+
+// The kinds of accounts.
+const (
+	WhatsApp = "whatsapp"
+	HubSpot  = "hubspot"
+)
+
+// Account is one account of one vendor. Its values can be set in the
+// environment as CRMSYNC_ACCOUNTS_<NAME>_<KEY>, the name in capitals with _
+// for -.
+type Account struct {
+	// Name is how the account is called everywhere: in webhook addresses,
+	// metrics, the mapping. Small letters, digits and -, at most 32.
+	Name string `yaml:"name"`
+	// Kind is whatsapp or hubspot.
+	Kind string `yaml:"kind"`
+
+	// Token is the access token. HubSpot needs it.
+	Token     Secret `yaml:"token,omitempty" env:"TOKEN"`
+	TokenFile string `yaml:"token_file,omitempty" env:"TOKEN_FILE"`
+
+	// BaseURL is where the API is, for a simulator or a sandbox.
+	//
+	// Defaults to the vendor's own.
+	BaseURL string `yaml:"base_url,omitempty" env:"BASE_URL"`
+
+	// AppSecret signs WhatsApp's webhooks; AppSecretPrevious is accepted too,
+	// while it is being replaced.
+	AppSecret             Secret `yaml:"app_secret,omitempty" env:"APP_SECRET"`
+	AppSecretFile         string `yaml:"app_secret_file,omitempty" env:"APP_SECRET_FILE"`
+	AppSecretPrevious     Secret `yaml:"app_secret_previous,omitempty" env:"APP_SECRET_PREVIOUS"`
+	AppSecretPreviousFile string `yaml:"app_secret_previous_file,omitempty" env:"APP_SECRET_PREVIOUS_FILE"`
+
+	// VerifyToken is what WhatsApp shows when it verifies the webhook address.
+	VerifyToken     Secret `yaml:"verify_token,omitempty" env:"VERIFY_TOKEN"`
+	VerifyTokenFile string `yaml:"verify_token_file,omitempty" env:"VERIFY_TOKEN_FILE"`
+
+	// DeliverTo names the CRM accounts that a WhatsApp account feeds.
+	//
+	// Defaults to all of them.
+	DeliverTo []string `yaml:"deliver_to,omitempty" env:"DELIVER_TO"`
+
+	// APIVersion is the dated version of HubSpot's API.
+	//
+	// Defaults to 2026-09.
+	APIVersion string `yaml:"api_version,omitempty" env:"API_VERSION"`
+
+	// Quota is how many calls the account allows.
+	//
+	// Defaults to 190 per 10s, which HubSpot Professional and Enterprise
+	// allow; Free and Starter allow 100 per 10s.
+	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
+
+	// Timeout is how long one call may take; calls that carry a batch get
+	// 10s.
+	//
+	// Defaults to 3.5s.
+	Timeout Duration `yaml:"timeout,omitempty" env:"TIMEOUT"`
+
+	// CreateFields lets serve create the fields that the mapping names and
+	// the account lacks, as check --live --fix does.
+	//
+	// Defaults to false.
+	CreateFields bool `yaml:"create_fields,omitempty" env:"CREATE_FIELDS"`
+}
+
+// Quota is so many requests in any window of a length.
+type Quota struct {
+	Requests int      `yaml:"requests,omitempty" env:"REQUESTS"`
+	Per      Duration `yaml:"per,omitempty" env:"PER"`
+}
+
+// AppSecrets are the secrets that may have signed a webhook, the newest
+// first.
+func (a *Account) AppSecrets() []string {
+	secrets := []string{a.AppSecret.Reveal()}
+	if previous := a.AppSecretPrevious.Reveal(); previous != "" {
+		secrets = append(secrets, previous)
+	}
+	return secrets
+}
+
+// keys are the keys that only some kinds of accounts have.
+var keys = map[string][]string{
+	"token": {WhatsApp, HubSpot}, "token_file": {WhatsApp, HubSpot},
+	"app_secret": {WhatsApp}, "app_secret_file": {WhatsApp},
+	"app_secret_previous": {WhatsApp}, "app_secret_previous_file": {WhatsApp},
+	"verify_token": {WhatsApp}, "verify_token_file": {WhatsApp}, "deliver_to": {WhatsApp},
+	"api_version": {HubSpot}, "quota": {HubSpot}, "timeout": {HubSpot}, "create_fields": {HubSpot},
+}
+
+// DeliverTo returns the names of the accounts that an account feeds.
+func (c *Config) DeliverTo(account string) []string {
+	var crms []string
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		if a.Name == account && len(a.DeliverTo) > 0 {
+			return slices.Clone(a.DeliverTo)
+		}
+		if a.Kind != WhatsApp {
+			crms = append(crms, a.Name)
+		}
+	}
+	return crms
+}
+
+// Default returns a configuration of defaults, without accounts.
+func Default() *Config {
+	return &Config{
+		Listen:  "127.0.0.1:8080",
+		DataDir: "data",
+		Mapping: "mapping.yaml",
+		Log:     Log{Level: "info"},
+		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
+		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
+	}
+}
+
+// setDefaults fills in what an account leaves open.
+func (a *Account) setDefaults() {
+	if a.Kind != HubSpot {
+		return
+	}
+	if a.APIVersion == "" {
+		a.APIVersion = "2026-09"
+	}
+	if a.Quota.Requests == 0 {
+		a.Quota.Requests = 190
+	}
+	if a.Quota.Per == 0 {
+		a.Quota.Per = Duration(10 * time.Second)
+	}
+	if a.Timeout == 0 {
+		a.Timeout = Duration(3500 * time.Millisecond)
+	}
+}
