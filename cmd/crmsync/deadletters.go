@@ -1,0 +1,232 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/app"
+)
+
+func deadlettersCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "deadletters",
+		Short: "List and settle what could not be delivered",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(lettersList(), lettersShow(), lettersReplay(), lettersDiscard())
+	return c
+}
+
+// withWorklist runs f with the worklist that --config names.
+func withWorklist(c *cobra.Command, f func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error) {
+	load := configFlag(c)
+	output := outputFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		list, err := app.OpenWorklist(cmd.Context(), settings)
+		if err != nil {
+			return err
+		}
+		defer list.Close()
+		return f(cmd.Context(), list, asJSON, args)
+	}
+}
+
+// filterFlags adds the flags that select letters.
+func filterFlags(c *cobra.Command, state string) *app.LetterFilter {
+	f := &app.LetterFilter{}
+	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
+	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
+	if state != "" {
+		c.Flags().StringVar(&f.State, "state", state, "open, replaying, delivered, discarded or all")
+	}
+	return f
+}
+
+func lettersList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first", Args: cobra.NoArgs}
+	filter := filterFlags(c, "open")
+	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many; 0 for all")
+	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, _ []string) error {
+		letters, err := list.Letters(ctx, *filter)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), letters)
+		}
+		if len(letters) == 0 {
+			fmt.Fprintln(c.OutOrStdout(), "No dead letters.")
+			return nil
+		}
+		rows := make([][]any, len(letters))
+		for i, l := range letters {
+			rows[i] = []any{l.ID, l.Class, cmp.Or(l.Code, "-"), l.Attempts, age(l.CreatedAt), due(l), l.Reason}
+		}
+		writeTable(c.OutOrStdout(), []any{"ID", "Class", "Code", "Attempts", "Age", "Due", "Reason"}, rows)
+		return nil
+	})
+	return c
+}
+
+func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
+
+func due(l app.Letter) string {
+	if !l.SettledAt.IsZero() {
+		return string(l.State)
+	}
+	if left := time.Until(l.DueAt); left > 0 {
+		return "in " + left.Truncate(time.Minute).String()
+	}
+	return "OVERDUE"
+}
+
+func lettersShow() *cobra.Command {
+	c := &cobra.Command{Use: "show ID", Short: "Show one dead letter: what failed, why, and what to do", Args: cobra.ExactArgs(1)}
+	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
+		letters, err := list.Letters(ctx, app.LetterFilter{IDs: args, State: "all"})
+		if err != nil {
+			return err
+		}
+		if len(letters) == 0 {
+			return fmt.Errorf("there is no dead letter %q; crmsync deadletters list --state all shows them", args[0])
+		}
+		l := letters[0]
+		if asJSON {
+			return writeJSON(c.OutOrStdout(), l)
+		}
+		row := func(name string, value any) {
+			if text := fmt.Sprint(value); text != "" {
+				fmt.Fprintf(c.OutOrStdout(), "%-10s %s\n", name, text)
+			}
+		}
+		row("Letter", l.ID)
+		row("State", l.State)
+		row("Account", l.Account)
+		if l.Entity.ID != 0 {
+			row("About", l.Entity)
+		} else {
+			row("About", "a part of a webhook that cannot be read")
+		}
+		row("Class", l.Class)
+		row("Code", l.Code)
+		row("Field", l.Field)
+		row("Reason", l.Reason)
+		row("Attempts", l.Attempts)
+		row("Mapping", l.Revision)
+		row("Failed", l.UpdatedAt.Local().Format(time.RFC3339))
+		row("Due", l.DueAt.Local().Format(time.RFC3339))
+		if !l.SettledAt.IsZero() {
+			row("Settled", l.SettledAt.Local().Format(time.RFC3339))
+		}
+		row("By", l.SettledBy)
+		row("Note", l.Note)
+		if !l.State.Settled() {
+			fmt.Fprintf(c.OutOrStdout(), "\nMend the cause, then: crmsync deadletters replay %s\nOr let it go:         crmsync deadletters discard %s --reason '…'\n", l.ID, l.ID)
+		}
+		return nil
+	})
+	return c
+}
+
+func lettersReplay() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "replay [ID…]",
+		Short: "Try dead letters again: those named, or all that the filter selects",
+		Args:  cobra.ArbitraryArgs,
+	}
+	filter := filterFlags(c, "")
+	all := c.Flags().Bool("all", false, "all open letters")
+	dryRun := c.Flags().Bool("dry-run", false, "only say how many")
+	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
+		filter.IDs = args
+		if err := selects(filter, *all); err != nil {
+			return err
+		}
+		var n int64
+		var err error
+		if *dryRun {
+			filter.State = "open"
+			letters, listErr := list.Letters(ctx, *filter)
+			n, err = int64(len(letters)), listErr
+		} else {
+			n, err = list.Replay(ctx, *filter, operator())
+		}
+		if err != nil {
+			return err
+		}
+		return settled(c, asJSON, "replayed", "open letters to be tried again", n, args)
+	})
+	return c
+}
+
+func lettersDiscard() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "discard [ID…] --reason TEXT",
+		Short: "Settle dead letters without delivering them",
+		Args:  cobra.ArbitraryArgs,
+	}
+	filter := filterFlags(c, "")
+	all := c.Flags().Bool("all", false, "all open letters")
+	reason := c.Flags().String("reason", "", "why they need not arrive")
+	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
+		filter.IDs = args
+		if *reason == "" {
+			return usageError{errors.New("say why with --reason; it is kept with the letter")}
+		}
+		if err := selects(filter, *all); err != nil {
+			return err
+		}
+		n, err := list.Discard(ctx, *filter, operator(), *reason)
+		if err != nil {
+			return err
+		}
+		return settled(c, asJSON, "discarded", "open letters discarded", n, args)
+	})
+	return c
+}
+
+// selects makes sure that everything is settled only by somebody who says so.
+func selects(f *app.LetterFilter, all bool) error {
+	if len(f.IDs) == 0 && f.Account == "" && f.Class == "" && !all {
+		return usageError{errors.New("name letters, select them with --account or --class, or say --all")}
+	}
+	return nil
+}
+
+func settled(c *cobra.Command, asJSON bool, key, text string, n int64, named []string) error {
+	if asJSON {
+		if err := writeJSON(c.OutOrStdout(), map[string]int64{key: n}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(c.OutOrStdout(), "%d %s.\n", n, text)
+	}
+	if int(n) < len(named) {
+		fmt.Fprintln(os.Stderr, "crmsync: some of the letters named are not open; crmsync deadletters list --state all shows them")
+		return errReported
+	}
+	return nil
+}
+
+// operator is who runs the command, for the record.
+func operator() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}

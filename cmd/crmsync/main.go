@@ -1,0 +1,109 @@
+// Command crmsync keeps WhatsApp Business and a CRM in agreement.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// version is set by the build: -ldflags "-X main.version=v1.2.3".
+var version = "dev"
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	ctx, stop := untilInterrupted()
+	defer stop()
+	root := command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(os.Stderr, "crmsync: "+err.Error())
+	}
+	if isUsage(err) {
+		fmt.Fprintln(os.Stderr, "Run 'crmsync --help' for usage.")
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// errReported fails a command that has said why already.
+var errReported = errors.New("reported")
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func isUsage(err error) bool {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return true
+	}
+	return strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag")
+}
+
+// untilInterrupted returns a context that ends with the first SIGINT or
+// SIGTERM. A second one ends the program at once.
+func untilInterrupted() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitFailed)
+	}()
+	return ctx, cancel
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "crmsync",
+		Short: "Keep WhatsApp Business and a CRM in agreement",
+		Long: "crmsync runs beside a CRM and keeps WhatsApp Business contacts, conversations,\n" +
+			"delivery statuses and consent in agreement with it.\n\n" +
+			"See it work, with nothing to set up:  crmsync sandbox",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), versionCommand())
+	for _, c := range root.Commands() {
+		checkArguments(c)
+	}
+	return root
+}
+
+// checkArguments makes a wrong number of arguments a usage error.
+func checkArguments(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkArguments(sub)
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+)
+
+// outputFlag adds --output to a command and returns whether it says JSON.
+func outputFlag(c *cobra.Command) func() (asJSON bool, err error) {
+	format := c.Flags().StringP("output", "o", "text", "text or json")
+	return func() (bool, error) {
+		switch *format {
+		case "text":
+			return false, nil
+		case "json":
+			return true, nil
+		}
+		return false, usageError{fmt.Errorf("--output is %q; it is text or json", *format)}
+	}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// writeTable prints rows under a header, without lines around them.
+func writeTable(w io.Writer, header []any, rows [][]any) {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft = ""
+	style.Box.PaddingRight = "   "
+	t.SetStyle(style)
+	t.AppendHeader(header)
+	for _, r := range rows {
+		t.AppendRow(r)
+	}
+	for line := range strings.Lines(t.Render() + "\n") {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/app"
+	"crmsync/config"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the worker",
+		Long: "Run the worker: accept webhooks, record them, deliver to the CRM accounts.\n\n" +
+			"SIGTERM or Ctrl-C stops it within ten seconds; what is in flight is finished,\n" +
+			"the rest is found at the next start. A second one stops it at once.",
+		Args: cobra.NoArgs,
+	}
+	load := configFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		worker, err := app.New(cmd.Context(), settings, logger(os.Stderr, settings.Log.Level))
+		if err != nil {
+			return err
+		}
+		return worker.Run(cmd.Context())
+	}
+	return c
+}
+
+// configFlag adds --config to a command and returns what it names, loaded.
+func configFlag(c *cobra.Command) func() (*config.Config, error) {
+	path := c.Flags().StringP("config", "c", "crmsync.yaml", "the configuration file")
+	return func() (*config.Config, error) { return config.Load(*path, os.Environ()) }
+}
+
+func logger(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
+}

@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/connectors/guard"
+	"crmsync/connectors/hubspot"
+	"crmsync/connectors/whatsapp"
+	"crmsync/mapping"
+	"crmsync/sync/deliver"
+)
+
+// account is one configured account with the parts that serve it.
+type account struct {
+	name     string
+	receiver connectors.Receiver
+	worker   *deliver.Worker
+	guard    *guard.Guard
+	limiter  *guard.Limiter
+}
+
+func (a *App) newAccount(c config.Account, holder string) *account {
+	built := &account{name: c.Name}
+	if c.Kind == "whatsapp" {
+		built.receiver = whatsapp.NewReceiver(c.AppSecrets(), c.VerifyToken.Reveal())
+		return built
+	}
+	connector, limiter := a.connector(c)
+	built.limiter = limiter
+	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
+		if open {
+			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name)
+		} else {
+			a.log.Info("the account works again", "account", c.Name)
+		}
+	}})
+	built.worker = &deliver.Worker{
+		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
+		Mapping: func() *mapping.Mapping { return a.mapping },
+		Store:   a.store, Bury: a.broker.Bury,
+		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
+		Holder: holder, CreateFields: c.CreateFields,
+		Observer: a.metrics, Log: a.log.With("account", c.Name),
+	}
+	return built
+}
+
+// connector speaks to the account; the limiter paces its calls.
+func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter) {
+	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
+	return hubspot.New(hubspot.Options{
+		BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
+		Timeout: c.Timeout.Duration(), Pace: limiter.Pace, Observe: a.observeCalls(c.Name),
+	}), limiter
+}
+
+func (a *App) observeCalls(name string) func(status int, took time.Duration) {
+	return func(status int, took time.Duration) {
+		outcome := "no answer"
+		if status != 0 {
+			outcome = strconv.Itoa(status)
+		}
+		a.metrics.calls.WithLabelValues(name, outcome).Inc()
+		a.metrics.callSeconds.WithLabelValues(name).Observe(took.Seconds())
+	}
+}
+
+// gauges keeps the gauges up to date: what the database counts every five
+// seconds, what is at hand every second.
+func (a *App) gauges(ctx context.Context) error {
+	for n := 0; ; n++ {
+		for _, account := range a.accounts {
+			if account.guard != nil {
+				a.metrics.breakerOpen.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.guard.Open()])
+				a.metrics.quotaUse.WithLabelValues(account.name).Set(account.limiter.Used())
+			}
+		}
+		if n%5 == 0 {
+			a.countAll(ctx)
+		}
+		if !pause(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+func (a *App) countAll(ctx context.Context) {
+	links, err := a.store.CountLinks(ctx)
+	if err == nil {
+		a.metrics.links.Reset()
+		for _, account := range a.accounts {
+			if account.worker != nil {
+				a.metrics.backlog.WithLabelValues(account.name).Set(0)
+			}
+		}
+		for _, c := range links {
+			a.metrics.links.WithLabelValues(c.Account, string(c.State)).Set(float64(c.N))
+			if c.State == "pending" {
+				a.metrics.backlog.WithLabelValues(c.Account).Set(float64(c.N))
+			}
+		}
+	}
+	letters, err := a.store.CountLetters(ctx)
+	if err == nil {
+		a.metrics.letters.Reset()
+		for _, c := range letters {
+			a.metrics.letters.WithLabelValues(c.Account, c.Class).Set(float64(c.N))
+		}
+	}
+}

@@ -1,0 +1,322 @@
+// Package app builds every part from a configuration, starts them in order and
+// stops them in reverse.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/mapping"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/deliver"
+	"crmsync/sync/directory"
+	"crmsync/sync/intake"
+	"crmsync/sync/record"
+	"crmsync/sync/store"
+	"crmsync/sync/stream"
+)
+
+// stopWithin is how long a graceful stop may take in all.
+const stopWithin = 10 * time.Second
+
+// App is a worker, built and not yet started.
+type App struct {
+	config   *config.Config
+	log      *slog.Logger
+	metrics  *metrics
+	store    *store.DB
+	broker   *stream.Broker
+	mapping  *mapping.Mapping
+	accounts []*account
+	recorder record.Recorder
+	intake   *intake.Handler
+	listener net.Listener
+	unlock   func()
+	stopping atomic.Bool
+}
+
+// New builds a worker. It opens the database, the broker and the address to
+// listen on; whatever is wrong with them is an error now.
+func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err error) {
+	a = &App{config: c, log: log, metrics: newMetrics(), unlock: func() {}}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.mapping, err = LoadMapping(c); err != nil {
+		return a, err
+	}
+	holder, unlock, err := lockData(c.DataDir)
+	if err != nil {
+		return a, err
+	}
+	a.unlock = unlock
+	if a.store, err = OpenStore(ctx, c); err != nil {
+		return a, err
+	}
+	if a.broker, err = openBroker(ctx, c, log); err != nil {
+		return a, err
+	}
+	receivers := map[string]connectors.Receiver{}
+	for _, settings := range c.Accounts {
+		built := a.newAccount(settings, holder)
+		a.accounts = append(a.accounts, built)
+		if built.receiver != nil {
+			receivers[settings.Name] = built.receiver
+		}
+	}
+	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo}
+	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
+	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return a, fmt.Errorf("listen: %w", err)
+	}
+	return a, nil
+}
+
+// LoadMapping compiles the mapping that a configuration names.
+func LoadMapping(c *config.Config) (*mapping.Mapping, error) {
+	source, err := os.ReadFile(c.Mapping)
+	if err != nil {
+		return nil, fmt.Errorf("read the mapping: %w", err)
+	}
+	return mapping.Compile(c.Mapping, source)
+}
+
+// OpenStore opens the database that a configuration names.
+func OpenStore(ctx context.Context, c *config.Config) (*store.DB, error) {
+	if url := c.Database.URL.Reveal(); url != "" {
+		return store.OpenPostgres(ctx, url)
+	}
+	return store.OpenSQLite(ctx, c.DataDir)
+}
+
+func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*stream.Broker, error) {
+	tls, err := c.NATS.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
+	return stream.Open(ctx, stream.Options{
+		Dir:  filepath.Join(c.DataDir, "streams"),
+		URLs: c.NATS.URLs, CredentialsFile: c.NATS.CredentialsFile, Token: c.NATS.Token.Reveal(), TLS: tls,
+		MaxBytes: int64(c.NATS.MaxBytes), Replicas: c.NATS.Replicas,
+		SyncLazily: os.Getenv("CRMSYNC_UNSAFE_SYNC_LAZILY") != "",
+		Log:        log,
+	})
+}
+
+// Address is where the worker listens, as host:port.
+func (a *App) Address() string { return a.listener.Addr().String() }
+
+// Run works until ctx ends, then stops gracefully: webhooks are refused first,
+// then what is in flight is finished. What is not, is found at the next start.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	failed := make(chan error, 8)
+	var running sync.WaitGroup
+	start := func(what string, run func(ctx context.Context) error) {
+		running.Go(func() {
+			if err := run(work); err != nil && work.Err() == nil {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
+	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
+	start("replay", a.replayFacts)
+	start("gauges", a.gauges)
+	for _, account := range a.accounts {
+		if account.worker == nil {
+			continue
+		}
+		next, err := a.broker.Triggers(ctx, account.name)
+		if err != nil {
+			return err
+		}
+		account.worker.Triggers = next
+		start("deliver to "+account.name, account.worker.Run)
+	}
+	server := a.server()
+	go func() {
+		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve: %w", err)
+		}
+	}()
+	a.log.Info("ready", "listen", a.Address(), "accounts", len(a.accounts), "mapping_revision", a.mapping.Revision())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	a.stopping.Store(true)
+	a.log.Info("stopping")
+	stopBy := time.Now().Add(stopWithin - time.Second)
+	closing, cancel := context.WithDeadline(context.WithoutCancel(ctx), stopBy)
+	defer cancel()
+	if closeErr := server.Shutdown(closing); closeErr != nil {
+		a.log.Warn("webhooks were cut off; their senders send them again", "error", closeErr)
+	}
+	stopWork()
+	a.await(&running, time.Until(stopBy))
+	return err
+}
+
+// await waits for the parts to end, at most for d.
+func (a *App) await(running *sync.WaitGroup, d time.Duration) {
+	done := make(chan struct{})
+	go func() { running.Wait(); close(done) }()
+	select {
+	case <-done:
+		a.log.Info("stopped")
+	case <-time.After(d):
+		a.log.Warn("stopped with calls in flight; they are looked into at the next start")
+	}
+}
+
+// close releases what New opened.
+func (a *App) close() {
+	if a.listener != nil {
+		a.listener.Close()
+	}
+	if a.broker != nil {
+		a.broker.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Warn("cannot close the database", "error", err)
+		}
+	}
+	a.unlock()
+}
+
+// record records a batch, for as long as that takes: while the database is
+// away, facts wait in EVENTS. It returns false when the program stops.
+func (a *App) record(ctx context.Context, facts []directory.Fact) bool {
+	var result record.Result
+	ok := a.untilDone(ctx, "record facts", func(ctx context.Context) (err error) {
+		result, err = a.recorder.Record(ctx, facts)
+		return err
+	})
+	if !ok {
+		return false
+	}
+	a.broker.Trigger(result.Triggers)
+	for _, f := range result.Recorded {
+		a.metrics.recorded.WithLabelValues(f.Account, string(f.Kind)).Inc()
+	}
+	if len(result.Malformed) == 0 {
+		return true
+	}
+	return a.untilDone(ctx, "publish dead letters", func(ctx context.Context) error {
+		return a.broker.Bury(ctx, a.lettersOf(result.Malformed))
+	})
+}
+
+// lettersOf makes dead letters of facts that could not be read.
+func (a *App) lettersOf(malformed []*directory.Fact) []deadletter.Letter {
+	now := time.Now()
+	letters := make([]deadletter.Letter, len(malformed))
+	for i, f := range malformed {
+		letters[i] = deadletter.Letter{
+			ID: deadletter.ForFact(f), Account: f.Account, FactID: f.ID,
+			Class: connectors.Rejected, Code: "MALFORMED", Reason: f.Reason, Attempts: 1,
+			Revision: a.mapping.Revision(), State: deadletter.Open,
+			CreatedAt: now, UpdatedAt: now, DueAt: now.Add(a.config.Retry.SettleWithin.Duration()),
+		}
+		a.log.Error("part of a webhook cannot be read; a person must settle the dead letter",
+			"account", f.Account, "reason", f.Reason, "letter", letters[i].ID)
+	}
+	return letters
+}
+
+func (a *App) putLetters(ctx context.Context, letters []deadletter.Letter) bool {
+	return a.untilDone(ctx, "keep dead letters", func(ctx context.Context) error { return a.store.PutLetters(ctx, letters) })
+}
+
+// replayFacts reads parts of webhooks again for which somebody has asked so.
+func (a *App) replayFacts(ctx context.Context) error {
+	for pause(ctx, time.Second) {
+		replays, err := a.store.FactsToReplay(ctx, 100)
+		if err != nil {
+			a.log.Warn("cannot look for facts to replay", "error", err)
+			continue
+		}
+		for _, r := range replays {
+			if err := a.replayFact(ctx, r); err != nil {
+				a.log.Warn("cannot replay a fact", "letter", r.LetterID, "error", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
+	receiver := a.intake.Receivers[r.Account]
+	if receiver == nil {
+		return fmt.Errorf("there is no account %s any more", r.Account)
+	}
+	var facts []directory.Fact
+	var malformed []*directory.Fact
+	for _, f := range receiver.Split(r.Raw) {
+		fact := directory.Fact{ID: directory.FactID(r.Account, f.Key), Account: r.Account, ReceivedAt: r.ReceivedAt.UTC(), Fact: f}
+		if f.Kind == connectors.KindMalformed {
+			malformed = append(malformed, &fact)
+			continue
+		}
+		facts = append(facts, fact)
+	}
+	if err := a.broker.PublishFacts(ctx, facts); err != nil {
+		return err
+	}
+	if len(malformed) > 0 {
+		letters := a.lettersOf(malformed)
+		letters[0].ID = r.LetterID // the same part, still unreadable
+		return a.broker.Bury(ctx, letters)
+	}
+	return a.store.Delivered(ctx, []string{r.LetterID})
+}
+
+// untilDone repeats f until it succeeds or the program stops; it reports which.
+func (a *App) untilDone(ctx context.Context, what string, f func(ctx context.Context) error) bool {
+	for {
+		err := f(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		a.log.Error("cannot "+what+"; trying again", "error", err)
+		if !pause(ctx, time.Second) {
+			return false
+		}
+	}
+}
+
+// pause waits and reports whether ctx still goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+var _ deliver.Store = (*store.DB)(nil)

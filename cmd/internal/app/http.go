@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+func (a *App) server() *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("/webhooks/{account}", a.intake)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
+	mux.HandleFunc("GET /readyz", a.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      15 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+	}
+}
+
+// ready says whether webhooks can be accepted: 200 while the broker and the
+// database answer. An account in trouble is reported and is no reason to turn
+// webhooks away.
+func (a *App) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	status := http.StatusOK
+	check := func(err error) string {
+		if err == nil {
+			return "ok"
+		}
+		status = http.StatusServiceUnavailable
+		return err.Error()
+	}
+	report := map[string]any{"broker": check(a.broker.Ready(ctx)), "database": check(a.store.Ping(ctx))}
+	accounts := map[string]string{}
+	for _, account := range a.accounts {
+		accounts[account.name] = account.state()
+	}
+	report["accounts"] = accounts
+	if a.stopping.Load() {
+		status = http.StatusServiceUnavailable
+		report["stopping"] = true
+	}
+	answer(w, status, report)
+}
+
+func (a *account) state() string {
+	if a.worker == nil {
+		return "ok"
+	}
+	ready, problem := a.worker.State()
+	switch {
+	case a.guard.Open():
+		return "in trouble: calls fail, deliveries wait"
+	case ready:
+		return "ok"
+	case problem == "":
+		return "starting"
+	}
+	return problem
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone asks again
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// metrics are what Prometheus is told. No label carries a phone number, a
+// message or an id.
+type metrics struct {
+	registry    *prometheus.Registry
+	facts       *prometheus.CounterVec
+	recorded    *prometheus.CounterVec
+	deliveries  *prometheus.CounterVec
+	endToEnd    *prometheus.HistogramVec
+	answer      *prometheus.HistogramVec
+	batch       *prometheus.HistogramVec
+	calls       *prometheus.CounterVec
+	callSeconds *prometheus.HistogramVec
+	quotaUse    *prometheus.GaugeVec
+	breakerOpen *prometheus.GaugeVec
+	backlog     *prometheus.GaugeVec
+	links       *prometheus.GaugeVec
+	letters     *prometheus.GaugeVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	m.facts = counter("crmsync_facts_total", "Facts received and stored, by reporting account and kind.", "account", "kind")
+	m.recorded = counter("crmsync_recorded_total", "Facts recorded for the first time, by reporting account and kind.", "account", "kind")
+	m.deliveries = counter("crmsync_deliveries_total", "Deliveries by account, entity and outcome.", "account", "entity", "outcome")
+	m.endToEnd = histogram("crmsync_end_to_end_seconds", "From the receipt of a webhook until the account shows it.",
+		[]float64{.05, .1, .2, .3, .5, .8, 1, 2, 3, 5, 10, 30, 60, 300, 3600}, "account")
+	m.answer = histogram("crmsync_webhook_answer_seconds", "From a webhook's headers until its answer, by HTTP status.",
+		[]float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 3}, "status")
+	m.batch = histogram("crmsync_batch_records", "Records carried by one call.", []float64{1, 2, 5, 10, 20, 50, 100}, "account")
+	m.calls = counter("crmsync_api_calls_total", "HTTP calls to an account by outcome: the status, or what went wrong.", "account", "outcome")
+	m.callSeconds = histogram("crmsync_api_call_seconds", "How long an account takes to answer.", prometheus.DefBuckets, "account")
+	m.quotaUse = gauge("crmsync_quota_used_ratio", "Share of the account's call quota in use.", "account")
+	m.breakerOpen = gauge("crmsync_breaker_open", "1 while the account's circuit breaker is open.", "account")
+	m.backlog = gauge("crmsync_backlog", "Contacts and messages that the account does not show yet.", "account")
+	m.links = gauge("crmsync_links", "Contacts and messages by account and state.", "account", "state")
+	m.letters = gauge("crmsync_dead_letters_open", "Dead letters that nobody has settled.", "account", "class")
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// The observers' methods; see packages intake and deliver.
+
+func (m *metrics) Fact(account string, kind connectors.Kind) {
+	m.facts.WithLabelValues(account, string(kind)).Inc()
+}
+
+func (m *metrics) Answer(status int, d time.Duration) {
+	m.answer.WithLabelValues(strconv.Itoa(status)).Observe(d.Seconds())
+}
+
+func (m *metrics) Delivery(account string, kind directory.EntityKind, outcome string) {
+	m.deliveries.WithLabelValues(account, string(kind), outcome).Inc()
+}
+
+func (m *metrics) EndToEnd(account string, d time.Duration) {
+	m.endToEnd.WithLabelValues(account).Observe(d.Seconds())
+}
+
+func (m *metrics) Batch(account string, records int) {
+	m.batch.WithLabelValues(account).Observe(float64(records))
+}
