@@ -86,7 +86,7 @@ func command() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), versionCommand())
+	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), healthCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		checkArguments(c)
 	}

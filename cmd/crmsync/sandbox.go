@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/sandbox"
+)
+
+// sampleWithin is how long the sandbox waits for its sample traffic before it
+// says that it is ready.
+const sampleWithin = 3 * time.Second
+
+func sandboxCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sandbox",
+		Short: "See it work: simulated vendors, a worker and sample traffic, nothing to set up",
+		Args:  cobra.NoArgs,
+	}
+	options := sandboxFlags(c)
+	output := outputFlag(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		o, err := options()
+		if err != nil {
+			return err
+		}
+		s, err := sandbox.Start(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		out := cmd.OutOrStdout()
+		if !asJSON {
+			fmt.Fprintf(out, "\nWhatsApp, HubSpot and a worker are running in this process.\n\n")
+			printAddresses(out, s.Info)
+			fmt.Fprintf(out, "  %-10s %s\n", "log", s.LogFile())
+		}
+		within, cancel := context.WithTimeout(cmd.Context(), sampleWithin)
+		story, err := s.Tell(within)
+		cancel()
+		if err != nil && within.Err() == nil {
+			return err
+		}
+		if asJSON {
+			if err := writeJSON(out, s.Info); err != nil {
+				return err
+			}
+		} else {
+			tell(out, s.Info, story)
+		}
+		select {
+		case <-cmd.Context().Done():
+			fmt.Fprintln(os.Stderr, "Stopping.")
+			return nil
+		case err := <-s.Failed():
+			return err
+		}
+	}
+	return c
+}
+
+// tell prints what became of the sample traffic.
+func tell(w io.Writer, info sandbox.Info, story sandbox.Story) {
+	fmt.Fprintf(w, "\nWhat just happened\n\n")
+	guide := story.Guide
+	if len(guide.Messages) > 0 {
+		fmt.Fprintf(w, "  Kerry Fisher wrote %q on WhatsApp. HubSpot had it %s later:\n\n", guide.Messages[0].Text, short(guide.Delay))
+		fmt.Fprintf(w, "    contact %s\n", guide.Contact.ID)
+		for _, name := range mapped(guide.Contact.Fields) {
+			fmt.Fprintf(w, "      %-32s %s\n", name, guide.Contact.Fields[name])
+		}
+		fmt.Fprintf(w, "    on its timeline\n      %-32s %s\n\n", "WhatsApp message", guide.Messages[0].Text)
+	} else {
+		fmt.Fprintf(w, "  Kerry Fisher's message has not reached HubSpot yet; see the log.\n\n")
+	}
+	if template := story.Template; len(template.Messages) > 0 {
+		fmt.Fprintf(w, "  A template went out to %s: sent, delivered, read.\n", template.Contact.Name)
+		fmt.Fprintf(w, "  HubSpot shows it on the timeline of contact %s as: %s\n\n", template.Contact.ID, template.Messages[0].Status)
+	}
+	fmt.Fprintf(w, "  %d of %d webhooks accepted; HubSpot shows %d contacts and %d messages.\n", story.Accepted, story.Webhooks, story.Contacts, story.Messages)
+	if n := len(story.Delays); n > 0 {
+		fmt.Fprintf(w, "  From webhook to HubSpot: median %s, slowest %s.\n", short(story.Delays[n/2]), short(story.Delays[n-1]))
+	}
+	fmt.Fprintf(w, `
+Try it
+
+  curl %s/_sim/inbound -d '{"from":"16315555555","name":"Kerry Fisher","text":"And again!"}'
+  curl '%s/_sim/messages?phone=%%2B16315555555'
+  curl %s/metrics
+  crmsync deadletters list --config %s
+
+Ctrl-C stops it.
+`, info.WhatsApp.URL, info.HubSpot.URL, info.Worker.URL, info.Config)
+}
+
+// mapped are the fields that crmsync wrote, the familiar ones first.
+func mapped(fields map[string]string) []string {
+	names := []string{"firstname", "lastname", "phone", "country"}
+	names = slices.DeleteFunc(names, func(name string) bool { return fields[name] == "" })
+	var own []string
+	for name, value := range fields {
+		if strings.HasPrefix(name, "crmsync_") && value != "" {
+			own = append(own, name)
+		}
+	}
+	slices.Sort(own)
+	return append(names, own...)
+}
+
+func short(d time.Duration) string { return d.Round(time.Millisecond).String() }

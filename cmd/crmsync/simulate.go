@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/sandbox"
+)
+
+func simulateCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run the simulated vendors alone, for a worker that you start yourself",
+		Args:  cobra.NoArgs,
+	}
+	options := sandboxFlags(c)
+	output := outputFlag(c)
+	dir := c.Flags().String("write-config", "", "write a crmsync.yaml and a mapping.yaml into this folder that point at the simulators")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		o, err := options()
+		if err != nil {
+			return err
+		}
+		worker := ""
+		if *dir != "" {
+			if worker, err = sandbox.WorkerAddress(o); err != nil {
+				return err
+			}
+		}
+		s, err := sandbox.StartSimulators(o, worker)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if *dir != "" {
+			if err := s.WriteConfig(*dir, cmp.Or(o.Data, "data")); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			err = writeJSON(cmd.OutOrStdout(), s.Info)
+		} else {
+			printAddresses(cmd.OutOrStdout(), s.Info)
+		}
+		<-cmd.Context().Done()
+		return err
+	}
+	return c
+}
+
+// sandboxFlags adds the flags that sandbox and simulate share.
+func sandboxFlags(c *cobra.Command) func() (sandbox.Options, error) {
+	host := c.Flags().String("listen", "127.0.0.1", "the host to listen on")
+	port := c.Flags().Int("port", 0, "the first port; 0 for free ones")
+	quota := c.Flags().String("quota", "documented", "the vendors' quotas: documented or off")
+	lag := c.Flags().String("lag", "on", "the lag of the vendors' search index: on or off")
+	data := c.Flags().String("data", "", "the worker's data directory; default one that goes with the sandbox")
+	latency := c.Flags().String("latency", "0", "service time of a vendor's call, such as 40ms-120ms")
+	return func() (sandbox.Options, error) {
+		o := sandbox.Options{Host: *host, Port: *port, Quota: *quota == "documented", Lag: *lag == "on", Data: *data}
+		if *quota != "documented" && *quota != "off" {
+			return o, usageError{fmt.Errorf("--quota is %q; it is documented or off", *quota)}
+		}
+		if *lag != "on" && *lag != "off" {
+			return o, usageError{fmt.Errorf("--lag is %q; it is on or off", *lag)}
+		}
+		if *port < 0 || *port > 65000 {
+			return o, usageError{fmt.Errorf("--port is %d; it is 0 for free ports, or the first of some below 65000", *port)}
+		}
+		var err error
+		if o.LatencyMin, o.LatencyMax, err = parseLatency(*latency); err != nil {
+			return o, usageError{fmt.Errorf("--latency is %q; write one time or two, such as 40ms-120ms", *latency)}
+		}
+		return o, nil
+	}
+}
+
+func parseLatency(text string) (least, most time.Duration, err error) {
+	from, to, isRange := strings.Cut(text, "-")
+	if least, err = time.ParseDuration(from); err != nil {
+		return 0, 0, err
+	}
+	if !isRange {
+		return least, least, nil
+	}
+	if most, err = time.ParseDuration(to); err != nil {
+		return 0, 0, err
+	}
+	if least < 0 || most < least {
+		return 0, 0, errors.New("the second is the longer one")
+	}
+	return least, most, nil
+}
+
+func printAddresses(w io.Writer, info sandbox.Info) {
+	line := func(name, text string) { fmt.Fprintf(w, "  %-10s %s\n", name, text) }
+	if info.Worker != nil {
+		line("worker", info.Worker.URL)
+	}
+	line("WhatsApp", info.WhatsApp.URL)
+	line("HubSpot", info.HubSpot.URL)
+	if info.Config != "" {
+		line("config", info.Config)
+	}
+}

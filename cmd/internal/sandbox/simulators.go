@@ -1,0 +1,238 @@
+// Package sandbox runs simulators, a worker and sample traffic in one process.
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"crmsync/config"
+	"crmsync/connectors/hubspot/hubspotsim"
+	"crmsync/connectors/whatsapp/whatsappsim"
+)
+
+// Options say how the simulated vendors behave and where they are.
+type Options struct {
+	// Host is where to listen, Port the first of the ports: the worker's,
+	// then WhatsApp's, then HubSpot's. Port 0 means free ones.
+	Host string
+	Port int
+	// Quota is on as the vendors document it; off means none.
+	Quota bool
+	// Lag makes HubSpot's search index run behind, as it does.
+	Lag bool
+	// Data is the worker's data directory; empty for one that goes with the
+	// sandbox, or lies beside the written configuration.
+	Data string
+	// LatencyMin and LatencyMax bound the service time of each call.
+	LatencyMin, LatencyMax time.Duration
+}
+
+// Info says where everything is. It is what --output json prints.
+type Info struct {
+	Worker   *WorkerInfo  `json:"worker,omitempty"`
+	WhatsApp WhatsAppInfo `json:"whatsapp"`
+	HubSpot  HubSpotInfo  `json:"hubspot"`
+	Config   string       `json:"config,omitempty"`
+}
+
+// WorkerInfo says where the worker is, and where it receives webhooks.
+type WorkerInfo struct {
+	URL      string            `json:"url"`
+	Webhooks map[string]string `json:"webhooks"`
+}
+
+// WhatsAppInfo says where the simulated WhatsApp is, and its credentials.
+type WhatsAppInfo struct {
+	URL           string `json:"url"`
+	AppSecret     string `json:"app_secret"`
+	VerifyToken   string `json:"verify_token"`
+	PhoneNumberID string `json:"phone_number_id"`
+	WABAID        string `json:"waba_id"`
+	Token         string `json:"token"`
+}
+
+// HubSpotInfo says where the simulated HubSpot is, and its credentials.
+type HubSpotInfo struct {
+	URL          string `json:"url"`
+	Token        string `json:"token"`
+	ClientSecret string `json:"client_secret"`
+}
+
+// Simulators are running simulators.
+type Simulators struct {
+	Info     Info
+	WhatsApp *whatsappsim.Server
+	HubSpot  *hubspotsim.Server
+
+	worker  string // where the worker is or will be, host:port
+	servers []*http.Server
+
+	subscribe sync.Mutex
+	callback  string // where WhatsApp's webhooks go, once the handshake has succeeded
+}
+
+// StartSimulators starts the simulators. worker is where the worker listens or
+// will listen; empty if there is none.
+func StartSimulators(o Options, worker string) (*Simulators, error) {
+	s := &Simulators{worker: worker}
+	listeners := make([]net.Listener, 2)
+	for i := range listeners {
+		l, err := listen(o, i+1)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		listeners[i] = l
+	}
+	s.Info.WhatsApp = WhatsAppInfo{
+		URL: "http://" + listeners[0].Addr().String(), AppSecret: rand.Text(), VerifyToken: rand.Text(),
+		PhoneNumberID: "106540352242922", WABAID: "102290129340398", Token: "EAA" + rand.Text(),
+	}
+	s.Info.HubSpot = HubSpotInfo{
+		URL: "http://" + listeners[1].Addr().String(), Token: "pat-na1-" + strings.ToLower(rand.Text()), ClientSecret: rand.Text(),
+	}
+	if worker != "" {
+		s.Info.Worker = &WorkerInfo{URL: "http://" + worker, Webhooks: map[string]string{"whatsapp": "http://" + worker + "/webhooks/whatsapp"}}
+	}
+	s.WhatsApp = whatsappsim.New(whatsappsim.Options{
+		AppSecret: s.Info.WhatsApp.AppSecret, VerifyToken: s.Info.WhatsApp.VerifyToken, Token: s.Info.WhatsApp.Token,
+		PhoneNumberID: s.Info.WhatsApp.PhoneNumberID, DisplayPhone: "15550783881", WABAID: s.Info.WhatsApp.WABAID,
+		BaseURL: s.Info.WhatsApp.URL, Unlimited: !o.Quota, Latency: latency(o),
+	})
+	s.HubSpot = hubspotsim.New(hubSpotOptions(o, s.Info.HubSpot))
+	s.serve(listeners[0], s.subscribed(s.WhatsApp))
+	s.serve(listeners[1], s.HubSpot)
+	return s, nil
+}
+
+func latency(o Options) func() time.Duration {
+	if o.LatencyMax == 0 {
+		return nil
+	}
+	return func() time.Duration {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(o.LatencyMax-o.LatencyMin)+1))
+		if err != nil {
+			return o.LatencyMax
+		}
+		return o.LatencyMin + time.Duration(n.Int64())
+	}
+}
+
+// listen opens the nth port.
+func listen(o Options, n int) (net.Listener, error) {
+	port := 0
+	if o.Port != 0 {
+		port = o.Port + n
+	}
+	return net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(port)))
+}
+
+// WorkerAddress is where a worker is to listen: the first port, or a free one.
+func WorkerAddress(o Options) (string, error) {
+	l, err := listen(o, 0)
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func (s *Simulators) serve(l net.Listener, handler http.Handler) {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, server)
+	go func() { _ = server.Serve(l) }() // ends with Close
+}
+
+// subscribed lets WhatsApp verify the webhook address, if it has not, before
+// the first message is sent to it: the worker may start later than this.
+func (s *Simulators) subscribed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && s.worker != "" {
+			ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+			_ = s.Subscribe(ctx) // without it the simulator says that nobody listens
+			cancel()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Subscribe has WhatsApp verify the worker's webhook address, waiting for the
+// worker to answer until ctx ends.
+func (s *Simulators) Subscribe(ctx context.Context) error {
+	s.subscribe.Lock()
+	defer s.subscribe.Unlock()
+	address := "http://" + s.worker + "/webhooks/whatsapp"
+	for s.callback != address {
+		err := s.WhatsApp.SetCallback(ctx, address)
+		if err == nil {
+			s.callback = address
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// WriteConfig writes a crmsync.yaml, its secrets included, and a mapping.yaml
+// into dir, for a worker that serves these simulators and keeps its data in
+// data (if relative, in dir).
+func (s *Simulators) WriteConfig(dir, data string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	mapping, err := config.Samples.ReadFile("mapping.yaml")
+	if err != nil {
+		return err
+	}
+	s.Info.Config = filepath.Join(dir, "crmsync.yaml")
+	text := fmt.Sprintf(`# Written by crmsync: a worker for its simulators.
+listen: %s
+data_dir: %q
+mapping: mapping.yaml
+accounts:
+  - name: whatsapp
+    kind: whatsapp
+    app_secret: %s
+    verify_token: %s
+    token: %s
+    base_url: %s
+  - name: hubspot
+    kind: hubspot
+    token: %s
+    base_url: %s
+    create_fields: true
+`, s.worker, data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
+		s.Info.HubSpot.Token, s.Info.HubSpot.URL)
+	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(s.Info.Config, []byte(text), 0o600)
+}
+
+// Close stops the simulators.
+func (s *Simulators) Close() error {
+	var all error
+	for _, server := range s.servers {
+		all = errors.Join(all, server.Close())
+	}
+	if s.WhatsApp != nil {
+		s.WhatsApp.Close()
+	}
+	if s.HubSpot != nil {
+		s.HubSpot.Close()
+	}
+	return all
+}

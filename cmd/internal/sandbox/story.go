@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Story is what became of the sample traffic.
+type Story struct {
+	// Webhooks is how many were sent, Accepted how many were answered 200.
+	Webhooks, Accepted int
+	// Contacts and Messages are how many HubSpot shows.
+	Contacts, Messages int
+	// Guide is the guide's own contact in HubSpot, with its messages.
+	Guide Shown
+	// Template is the contact that was sent a template, with that message.
+	Template Shown
+	// Delays are from a webhook until HubSpot had its message, ascending.
+	Delays []time.Duration
+}
+
+// Shown is a contact as HubSpot shows it.
+type Shown struct {
+	Contact  SimContact
+	Messages []SimMessage
+	Delay    time.Duration
+}
+
+// SimContact is a contact as a simulator's control plane shows it.
+type SimContact struct {
+	ID     string            `json:"id"`
+	Phone  string            `json:"phone"`
+	Name   string            `json:"name"`
+	Fields map[string]string `json:"fields"`
+}
+
+// SimMessage is a message as a simulator's control plane shows it.
+type SimMessage struct {
+	ID          string    `json:"id"`
+	ContactID   string    `json:"contact_id"`
+	WAMID       string    `json:"wamid"`
+	Direction   string    `json:"direction"`
+	Text        string    `json:"text"`
+	Status      string    `json:"status"`
+	CommittedAt time.Time `json:"committed_at"`
+}
+
+const (
+	guidePhone    = "+16315555555"
+	templatePhone = "+393331234567"
+)
+
+// Tell sends the sample traffic and waits until HubSpot shows it, or ctx ends.
+func (s *Sandbox) Tell(ctx context.Context) (Story, error) {
+	var story Story
+	sent := map[string]time.Time{}
+	for _, body := range s.WhatsApp.SampleTraffic(time.Now()) {
+		for _, wamid := range wamidsIn(body) {
+			sent[wamid] = time.Now()
+		}
+		status, err := s.WhatsApp.Deliver(ctx, body)
+		if err != nil {
+			return story, err
+		}
+		story.Webhooks++
+		if status == http.StatusOK {
+			story.Accepted++
+		}
+	}
+	template, err := s.sendTemplate(ctx)
+	if err != nil {
+		return story, err
+	}
+	for {
+		done, err := s.read(ctx, &story, sent, template)
+		if err != nil || done || !wait(ctx, 50*time.Millisecond) {
+			return story, err
+		}
+	}
+}
+
+// wamidsIn lists the messages of a webhook that become messages in the CRM.
+func wamidsIn(body []byte) []string {
+	var doc struct {
+		Entry []struct {
+			Changes []struct {
+				Value struct {
+					Messages []struct{ ID string }
+				}
+			}
+		}
+	}
+	if json.Unmarshal(body, &doc) != nil {
+		return nil
+	}
+	var wamids []string
+	for _, e := range doc.Entry {
+		for _, c := range e.Changes {
+			for _, m := range c.Value.Messages {
+				wamids = append(wamids, m.ID)
+			}
+		}
+	}
+	return wamids
+}
+
+// sendTemplate sends a template as another system on the same number would,
+// through WhatsApp's own API, and returns its wamid.
+func (s *Sandbox) sendTemplate(ctx context.Context) (string, error) {
+	body, err := json.Marshal(map[string]any{
+		"messaging_product": "whatsapp", "to": templatePhone, "type": "template",
+		"template": map[string]any{
+			"name": "order_update", "language": map[string]string{"code": "it"},
+			"components": []any{map[string]any{"type": "body", "parameters": []any{
+				map[string]string{"type": "text", "text": "Giulia"}, map[string]string{"type": "text", "text": "A-1001"},
+			}}},
+		},
+	})
+	if err != nil {
+		return "", err
+	}
+	address := s.Info.WhatsApp.URL + "/v24.0/" + s.Info.WhatsApp.PhoneNumberID + "/messages"
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+s.Info.WhatsApp.Token)
+	request.Header.Set("Content-Type", "application/json")
+	var answer struct{ Messages []struct{ ID string } }
+	if err := do(request, &answer); err != nil {
+		return "", fmt.Errorf("send a template: %w", err)
+	}
+	if len(answer.Messages) != 1 {
+		return "", fmt.Errorf("send a template: WhatsApp answered without a message id")
+	}
+	return answer.Messages[0].ID, nil
+}
+
+// read looks at HubSpot and reports whether it shows everything.
+func (s *Sandbox) read(ctx context.Context, story *Story, sent map[string]time.Time, template string) (bool, error) {
+	var stats struct{ Contacts, Messages int }
+	if err := s.get(ctx, "/_sim/stats", &stats); err != nil {
+		return false, err
+	}
+	story.Contacts, story.Messages = stats.Contacts, stats.Messages
+	story.Delays = story.Delays[:0]
+	done := true
+	for wamid, at := range sent {
+		var shown []SimMessage
+		if err := s.get(ctx, "/_sim/messages?wamid="+url.QueryEscape(wamid), &shown); err != nil {
+			return false, err
+		}
+		if len(shown) == 0 {
+			done = false
+			continue
+		}
+		story.Delays = append(story.Delays, shown[0].CommittedAt.Sub(at))
+	}
+	slices.Sort(story.Delays)
+	if err := s.shown(ctx, guidePhone, &story.Guide, sent); err != nil {
+		return false, err
+	}
+	if err := s.shown(ctx, templatePhone, &story.Template, sent); err != nil {
+		return false, err
+	}
+	story.Template.Messages = slices.DeleteFunc(story.Template.Messages, func(m SimMessage) bool { return m.WAMID != template })
+	return done && len(story.Template.Messages) == 1 && story.Template.Messages[0].Status == "read", nil
+}
+
+func (s *Sandbox) shown(ctx context.Context, phone string, into *Shown, sent map[string]time.Time) error {
+	var contacts []SimContact
+	if err := s.get(ctx, "/_sim/contacts?phone="+url.QueryEscape(phone), &contacts); err != nil || len(contacts) == 0 {
+		return err
+	}
+	into.Contact = contacts[0]
+	into.Messages = nil
+	if err := s.get(ctx, "/_sim/messages?phone="+url.QueryEscape(phone), &into.Messages); err != nil {
+		return err
+	}
+	for _, m := range into.Messages {
+		if at, ok := sent[m.WAMID]; ok {
+			into.Delay = m.CommittedAt.Sub(at)
+		}
+	}
+	return nil
+}
+
+// get reads HubSpot's control plane.
+func (s *Sandbox) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Info.HubSpot.URL+path, nil)
+	if err != nil {
+		return err
+	}
+	return do(request, into)
+}
+
+func do(request *http.Request, into any) error {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", request.URL.Path, response.Status)
+	}
+	return json.NewDecoder(response.Body).Decode(into)
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
