@@ -61,7 +61,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		b.Close()
 		return nil, err
 	}
-	b.events = newCommitter(b.conn)
+	b.events = newCommitter(b.conn) //nolint:contextcheck // it outlives ctx, until Close
 	return b, nil
 }
 
@@ -211,6 +211,7 @@ func (l serverLog) Tracef(string, ...any)  {}
 func (l serverLog) Warnf(format string, args ...any) {
 	l.log.Warn("embedded broker", "text", fmt.Sprintf(format, args...))
 }
+
 func (l serverLog) Errorf(format string, args ...any) {
 	l.log.Error("embedded broker", "text", fmt.Sprintf(format, args...))
 }
