@@ -125,7 +125,8 @@ func (c *Contact) View() map[string]any {
 // viewNames fills in name, first_name and last_name. A contact always has a
 // name that people can search for, if only its number.
 func (c *Contact) viewNames(view map[string]any) {
-	name := firstOf(c.Text("full_name"), c.Text("profile_name"), c.Text("username"), c.Text("phone"), c.Text("wa_id"), c.Text("user_id"))
+	spoken := firstOf(c.Text("full_name"), c.Text("profile_name"))
+	name := firstOf(spoken, c.Text("username"), c.Text("phone"), c.Text("wa_id"), c.Text("user_id"))
 	if name == "" {
 		return
 	}
@@ -133,15 +134,15 @@ func (c *Contact) viewNames(view map[string]any) {
 	if _, known := view["first_name"]; known {
 		return
 	}
-	if name == c.Text("full_name") || name == c.Text("profile_name") {
-		first, last, _ := strings.Cut(strings.TrimSpace(name), " ")
-		view["first_name"] = first
-		if last = strings.TrimSpace(last); last != "" {
-			view["last_name"] = last
-		}
+	if spoken == "" {
+		view["first_name"] = name
 		return
 	}
-	view["first_name"] = name
+	first, last, _ := strings.Cut(spoken, " ")
+	view["first_name"] = first
+	if last = strings.TrimSpace(last); last != "" {
+		view["last_name"] = last
+	}
 }
 
 func firstOf(texts ...string) string {

@@ -1,0 +1,115 @@
+package mapping_test
+
+import (
+	"errors"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"crmsync/mapping"
+)
+
+func TestAMappingTranslatesWhatIsKnownAndLeavesOutTheRest(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile("m.yaml", []byte("version: 1\naccounts:\n  hubspot:\n    contact:\n      firstname: first_name\n      phone: phone\n      score: unread_count\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := m.Translate("hubspot", map[string]any{"first_name": "Zoë", "unread_count": int64(3), "last_name": "not mapped"})
+	if want := map[string]any{"firstname": "Zoë", "score": int64(3)}; !reflect.DeepEqual(got, want) {
+		t.Errorf("fields = %v, want %v", got, want)
+	}
+	if got := m.Translate("zoho", map[string]any{"first_name": "Zoë"}); len(got) != 0 {
+		t.Errorf("an account that is not mapped gets %v", got)
+	}
+}
+
+func TestTheRevisionFollowsTheText(t *testing.T) {
+	t.Parallel()
+	compile := func(text string) string {
+		m, err := mapping.Compile("m.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Revision()
+	}
+	a, b := compile("version: 1\n"), compile("version: 1\n# a comment\n")
+	if a != compile("version: 1\n") || a == b || len(a) != 12 {
+		t.Errorf("revisions %q and %q", a, b)
+	}
+}
+
+func TestEveryFaultIsFoundAtItsPlace(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text string
+		want []string // what each finding contains, in order
+	}{
+		"empty":                    {"", []string{"m.yaml:1:1: "}},
+		"not YAML":                 {"version: 1\naccounts: [\n", []string{"not a YAML document"}},
+		"a tab":                    {"version: 1\naccounts:\n\thubspot: {}\n", []string{"m.yaml:3:1: not a YAML document"}},
+		"two documents":            {"version: 1\n---\nversion: 1\n", []string{"not a YAML document"}},
+		"no version":               {"accounts: {}\n", []string{"version is missing"}},
+		"a version of the future":  {"version: 2\n", []string{`m.yaml:1:10: version is "2"`}},
+		"an unknown key":           {"version: 1\naccount: {}\n", []string{`m.yaml:2:1: there is no "account"; did you mean accounts?`}},
+		"a list for a mapping":     {"version: 1\naccounts: [hubspot]\n", []string{"m.yaml:2:11: accounts must be"}},
+		"a key twice":              {"version: 1\naccounts:\n  a: {}\n  a: {}\n", []string{"m.yaml:4:3: a is there twice"}},
+		"a field twice":            {"version: 1\naccounts: {a: {contact: {x: phone, x: name}}}\n", []string{"x is there twice"}},
+		"a misspelt contact field": {"version: 1\naccounts:\n  a:\n    contact:\n      lastname: lst_name\n", []string{`m.yaml:5:17: there is no "lst_name"; did you mean last_name?`}},
+		"a made-up contact field":  {"version: 1\naccounts: {a: {contact: {x: shoe_size_of_aunt}}}\n", []string{"there are business_number, business_phone"}},
+		"a mapping for a field":    {"version: 1\naccounts: {a: {contact: {x: {from: phone}}}}\n", []string{"x needs the name of a contact field"}},
+		"an alias":                 {"version: 1\naccounts:\n  a: &x {contact: {}}\n  b: *x\n", []string{"m.yaml:3:", "m.yaml:4:"}},
+		"two faults":               {"version: 1\naccounts:\n  a:\n    contact:\n      x: phne\n      y: nme\n", []string{"m.yaml:5:10: ", "m.yaml:6:10: "}},
+		"too large":                {strings.Repeat("# padding\n", 30_000), []string{"larger than 256 KB"}},
+		"NUL":                      {"version: 1\x00\n", []string{"not a YAML document"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := mapping.Compile("m.yaml", []byte(tt.text))
+			found, ok := errors.AsType[mapping.Findings](err)
+			if !ok || len(found) != len(tt.want) {
+				t.Fatalf("findings = %v, want %d", err, len(tt.want))
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(found[i].String(), want) {
+					t.Errorf("finding %q does not say %q", found[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheSampleMapsEnough(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../config/mapping.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mapping.Compile("mapping.yaml", source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped := map[string]bool{}
+	for _, l := range m.Lines("hubspot") {
+		mapped[l.From] = true
+	}
+	for _, name := range strings.Fields(`phone first_name last_name language labels owner consent consent_at first_message_at
+		last_message_at last_message_text last_message_direction last_status unread_count click_id profile_name business_phone`) {
+		if !mapped[name] {
+			t.Errorf("%s is not mapped", name)
+		}
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	f.Add([]byte("version: 1\naccounts: {a: {contact: {x: phone}}}\n"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, source []byte) {
+		m, err := mapping.Compile("m.yaml", source)
+		if (m == nil) == (err == nil) {
+			t.Errorf("mapping %v and error %v", m, err)
+		}
+	})
+}

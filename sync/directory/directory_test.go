@@ -1,0 +1,179 @@
+package directory_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+var start = time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+
+func TestThePhoneNumberBehindAWhatsAppID(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ waID, want string }{
+		"United States":                         {"16315555555", "+16315555555"},
+		"Brazil without the ninth digit":        {"551187654321", "+5511987654321"},
+		"Brazil with it":                        {"5511987654321", "+5511987654321"},
+		"a landline in Brazil never had one":    {"551133334444", "+551133334444"},
+		"Mexico with the 1":                     {"5215512345678", "+525512345678"},
+		"Mexico without it":                     {"525512345678", "+525512345678"},
+		"Argentina with the 9":                  {"5491123456789", "+5491123456789"},
+		"Italy keeps the zero of its landlines": {"390212345678", "+390212345678"},
+		"Taiwan":                                {"886912345678", "+886912345678"},
+		"Ivory Coast":                           {"2250701234567", "+2250701234567"},
+		"an unknown country stays as it is":     {"999123456789", "+999123456789"},
+		"too short":                             {"12345", ""},
+		"letters":                               {"US.13491208655302741918", ""},
+		"empty":                                 {"", ""},
+	}
+	for name, tt := range tests {
+		if got := directory.PhoneOf(tt.waID); got != tt.want {
+			t.Errorf("%s: PhoneOf(%q) = %q, want %q", name, tt.waID, got, tt.want)
+		}
+	}
+}
+
+func TestNumbersAsPeopleWriteThem(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ text, region, want string }{
+		"Taiwan, national":     {"0912-345-678", "TW", "+886912345678"},
+		"Taiwan, full-width":   {"０９１２３４５６７８", "TW", "+886912345678"},
+		"Italy, national":      {"02 1234 5678", "IT", "+390212345678"},
+		"with a country code":  {"+39 333 123 4567", "TW", "+393331234567"},
+		"no region, national":  {"0912-345-678", "", ""},
+		"Mexico, the old form": {"+521 55 1234 5678", "", "+525512345678"},
+		"words":                {"call me", "IT", ""},
+	}
+	for name, tt := range tests {
+		if got := directory.NormalizePhone(tt.text, tt.region); got != tt.want {
+			t.Errorf("%s: NormalizePhone(%q, %q) = %q, want %q", name, tt.text, tt.region, got, tt.want)
+		}
+	}
+}
+
+func TestVariantsGoBothWays(t *testing.T) {
+	t.Parallel()
+	for _, pair := range [][2]string{{"5511987654321", "551187654321"}, {"5215512345678", "525512345678"}, {"5491123456789", "541123456789"}} {
+		for _, p := range [][2]string{pair, {pair[1], pair[0]}} {
+			if got := directory.PhoneVariants(p[0]); !slices.Equal(got, p[:]) {
+				t.Errorf("variants of %s = %v, want %v", p[0], got, p)
+			}
+		}
+	}
+	for _, alone := range []string{"551133334444", "5511933334444", "16315555555", "390212345678"} {
+		if got := directory.PhoneVariants(alone); len(got) != 1 {
+			t.Errorf("variants of %s = %v, want itself only", alone, got)
+		}
+	}
+}
+
+// The order of statuses is a lattice: however they arrive, the highest wins.
+func TestStatusesOnlyMoveUp(t *testing.T) {
+	t.Parallel()
+	statuses := []string{"sent", "delivered", "read", "played", "failed"}
+	for range 200 {
+		shuffled := slices.Clone(statuses[:1+rand.IntN(len(statuses))])
+		highest := shuffled[len(shuffled)-1]
+		shuffled = append(shuffled, shuffled...) // duplicates
+		rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		var m directory.Message
+		for i, s := range shuffled {
+			m.Advance(s, start.Add(time.Duration(i)*time.Second), 0)
+		}
+		if m.Status != highest {
+			t.Fatalf("%v ended as %s, want %s", shuffled, m.Status, highest)
+		}
+	}
+	var m directory.Message
+	m.Advance("warning", start, 0)
+	if m.Status != "" || m.Changed || directory.KnownStatus("warning") {
+		t.Error("a word that is no status changed the message")
+	}
+}
+
+// Merging is commutative: however values arrive, the newest wins, and equal
+// times are settled the same way.
+func TestTheNewestValueWinsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	values := []directory.Value{
+		{Text: "old", At: start, Fact: "a"},
+		{Text: "new", At: start.Add(time.Minute), Fact: "b"},
+		{Text: "twin", At: start.Add(time.Minute), Fact: "c"},
+		{Text: "old", At: start.Add(30 * time.Second), Fact: "d"},
+	}
+	for range 100 {
+		rand.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
+		var c, first directory.Contact
+		for _, v := range values {
+			c.Set("full_name", v)
+			first.SetEarliest("full_name", v)
+		}
+		if got := c.Text("full_name"); got != "twin" {
+			t.Fatalf("newest = %q, want twin", got)
+		}
+		if got := first.Text("full_name"); got != "old" || !first.Fields["full_name"].At.Equal(start) {
+			t.Fatalf("earliest = %q", got)
+		}
+	}
+}
+
+func TestTheSameValueLaterIsNoChangeButCounts(t *testing.T) {
+	t.Parallel()
+	var c directory.Contact
+	c.Set("full_name", directory.Value{Text: "Anna", At: start})
+	c.Changed, c.Dirty = false, false
+	c.Set("full_name", directory.Value{Text: "Anna", At: start.Add(2 * time.Minute)})
+	if c.Changed || !c.Dirty {
+		t.Errorf("changed %v, dirty %v; want only dirty", c.Changed, c.Dirty)
+	}
+	c.Set("full_name", directory.Value{Text: "Bea", At: start.Add(time.Minute)}) // older than the second
+	if got := c.Text("full_name"); got != "Anna" {
+		t.Errorf("name = %q, want Anna", got)
+	}
+}
+
+func TestAContactAlwaysHasAName(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		person      connectors.Person
+		first, last string
+	}{
+		"first and last":         {connectors.Person{WAID: "16315555555", ProfileName: "Kerry Fisher"}, "Kerry", "Fisher"},
+		"several last names":     {connectors.Person{WAID: "16315555555", ProfileName: " Maria de la Cruz "}, "Maria", "de la Cruz"},
+		"one name":               {connectors.Person{WAID: "16315555555", ProfileName: "Zoë"}, "Zoë", ""},
+		"a user name only":       {connectors.Person{UserID: "IT.1", Username: "giulia.b"}, "giulia.b", ""},
+		"a number only":          {connectors.Person{WAID: "16315555555"}, "+16315555555", ""},
+		"a user id only":         {connectors.Person{UserID: "IT.1"}, "IT.1", ""},
+		"the address book's own": {connectors.Person{WAID: "16315555555", FirstName: "K.", FullName: "K. Fisher", ProfileName: "kf"}, "K.", ""},
+	}
+	for name, tt := range tests {
+		var c directory.Contact
+		c.Describe(&tt.person, start, "f", "whatsapp")
+		view := c.View()
+		last, _ := view["last_name"].(string)
+		if view["first_name"] != tt.first || last != tt.last {
+			t.Errorf("%s: %v %q, want %q %q", name, view["first_name"], last, tt.first, tt.last)
+		}
+	}
+}
+
+func TestTimesFromTheFutureAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ at, want time.Time }{
+		"an hour ago":   {start.Add(-time.Hour), start.Add(-time.Hour)},
+		"a minute fast": {start.Add(time.Minute), start.Add(time.Minute)},
+		"next year":     {start.AddDate(1, 0, 0), start},
+		"none":          {time.Time{}, start},
+		"1970":          {time.Unix(0, 0), time.Unix(0, 0)},
+	}
+	for name, tt := range tests {
+		f := directory.Fact{ReceivedAt: start, Fact: connectors.Fact{At: tt.at}}
+		if got := f.When(); !got.Equal(tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
