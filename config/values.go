@@ -19,6 +19,9 @@ type Secret struct{ text string }
 // NewSecret keeps a text secret.
 func NewSecret(text string) Secret { return Secret{text} }
 
+// IsZero reports whether there is none.
+func (s Secret) IsZero() bool { return s.text == "" }
+
 // Reveal returns the text itself.
 func (s Secret) Reveal() string { return s.text }
 

@@ -61,7 +61,9 @@ func (l *load) run(ctx context.Context, rate, people int) {
 			copies = 2
 		}
 		for range copies {
-			posts.Go(func() { l.post(fmt.Sprintf("wamid.LOAD%d", n), fmt.Sprintf("1555%07d", n%people), fmt.Sprintf("message %d", n)) })
+			posts.Go(func() {
+				l.post(fmt.Sprintf("wamid.LOAD%d", n), fmt.Sprintf("1555%07d", n%people), fmt.Sprintf("message %d", n))
+			})
 		}
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -50,6 +52,11 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
+	unlock, err := lockFile(filepath.Join(dir, "migrate.lock"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate the database: %w", err), db.Close())
+	}
+	defer unlock()
 	return db, db.migrate(ctx)
 }
 
@@ -67,6 +74,19 @@ func OpenPostgres(ctx context.Context, url string) (*DB, error) {
 	pool.SetMaxOpenConns(10)
 	pool.SetMaxIdleConns(10)
 	return db, db.migrate(ctx)
+}
+
+// lockFile waits until no other process holds the file: several that start
+// together migrate one after the other.
+func lockFile(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { f.Close() }, nil
 }
 
 func open(dialector gorm.Dialector, isPostgres bool) (*DB, error) {
