@@ -30,6 +30,10 @@ fmt: $(BIN)/gofumpt ## Format the code
 kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 	go test ./cmd/crmsync -run TestKill -kills 20 -v -timeout 20m
 
+.PHONY: mutants
+mutants: ## Break the code on purpose, ten ways; each must turn a test red
+	.ci/mutants
+
 .PHONY: bench
 bench: build ## Measure webhook answers, end-to-end delay and idle memory of ./crmsync
 	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 10m

@@ -18,7 +18,7 @@ func deadlettersCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "deadletters",
 		Short: "List and settle what could not be delivered",
-		Args:  cobra.NoArgs,
+		RunE:  needsCommand,
 	}
 	c.AddCommand(lettersList(), lettersShow(), lettersReplay(), lettersDiscard())
 	return c

@@ -55,7 +55,7 @@ func isUsage(err error) bool {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return true
 	}
-	return strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag")
+	return strings.HasPrefix(err.Error(), "unknown command")
 }
 
 // untilInterrupted returns a context that ends with the first SIGINT or
@@ -82,7 +82,7 @@ func command() *cobra.Command {
 			"See it work, with nothing to set up:  crmsync sandbox",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		RunE:          needsCommand,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -91,6 +91,14 @@ func command() *cobra.Command {
 		checkArguments(c)
 	}
 	return root
+}
+
+// needsCommand answers for commands that only have subcommands.
+func needsCommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())}
+	}
+	return c.Help()
 }
 
 // checkArguments makes a wrong number of arguments a usage error.

@@ -10,7 +10,7 @@ import (
 )
 
 func mappingCommand() *cobra.Command {
-	c := &cobra.Command{Use: "mapping", Short: "Work on a mapping document", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "mapping", Short: "Work on a mapping document", RunE: needsCommand}
 	c.AddCommand(mappingCheckCommand())
 	return c
 }

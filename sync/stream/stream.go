@@ -32,10 +32,7 @@ type Options struct {
 	MaxBytes int64
 	// Replicas is how many external servers keep each stream.
 	Replicas int
-	// SyncLazily lets the embedded server acknowledge what is not on disk.
-	// Only tests that prove the opposite use it.
-	SyncLazily bool
-	Log        *slog.Logger
+	Log      *slog.Logger
 }
 
 // maxPayload leaves room for the largest webhook, which is 3 MB, inside one
@@ -125,7 +122,7 @@ func (b *Broker) startEmbedded(o Options) error {
 		ServerName: "crmsync",
 		JetStream:  true,
 		StoreDir:   filepath.Clean(o.Dir),
-		SyncAlways: !o.SyncLazily,
+		SyncAlways: true,
 		MaxPayload: maxPayload,
 		DontListen: true,
 		NoSigs:     true,

@@ -111,8 +111,7 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*strea
 		Dir:  filepath.Join(c.DataDir, "streams"),
 		URLs: c.NATS.URLs, CredentialsFile: c.NATS.CredentialsFile, Token: c.NATS.Token.Reveal(), TLS: tls,
 		MaxBytes: int64(c.NATS.MaxBytes), Replicas: c.NATS.Replicas,
-		SyncLazily: os.Getenv("CRMSYNC_UNSAFE_SYNC_LAZILY") != "",
-		Log:        log,
+		Log: log,
 	})
 }
 

@@ -52,6 +52,16 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, status, report)
 }
 
+// Delivering reports whether every account is being delivered to.
+func (a *App) Delivering() bool {
+	for _, account := range a.accounts {
+		if account.state() != "ok" {
+			return false
+		}
+	}
+	return true
+}
+
 func (a *account) state() string {
 	if a.worker == nil {
 		return "ok"

@@ -19,6 +19,7 @@ type Sandbox struct {
 	// Data is where the worker keeps its data and its log.
 	Data string
 
+	worker    *app.App
 	temporary bool
 	log       *os.File
 	stop      context.CancelFunc
@@ -61,6 +62,8 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if err := s.Subscribe(ready); err != nil {
 		return s, fmt.Errorf("the worker does not answer WhatsApp's verification: %w", err)
 	}
+	for !s.worker.Delivering() && wait(ready, 10*time.Millisecond) {
+	}
 	return s, nil
 }
 
@@ -72,13 +75,12 @@ func (s *Sandbox) startWorker(ctx context.Context) error {
 	if s.log, err = os.OpenFile(s.LogFile(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return err
 	}
-	worker, err := app.New(ctx, settings, slog.New(slog.NewJSONHandler(s.log, nil)))
-	if err != nil {
+	if s.worker, err = app.New(ctx, settings, slog.New(slog.NewJSONHandler(s.log, nil))); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.stopped = stop, make(chan error, 1)
-	go func() { s.stopped <- worker.Run(running) }()
+	go func() { s.stopped <- s.worker.Run(running) }()
 	return nil
 }
 

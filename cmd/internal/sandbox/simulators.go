@@ -75,7 +75,7 @@ type Simulators struct {
 	WhatsApp *whatsappsim.Server
 	HubSpot  *hubspotsim.Server
 
-	worker  string // where the worker is or will be, host:port
+	address string // where the worker is or will be, host:port
 	servers []*http.Server
 
 	subscribe sync.Mutex
@@ -85,7 +85,7 @@ type Simulators struct {
 // StartSimulators starts the simulators. worker is where the worker listens or
 // will listen; empty if there is none.
 func StartSimulators(o Options, worker string) (*Simulators, error) {
-	s := &Simulators{worker: worker}
+	s := &Simulators{address: worker}
 	listeners := make([]net.Listener, 2)
 	for i := range listeners {
 		l, err := listen(o, i+1)
@@ -156,7 +156,7 @@ func (s *Simulators) serve(l net.Listener, handler http.Handler) {
 // the first message is sent to it: the worker may start later than this.
 func (s *Simulators) subscribed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && s.worker != "" {
+		if r.Method == http.MethodPost && s.address != "" {
 			ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 			_ = s.Subscribe(ctx) // without it the simulator says that nobody listens
 			cancel()
@@ -170,7 +170,7 @@ func (s *Simulators) subscribed(next http.Handler) http.Handler {
 func (s *Simulators) Subscribe(ctx context.Context) error {
 	s.subscribe.Lock()
 	defer s.subscribe.Unlock()
-	address := "http://" + s.worker + "/webhooks/whatsapp"
+	address := "http://" + s.address + "/webhooks/whatsapp"
 	for s.callback != address {
 		err := s.WhatsApp.SetCallback(ctx, address)
 		if err == nil {
@@ -214,7 +214,7 @@ accounts:
     token: %s
     base_url: %s
     create_fields: true
-`, s.worker, data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
+`, s.address, data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
 		s.Info.HubSpot.Token, s.Info.HubSpot.URL)
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
 		return err
