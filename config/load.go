@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/caarlos0/env/v11"
 	"go.yaml.in/yaml/v4"
 )
@@ -149,7 +150,7 @@ func suggestion(key, typeName string) string {
 	best, least := "", 3
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		if d := distance(key, name); d < least {
+		if d := levenshtein.ComputeDistance(key, name); d < least {
 			best, least = name, d
 		}
 	}
@@ -157,26 +158,6 @@ func suggestion(key, typeName string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// distance is the Levenshtein distance of two short names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // environment lays the variables that begin with CRMSYNC_ over the file.

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // A Mapping is a compiled document. It is immutable and safe for concurrent
@@ -66,29 +68,9 @@ func revisionOf(source []byte) string {
 func nearest(name string, names []string) string {
 	best, bestDistance := "", 3
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), n); d < bestDistance {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), n); d < bestDistance {
 			best, bestDistance = n, d
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance of two short names.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -107,6 +107,9 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*strea
 	if err != nil {
 		return nil, err
 	}
+	if len(c.NATS.URLs) > 0 {
+		log.Warn("the broker is external: what it acknowledges is on disk only if its servers have sync_interval: always, which cannot be asked")
+	}
 	return stream.Open(ctx, stream.Options{
 		Dir:  filepath.Join(c.DataDir, "streams"),
 		URLs: c.NATS.URLs, CredentialsFile: c.NATS.CredentialsFile, Token: c.NATS.Token.Reveal(), TLS: tls,
