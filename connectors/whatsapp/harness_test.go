@@ -36,7 +36,7 @@ func checkFact(t testing.TB, f connectors.Fact) {
 	if f.Message != nil && strings.TrimSpace(f.Message.Text) == "" {
 		t.Errorf("%s %s: text = %q, want some", f.Kind, f.Type, f.Message.Text)
 	}
-	if (f.Kind == connectors.KindMalformed || f.Kind == connectors.KindOther) && len(f.Raw) == 0 {
+	if (f.Kind == connectors.KindMalformed || f.Kind == connectors.KindOther) && f.Raw == nil {
 		t.Errorf("%s fact without raw bytes: %+v", f.Kind, f)
 	}
 	want := map[connectors.Kind]bool{

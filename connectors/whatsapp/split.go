@@ -38,6 +38,9 @@ func split(body []byte) []connectors.Fact {
 	if len(s.facts) > 0 {
 		return s.facts
 	}
+	if len(entries) == 0 {
+		s.other(connectors.Fact{Type: object}, "", v)
+	}
 	for i, e := range entries {
 		s.entry(fmt.Sprintf("entry[%d]", i), e)
 	}
@@ -243,7 +246,7 @@ func (s *splitter) other(f connectors.Fact, context string, v value) {
 func (s *splitter) malformed(reason string, raw []byte) {
 	s.add(connectors.Fact{
 		Kind: connectors.KindMalformed, Key: keyOf("malformed", digestOf(raw)),
-		Reason: reason, Raw: bytes.Clone(raw),
+		Reason: reason, Raw: append([]byte{}, raw...),
 	})
 }
 
