@@ -1,0 +1,239 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"crmsync/config"
+)
+
+const good = `
+accounts:
+  - name: whatsapp
+    kind: whatsapp
+    app_secret: s3cret
+    verify_token: v3rify
+  - name: hubspot
+    kind: hubspot
+    token: pat-na1-t0ken
+`
+
+func parse(t *testing.T, text string, environ ...string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("crmsync.yaml", []byte(text), environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
+	t.Parallel()
+	c := parse(t, good)
+	if c.Listen != "127.0.0.1:8080" || c.DataDir != "data" || c.Mapping != "mapping.yaml" || c.Log.Level != "info" || c.NATS.MaxBytes != 10<<30 {
+		t.Errorf("defaults = %+v", c)
+	}
+	if got := c.Retry.Pauses(); !slices.Equal(got, []time.Duration{time.Second, 30 * time.Second}) || c.Retry.SettleWithin.Duration() != 24*time.Hour {
+		t.Errorf("retry = %+v", c.Retry)
+	}
+	hubspot := c.Accounts[1]
+	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond {
+		t.Errorf("account = %+v", hubspot)
+	}
+	if got := c.DeliverTo("whatsapp"); !slices.Equal(got, []string{"hubspot"}) {
+		t.Errorf("whatsapp feeds %v, want hubspot", got)
+	}
+}
+
+// The environment wins over the file, and a variable that is not set leaves
+// the file's value alone.
+func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
+	t.Parallel()
+	text := "listen: 127.0.0.1:1\nlog: {level: debug}\nretry: {delays: [2s]}\n" + good
+	c := parse(t, text,
+		"CRMSYNC_LISTEN=127.0.0.1:2", "CRMSYNC_NATS_URLS=nats://a:1,nats://b:2", "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN=other",
+		"CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_REQUESTS=100", "CRMSYNC_DATABASE_URL=postgres://u:p@h/d", "UNRELATED=1")
+	if c.Listen != "127.0.0.1:2" || len(c.NATS.URLs) != 2 || c.Accounts[1].Token.Reveal() != "other" || c.Accounts[1].Quota.Requests != 100 || c.Database.URL.Reveal() != "postgres://u:p@h/d" {
+		t.Errorf("not overridden: %+v", c)
+	}
+	if c.Log.Level != "debug" || len(c.Retry.Delays) != 1 || c.Accounts[0].AppSecret.Reveal() != "s3cret" {
+		t.Errorf("overridden although not set: %+v", c)
+	}
+}
+
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	t.Parallel()
+	c := parse(t, good, "CRMSYNC_DATABASE_URL=postgres://u:passw0rd@h/d", "CRMSYNC_NATS_TOKEN=n4ts")
+	var log, printed bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "config", c, "secret", c.Accounts[0].AppSecret, "account", c.Accounts[1])
+	if err := c.Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Accounts[1].Token
+	all := log.String() + printed.String() + string(asJSON) + s.String() +
+		fmt.Sprintf("%v %+v %#v %q %s %x %d", c, c, c.Accounts, s, s, s, s) + fmt.Sprint(errors.New(s.String()))
+	for _, secret := range []string{"s3cret", "v3rify", "pat-na1", "passw0rd", "n4ts", fmt.Sprintf("%x", "pat-na1-t0ken")} {
+		if strings.Contains(all, secret) {
+			t.Errorf("%q is printed", secret)
+		}
+	}
+	if !strings.Contains(printed.String(), "<secret>") {
+		t.Errorf("a secret that is set does not show as <secret>:\n%s", printed.String())
+	}
+	if _, err := config.Parse("crmsync.yaml", printed.Bytes(), nil); err == nil {
+		t.Error("a printed configuration is accepted as one with the secret <secret>")
+	}
+}
+
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	token := write("token", "from-a-file\r\n")
+	empty := write("empty", "\n")
+	text := strings.Replace(good, "token: pat-na1-t0ken", "token_file: "+token, 1)
+	if got := parse(t, text).Accounts[1].Token.Reveal(); got != "from-a-file" {
+		t.Errorf("token = %q, want it without the line's end", got)
+	}
+	if got := parse(t, strings.Replace(good, "token: pat-na1-t0ken", "", 1), "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN_FILE="+token).Accounts[1].Token.Reveal(); got != "from-a-file" {
+		t.Errorf("token = %q", got)
+	}
+	for name, tt := range map[string]struct{ line, says string }{
+		"missing": {"token_file: " + filepath.Join(dir, "none"), "cannot be read: no such file"},
+		"empty":   {"token_file: " + empty, "is empty"},
+		"both":    {"token: a\n    token_file: " + token, "keep one"},
+	} {
+		_, err := config.Parse("crmsync.yaml", []byte(strings.Replace(good, "token: pat-na1-t0ken", tt.line, 1)), nil)
+		if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "crmsync.yaml:") {
+			t.Errorf("%s: %v, want a finding that says %q", name, err, tt.says)
+		}
+	}
+	// Relative to the configuration, as a person reading it expects.
+	path := write("crmsync.yaml", strings.Replace(good, "token: pat-na1-t0ken", "token_file: token", 1))
+	c, err := config.Load(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Accounts[1].Token.Reveal() != "from-a-file" || c.DataDir != filepath.Join(dir, "data") || c.Mapping != filepath.Join(dir, "mapping.yaml") {
+		t.Errorf("paths are not relative to the file: %+v", c)
+	}
+}
+
+// Each document is named after its fault; the findings are what its first
+// comment says, in order.
+func TestBadDocuments(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 20 {
+		t.Fatalf("%d bad documents, want at least 20", len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for line := range strings.Lines(string(source)) {
+				if text, ok := strings.CutPrefix(line, "# want "); ok {
+					want = append(want, strings.TrimSpace(text))
+				}
+			}
+			_, err = config.Parse("f", source, nil)
+			findings, _ := errors.AsType[config.Findings](err)
+			var got []string
+			for _, f := range findings {
+				got = append(got, f.String())
+			}
+			if len(got) != len(want) || len(want) == 0 {
+				t.Fatalf("findings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			for i := range want {
+				if !strings.Contains(got[i], want[i]) {
+					t.Errorf("finding %q does not say %q", got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestFaultsOfTheEnvironmentAreFindings(t *testing.T) {
+	t.Parallel()
+	_, err := config.Parse("f", []byte(good), []string{"CRMSYNC_RETRY_DELAYS=1s,soon", "CRMSYNC_NATS_MAX_BYTES=lots", "CRMSYNC_ACCOUNTS_HUBSPOT_TIMEOUT=5"})
+	findings, _ := errors.AsType[config.Findings](err)
+	if len(findings) != 3 {
+		t.Fatalf("findings = %v, want three", err)
+	}
+	for _, f := range findings {
+		if f.File != "environment" {
+			t.Errorf("finding %q is not about the environment", f)
+		}
+	}
+}
+
+func TestTheSamplesAreRight(t *testing.T) {
+	t.Parallel()
+	source, err := config.Samples.ReadFile("crmsync.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := parse(t, string(source))
+	plain := parse(t, good)
+	// The sample spells out the defaults; if they move, so must it.
+	if sample.Listen != plain.Listen || sample.NATS.MaxBytes != plain.NATS.MaxBytes || sample.Retry.SettleWithin != plain.Retry.SettleWithin ||
+		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout {
+		t.Errorf("the sample's defaults are not the program's")
+	}
+	if _, err := config.Samples.ReadFile("mapping.yaml"); err != nil {
+		t.Error(err)
+	}
+	// The compose file's secrets live in the containers: here only they may be
+	// missing.
+	compose, err := os.ReadFile("compose/crmsync.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = config.Parse("compose/crmsync.yaml", compose, nil)
+	findings, _ := errors.AsType[config.Findings](err)
+	if len(findings) != 5 {
+		t.Errorf("findings = %v, want the five secrets", err)
+	}
+	for _, f := range findings {
+		if !strings.Contains(f.Problem, "/run/secrets/") {
+			t.Errorf("unexpected: %s", f)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Fuzz(func(t *testing.T, source []byte) {
+		c, err := config.Parse("f", source, nil)
+		if (c == nil) == (err == nil) {
+			t.Errorf("configuration %v and error %v", c, err)
+		}
+	})
+}
