@@ -26,8 +26,7 @@ func TestKill(t *testing.T) {
 	}
 	for name, database := range databases {
 		t.Run(name, func(t *testing.T) {
-			info := simulate(t, "--latency", "40ms-120ms")
-			refuseCommunicationProperties(t, info)
+			info := simulate(t, "--latency", "40ms-120ms", "--plain-messages")
 			killUnderLoad(t, info, database(t)...)
 		})
 	}

@@ -65,9 +65,10 @@ func sandboxFlags(c *cobra.Command) func() (sandbox.Options, error) {
 	quota := c.Flags().String("quota", "documented", "the vendors' quotas: documented or off")
 	lag := c.Flags().String("lag", "on", "the lag of the vendors' search index: on or off")
 	data := c.Flags().String("data", "", "the worker's data directory; default one that goes with the sandbox")
+	plain := c.Flags().Bool("plain-messages", false, "let HubSpot refuse custom properties on messages, as some accounts may")
 	latency := c.Flags().String("latency", "0", "service time of a vendor's call, such as 40ms-120ms")
 	return func() (sandbox.Options, error) {
-		o := sandbox.Options{Host: *host, Port: *port, Quota: *quota == "documented", Lag: *lag == "on", Data: *data}
+		o := sandbox.Options{Host: *host, Port: *port, Quota: *quota == "documented", Lag: *lag == "on", Data: *data, PlainMessages: *plain}
 		if *quota != "documented" && *quota != "off" {
 			return o, usageError{fmt.Errorf("--quota is %q; it is documented or off", *quota)}
 		}

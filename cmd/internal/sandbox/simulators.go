@@ -31,6 +31,9 @@ type Options struct {
 	Quota bool
 	// Lag makes HubSpot's search index run behind, as it does.
 	Lag bool
+	// PlainMessages makes HubSpot refuse custom properties on messages, as
+	// some accounts may.
+	PlainMessages bool
 	// Data is the worker's data directory; empty for one that goes with the
 	// sandbox, or lies beside the written configuration.
 	Data string
