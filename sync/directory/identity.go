@@ -87,7 +87,7 @@ func (c *Contact) Describe(p *connectors.Person, at time.Time, fact, account str
 	set("wa_id", p.WAID)
 	set("phone", PhoneOf(p.WAID))
 	set("country", firstOf(p.CountryCode, CountryOf(PhoneOf(p.WAID))))
-	set("user_id", p.UserID)
+	set("user_id", firstOf(p.UserID, p.ParentUserID))
 	set("username", p.Username)
 	set("profile_name", p.ProfileName)
 	set("full_name", p.FullName)

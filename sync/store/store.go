@@ -94,7 +94,6 @@ func open(dialector gorm.Dialector, isPostgres bool) (*DB, error) {
 		// Values are not written to any log.
 		Logger:                 logger.Discard,
 		SkipDefaultTransaction: true,
-		PrepareStmt:            isPostgres,
 		// Times are stored and compared in UTC.
 		NowFunc: func() time.Time { return time.Now().UTC() },
 	})
