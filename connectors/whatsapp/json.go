@@ -60,7 +60,7 @@ func (v value) members() []member {
 	}
 	all := make([]member, 0, 8)
 	for i := skipSpace(v, 1); v[i] != '}'; {
-		name := value(v[i:endOf(v, i)])
+		name := v[i:endOf(v, i)]
 		i = skipSpace(v, i+len(name))
 		i = skipSpace(v, i+1) // the colon
 		m := member{name.text(), v.at(i)}
