@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -110,25 +109,12 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 	s.WhatsApp = whatsappsim.New(whatsappsim.Options{
 		AppSecret: s.Info.WhatsApp.AppSecret, VerifyToken: s.Info.WhatsApp.VerifyToken, Token: s.Info.WhatsApp.Token,
 		PhoneNumberID: s.Info.WhatsApp.PhoneNumberID, DisplayPhone: "15550783881", WABAID: s.Info.WhatsApp.WABAID,
-		BaseURL: s.Info.WhatsApp.URL, Unlimited: !o.Quota, Latency: latency(o),
+		BaseURL: s.Info.WhatsApp.URL, Unlimited: !o.Quota, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	})
 	s.HubSpot = hubspotsim.New(hubSpotOptions(o, s.Info.HubSpot))
 	s.serve(listeners[0], s.subscribed(s.WhatsApp))
 	s.serve(listeners[1], s.HubSpot)
 	return s, nil
-}
-
-func latency(o Options) func() time.Duration {
-	if o.LatencyMax == 0 {
-		return nil
-	}
-	return func() time.Duration {
-		n, err := rand.Int(rand.Reader, big.NewInt(int64(o.LatencyMax-o.LatencyMin)+1))
-		if err != nil {
-			return o.LatencyMax
-		}
-		return o.LatencyMin + time.Duration(n.Int64())
-	}
 }
 
 // listen opens the nth port.

@@ -43,6 +43,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	st := s.stats
 	st.Contacts = s.contacts
+	st.Faults = int(s.faults.Faults())
 	return st
 }
 

@@ -112,13 +112,6 @@ var version = regexp.MustCompile(`^v\d+\.\d+$`)
 // serveGraph answers one Graph call. Cloud API guide: a path without version
 // is accepted.
 func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
-	if s.opt.Latency != nil {
-		select {
-		case <-time.After(s.opt.Latency()):
-		case <-r.Context().Done():
-			return
-		}
-	}
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	v := s.opt.GraphVersion
 	if version.MatchString(path[0]) {

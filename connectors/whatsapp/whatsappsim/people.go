@@ -140,8 +140,20 @@ func userID(waID string) string {
 	}
 	country := "US"
 	for _, c := range []struct{ prefix, iso string }{
-		{"39", "IT"}, {"55", "BR"}, {"52", "MX"}, {"54", "AR"}, {"49", "DE"}, {"44", "GB"},
-		{"33", "FR"}, {"34", "ES"}, {"41", "CH"}, {"43", "AT"}, {"91", "IN"}, {"972", "IL"}, {"966", "SA"}, {"7", "RU"},
+		{"39", "IT"},
+		{"55", "BR"},
+		{"52", "MX"},
+		{"54", "AR"},
+		{"49", "DE"},
+		{"44", "GB"},
+		{"33", "FR"},
+		{"34", "ES"},
+		{"41", "CH"},
+		{"43", "AT"},
+		{"91", "IN"},
+		{"972", "IL"},
+		{"966", "SA"},
+		{"7", "RU"},
 	} {
 		if strings.HasPrefix(waID, c.prefix) {
 			country = c.iso

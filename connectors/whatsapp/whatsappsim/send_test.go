@@ -151,7 +151,8 @@ func TestWhatAnAcceptedMessageAnswers(t *testing.T) {
 			"text": {textTo("+39 333 1234567", "x"), map[string]any{"input": "+39 333 1234567", "wa_id": "393331234567"}, ""},
 			"template": {
 				`{"messaging_product":"whatsapp","to":"+393331234567","type":"template","template":{"name":"hello_world","language":{"code":"en_US"}}}`,
-				map[string]any{"input": "+393331234567", "wa_id": "393331234567"}, "accepted",
+				map[string]any{"input": "+393331234567", "wa_id": "393331234567"},
+				"accepted",
 			},
 			"Brazil, Rondônia":  {textTo("+5569992345678", "x"), map[string]any{"input": "+5569992345678", "wa_id": "556992345678"}, ""},
 			"Brazil, São Paulo": {textTo("+5511992345678", "x"), map[string]any{"input": "+5511992345678", "wa_id": "5511992345678"}, ""},
@@ -159,7 +160,8 @@ func TestWhatAnAcceptedMessageAnswers(t *testing.T) {
 			"Argentina":         {textTo("+541123456789", "x"), map[string]any{"input": "+541123456789", "wa_id": "5491123456789"}, ""},
 			"by user id": {
 				`{"messaging_product":"whatsapp","recipient":"US.1349","text":{"body":"x"}}`,
-				map[string]any{"input": "US.1349", "user_id": "US.1349"}, "",
+				map[string]any{"input": "US.1349", "user_id": "US.1349"},
+				"",
 			},
 		}
 		for name, tt := range tests {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"crmsync/connectors/internal/faults"
 )
 
 // Options describe the simulated number, its app and how Meta behaves. The
@@ -70,8 +72,8 @@ type Options struct {
 	// StatusContacts adds contacts to status webhooks.
 	StatusContacts bool
 
-	// Latency returns the service time of the next Graph call. Nil means none.
-	Latency func() time.Duration
+	// LatencyMin and LatencyMax bound the service time of each Graph call.
+	LatencyMin, LatencyMax time.Duration
 	// Unlimited switches every quota off.
 	Unlimited bool
 	// Throughput is the number's messages per second, in and out together.
@@ -127,6 +129,7 @@ type Codes struct {
 // Graph paths and, under /_sim/, its control plane.
 type Server struct {
 	opt     Options
+	faults  *faults.Injector
 	handler http.Handler
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -220,7 +223,8 @@ func New(opt Options) *Server {
 	for _, t := range opt.Templates {
 		s.addTemplate(t)
 	}
-	s.handler = s.routes()
+	s.faults = faults.New(faults.Options{LatencyMin: opt.LatencyMin, LatencyMax: opt.LatencyMax, Seed: opt.Seed})
+	s.handler = s.faults.Wrap(s.routes())
 	return s
 }
 
@@ -240,6 +244,7 @@ func (s *Server) Close() error {
 	clear(s.timers)
 	s.mu.Unlock()
 	s.cancel()
+	s.faults.Close()
 	s.running.Wait()
 	s.opt.Client.CloseIdleConnections()
 	return nil
