@@ -19,7 +19,7 @@ var (
 // check reports what is well written and makes no sense.
 func (p *parser) check() {
 	c := p.config
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+	if !hostPort(c.Listen) {
 		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
@@ -31,6 +31,8 @@ func (p *parser) check() {
 	for i, u := range c.NATS.URLs {
 		if parsed, err := url.Parse(u); err != nil || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, parsed.Scheme) {
 			p.at([]string{"nats", "urls", strconv.Itoa(i)}, "this is not a NATS address; write one like nats://host:4222")
+		} else if parsed.User != nil {
+			p.at([]string{"nats", "urls", strconv.Itoa(i)}, "keep the password out of the address: use credentials_file, token or token_file")
 		}
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.NATS.Replicas) {
@@ -46,6 +48,15 @@ func (p *parser) check() {
 		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
 	}
 	p.accounts()
+}
+
+func hostPort(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 func (p *parser) accounts() {
@@ -87,13 +98,13 @@ func (p *parser) accounts() {
 	if kinds[WhatsApp] == 0 {
 		p.at([]string{"accounts"}, "there is no account of kind whatsapp, so nothing would ever arrive")
 	}
-	if kinds[HubSpot] == 0 {
+	if kinds[HubSpot] == 0 && kinds[WhatsApp] == len(p.config.Accounts) {
 		p.at([]string{"accounts"}, "there is no CRM account, so nothing would ever be delivered")
 	}
 }
 
 func (p *parser) need(i int, s Secret, key, why string) {
-	if s.Reveal() == "" {
+	if strings.TrimSpace(s.Reveal()) == "" {
 		a := p.config.Accounts[i]
 		p.at([]string{"accounts", strconv.Itoa(i)}, "account %s has no %s; %s (set %s, %s_file or CRMSYNC_ACCOUNTS_%s_%s)",
 			a.Name, key, why, key, key, strings.ToUpper(strings.ReplaceAll(a.Name, "-", "_")), strings.ToUpper(key))

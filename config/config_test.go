@@ -127,6 +127,13 @@ func TestSecretsInFiles(t *testing.T) {
 			t.Errorf("%s: %v, want a finding that says %q", name, err, tt.says)
 		}
 	}
+	// The environment wins, whichever way either is given.
+	if got := parse(t, text, "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN=env").Accounts[1].Token.Reveal(); got != "env" {
+		t.Errorf("token = %q, want the environment's", got)
+	}
+	if got := parse(t, good, "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN_FILE="+token).Accounts[1].Token.Reveal(); got != "from-a-file" {
+		t.Errorf("token = %q, want that of the environment's file", got)
+	}
 	// Relative to the configuration, as a person reading it expects.
 	path := write("crmsync.yaml", strings.Replace(good, "token: pat-na1-t0ken", "token_file: token", 1))
 	c, err := config.Load(path, nil)

@@ -168,6 +168,18 @@ func (p *parser) environment(environ []string) {
 		a := &p.config.Accounts[i]
 		p.overlay(a, "CRMSYNC_ACCOUNTS_"+strings.ToUpper(strings.ReplaceAll(a.Name, "-", "_"))+"_", variables)
 	}
+	for _, s := range p.config.secrets() {
+		// A secret in the environment replaces the file's, whichever way
+		// either is given.
+		_, value := variables[s.variable]
+		_, file := variables[s.variable+"_FILE"]
+		switch {
+		case value && !file:
+			*s.file = ""
+		case file && !value:
+			*s.value = Secret{}
+		}
+	}
 }
 
 func (p *parser) overlay(into any, prefix string, variables map[string]string) {
@@ -188,17 +200,37 @@ func (p *parser) overlay(into any, prefix string, variables map[string]string) {
 	}
 }
 
+// A secretKey is a place of a secret in the configuration.
+type secretKey struct {
+	value    *Secret
+	file     *string
+	variable string
+	path     []string
+}
+
+func (c *Config) secrets() []secretKey {
+	all := []secretKey{
+		{&c.Database.URL, &c.Database.URLFile, "CRMSYNC_DATABASE_URL", []string{"database", "url"}},
+		{&c.NATS.Token, &c.NATS.TokenFile, "CRMSYNC_NATS_TOKEN", []string{"nats", "token"}},
+	}
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		add := func(key string, value *Secret, file *string) {
+			variable := "CRMSYNC_ACCOUNTS_" + strings.ToUpper(strings.ReplaceAll(a.Name, "-", "_")+"_"+key)
+			all = append(all, secretKey{value, file, variable, []string{"accounts", strconv.Itoa(i), key}})
+		}
+		add("token", &a.Token, &a.TokenFile)
+		add("app_secret", &a.AppSecret, &a.AppSecretFile)
+		add("app_secret_previous", &a.AppSecretPrevious, &a.AppSecretPreviousFile)
+		add("verify_token", &a.VerifyToken, &a.VerifyTokenFile)
+	}
+	return all
+}
+
 // secrets reads the secrets that are kept in files.
 func (p *parser) secrets() {
-	c := p.config
-	p.secret(&c.Database.URL, c.Database.URLFile, "database", "url")
-	p.secret(&c.NATS.Token, c.NATS.TokenFile, "nats", "token")
-	for i := range c.Accounts {
-		a, at := &c.Accounts[i], strconv.Itoa(i)
-		p.secret(&a.Token, a.TokenFile, "accounts", at, "token")
-		p.secret(&a.AppSecret, a.AppSecretFile, "accounts", at, "app_secret")
-		p.secret(&a.AppSecretPrevious, a.AppSecretPreviousFile, "accounts", at, "app_secret_previous")
-		p.secret(&a.VerifyToken, a.VerifyTokenFile, "accounts", at, "verify_token")
+	for _, s := range p.config.secrets() {
+		p.secret(s.value, *s.file, s.path...)
 	}
 }
 
@@ -221,7 +253,7 @@ func (p *parser) secret(into *Secret, file string, path ...string) {
 		return
 	}
 	*into = NewSecret(strings.TrimRight(string(text), "\r\n"))
-	if into.Reveal() == "" {
+	if strings.TrimSpace(into.Reveal()) == "" {
 		p.at(at, "%s_file: %s is empty", key, file)
 	}
 }
