@@ -1,0 +1,178 @@
+// Package hubspotsim simulates the part of HubSpot's API that keeps contacts and conversations.
+package hubspotsim
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crmsync/connectors/internal/faults"
+)
+
+// Options of a Server. The zero value is an account without a token, at the
+// documented limits and without index lag.
+type Options struct {
+	// Token is the private app's or service key's token; it has every scope.
+	Token string
+	// Tokens are further static tokens and the scopes which each was granted.
+	Tokens map[string][]string
+	// ClientID, ClientSecret and RefreshToken are what /oauth/…/token accepts.
+	ClientID, ClientSecret, RefreshToken string
+	// RotateRefreshToken gives a new refresh token with every refresh.
+	RotateRefreshToken bool
+	// PortalID is the account's number. Defaults to 62515.
+	PortalID int64
+	// AppID is the integration's number. Defaults to 54321.
+	AppID int64
+
+	// Quota is "documented" or "off". Defaults to "documented".
+	Quota string
+	// Limits are the account's figures. Defaults to the free tier's.
+	Limits Limits
+	// RetryAfter makes 429 carry that header, which the vendor was not seen to do.
+	RetryAfter bool
+	// Location decides when the account's day begins. Defaults to UTC.
+	Location *time.Location
+
+	// Lag makes the search index run behind by LagTime and up to half as much
+	// again. LagTime defaults to 5 s.
+	Lag     bool
+	LagTime time.Duration
+	// LatencyMin and LatencyMax bound the service time of each call.
+	LatencyMin, LatencyMax time.Duration
+	// Clock defaults to time.Now.
+	Clock func() time.Time
+	// Seed makes chance repeatable. Defaults to 1.
+	Seed uint64
+
+	// WebhookURL is the app's target URL. See SetWebhookURL.
+	WebhookURL string
+
+	// CustomCommunicationProperties is "allowed" or "refused". Defaults to
+	// "allowed": no documentation says which it is.
+	CustomCommunicationProperties string
+	// EmailUpsertWithTraceIDs lets an upsert by email carry trace ids. HubSpot:
+	// the guide on objects excludes it, and accounts were seen to refuse it.
+	EmailUpsertWithTraceIDs bool
+	// KeepPropertiesOnCapitalEmail switches off the loss of all other
+	// properties when an upsert by an email with capitals creates a contact.
+	KeepPropertiesOnCapitalEmail bool
+	// SparseUpsertEcho answers upserts of contacts with calculated properties only.
+	SparseUpsertEcho bool
+	// SilentNoOp answers 200 with nothing in it to a batch without inputs.
+	SilentNoOp bool
+	// RequireName refuses contacts without email, firstname and lastname. The
+	// guides contradict each other.
+	RequireName bool
+	// Rules are an administrator's, enforced from version 2026-09 on.
+	Rules Rules
+}
+
+// Rules are what an administrator made required.
+type Rules struct {
+	// OnCreate lists contact properties which every new contact needs.
+	OnCreate    []string
+	Conditional []Conditional
+}
+
+// Conditional requires properties of contacts in which another has a value.
+type Conditional struct {
+	Property, Value string
+	Requires        []string
+}
+
+// Server is one simulated account, an http.Handler for HubSpot's own paths
+// and for the control plane under /_sim/.
+type Server struct {
+	opts    Options
+	faults  *faults.Injector
+	handler http.Handler
+
+	// offset is what Advance added to the clock, in nanoseconds.
+	offset atomic.Int64
+
+	// mu guards all that follows. The faults have a lock of their own, taken
+	// last.
+	mu   sync.Mutex
+	rand *rand.Rand
+	// stores are by type id, such as "0-1".
+	stores map[string]*store
+	owners []owner
+	tokens map[string]*token
+	// refreshToken is the one valid now.
+	refreshToken string
+	quota        quota
+	index        index
+	webhookURL   string
+	writes       int64
+	throttled    int64
+	seeded       int
+}
+
+// New returns an account with HubSpot's default properties, a few owners and
+// no records.
+func New(o Options) *Server {
+	if o.PortalID == 0 {
+		o.PortalID = 62515
+	}
+	if o.AppID == 0 {
+		o.AppID = 54321
+	}
+	if o.Seed == 0 {
+		o.Seed = 1
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	if o.LagTime == 0 {
+		o.LagTime = 5 * time.Second
+	}
+	o.Limits = o.Limits.orDefault()
+	s := &Server{
+		opts: o, rand: rand.New(rand.NewPCG(o.Seed, 7)), webhookURL: o.WebhookURL, refreshToken: o.RefreshToken,
+		tokens: map[string]*token{}, owners: defaultOwners(), quota: quota{apps: map[string]*app{}},
+	}
+	s.stores = map[string]*store{
+		contactType:       newStore(contactType, "contact", "contacts", 101, contactProperties()),
+		communicationType: newStore(communicationType, "communication", "communications", 5000000001, communicationProperties()),
+	}
+	s.grantStatic()
+	s.faults = faults.New(faults.Options{
+		Now: s.Now, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax, Seed: o.Seed, Outage: s.outage,
+	})
+	s.handler = s.faults.Wrap(http.HandlerFunc(s.route))
+	return s
+}
+
+// ServeHTTP answers a call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close ends what the server does by itself and lets go of answers held back.
+// It may be called once.
+func (s *Server) Close() { s.faults.Close() }
+
+// Faults is where faults are asked for in Go.
+func (s *Server) Faults() *faults.Injector { return s.faults }
+
+// SetWebhookURL changes the app's target URL.
+func (s *Server) SetWebhookURL(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.webhookURL = url
+}
+
+// Now is the account's time: the clock and what was added by Advance.
+func (s *Server) Now() time.Time { return s.now() }
+
+// Advance moves the account's time forward.
+func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
+
+// now is kept in milliseconds, as HubSpot keeps it.
+func (s *Server) now() time.Time {
+	return s.opts.Clock().Add(time.Duration(s.offset.Load())).UTC().Truncate(time.Millisecond)
+}
