@@ -283,6 +283,9 @@ func digits(s string) string {
 // The time of change always advances, were it by a millisecond.
 func (v *state) change(values map[string]string, now time.Time) *state {
 	next := &state{props: maps.Clone(v.props), updated: now, archived: v.archived}
+	if next.props == nil {
+		next.props = map[string]string{}
+	}
 	if !now.After(v.updated) {
 		next.updated = v.updated.Add(time.Millisecond)
 	}
