@@ -207,7 +207,7 @@ func (w *writing) date(p *property, v string) (string, bool) {
 		return "", false
 	}
 	if !w.strict {
-		w.refuse("INVALID_DATE", p.Name, v, "%s is at %s UTC, not midnight!", v, t.Format("15:4:5.000"))
+		w.refuse("INVALID_DATE", p.Name, v, "%s is at %d%s UTC, not midnight!", v, t.Hour(), t.Format(":04:05.000"))
 		return "", false
 	}
 	if n, err := strconv.ParseInt(v, 10, 64); err == nil && n < 100_000_000_000 {

@@ -1,0 +1,134 @@
+package hubspotsim_test
+
+import (
+	"testing"
+
+	"crmsync/connectors/hubspot/hubspotsim"
+)
+
+// whatsApp are the properties of a logged message.
+func whatsApp(body string) obj {
+	return obj{
+		"hs_communication_channel_type": "WHATS_APP", "hs_communication_logged_from": "CRM",
+		"hs_communication_body": body, "hs_timestamp": "2026-10-01T07:59:00Z",
+	}
+}
+
+// toContact associates by a type id.
+func toContact(id string, kind int) []obj {
+	return []obj{{"to": obj{"id": id}, "types": []obj{{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind}}}}
+}
+
+func TestWhatAMessageNeeds(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	tests := map[string]struct {
+		change obj
+		want   []string
+	}{
+		"no time":                  {obj{"hs_timestamp": nil}, []string{"Error creating COMMUNICATION.  Some required properties were not set.", `"properties":["hs_timestamp"]`}},
+		"no channel":               {obj{"hs_communication_channel_type": ""}, []string{`"properties":["hs_communication_channel_type"]`}},
+		"another channel":          {obj{"hs_communication_channel_type": "PIGEON"}, []string{"INVALID_OPTION"}},
+		"not logged from CRM":      {obj{"hs_communication_logged_from": "API"}, []string{"hs_communication_logged_from"}},
+		"an unknown property":      {obj{"direction": "in"}, []string{"PROPERTY_DOESNT_EXIST"}},
+		"a time in plain words":    {obj{"hs_timestamp": "noon"}, []string{"INVALID_LONG"}},
+		"a read-only conversation": {obj{"hs_communication_conversations_thread_id": "1"}, []string{"READ_ONLY_VALUE"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := whatsApp("hello")
+			for k, v := range test.change {
+				p[k] = v
+			}
+			a.post(communications, obj{"properties": p}).says(t, 400, test.want...)
+		})
+	}
+	seconds := whatsApp("hello")
+	seconds["hs_timestamp"] = 1790841600
+	got := a.post(communications, obj{"properties": seconds}).want(t, 201)
+	same(t, "seconds are taken for milliseconds", got.at("properties", "hs_timestamp"), "1970-01-21T17:27:21.600Z")
+}
+
+func TestAMessageIsAssociatedInItsDirection(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	ada := a.person(obj{"firstname": "Ada", "phone": "+12125550101"})
+	create := func(links []obj) answer {
+		return a.post(communications, obj{"properties": whatsApp("hello"), "associations": links})
+	}
+	create(toContact(ada, 82)).says(t, 400, "invalid from object type 0-18 for associations to be created. expected: 0-1", "VALIDATION_ERROR")
+	gone := create(toContact("22645422197", 81))
+	gone.says(t, 400, "One or more associations are invalid")
+	same(t, "which", gone.at("context", "INVALID_OBJECT_IDS", 0), "CONTACT=22645422197 is not valid")
+	create([]obj{{"to": obj{"id": ada}, "types": []obj{{}}}}).says(t, 400,
+		"Cannot build AssociationSpec, some of required attributes are not set [associationCategory, associationTypeId]")
+	same(t, "messages", a.Stats().Messages, 0)
+
+	id := create(toContact(ada, 81)).want(t, 201).str("id")
+	for path, want := range map[string]any{
+		"/crm/v4/objects/contacts/" + ada + "/associations/communications":      5000000001,
+		"/crm/objects/2026-03/contacts/" + ada + "/associations/communications": id,
+		"/crm/objects/2026-09/communications/" + id + "/associations/contacts":  ada,
+	} {
+		got := a.get(path).want(t, 200)
+		if want == 5000000001 {
+			same(t, path, int64(got.at("results", 0, "toObjectId").(float64)), want)
+			same(t, "type", got.at("results", 0, "associationTypes", 0, "typeId"), 82)
+			continue
+		}
+		same(t, path, got.at("results", 0, "toObjectId"), want)
+	}
+	same(t, "old form", a.get(contacts+"/"+ada+"/associations/communications").at("results", 0, "id"), id)
+	same(t, "with the record", a.get(contacts+"/"+ada+"?associations=communications").at("associations", "communications", "results", 0, "id"), id)
+}
+
+func TestAMessageIsAssociatedLater(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	ada := a.person(obj{"firstname": "Ada"})
+	var ids []string
+	for range 3 {
+		ids = append(ids, a.post(communications, obj{"properties": whatsApp("hello")}).want(t, 201).str("id"))
+	}
+	for range 2 {
+		a.put("/crm/objects/2026-03/communications/"+ids[0]+"/associations/default/contacts/"+ada, nil).says(t, 200, `"status":"COMPLETE"`)
+	}
+	end := func(id string) obj { return obj{"id": id} }
+	got := a.post("/crm/associations/2026-03/communications/contacts/batch/associate/default",
+		obj{"inputs": []obj{{"from": end(ids[1]), "to": end(ada)}, {"from": end(ids[2]), "to": end("999")}}}).want(t, 207)
+	same(t, "error", got.at("errors", 0, "subCategory"), "crm.associations.INVALID_IDENTIFIER")
+	a.post("/crm/v4/associations/contacts/communications/batch/create", obj{"inputs": []obj{{
+		"from": end(ada), "to": end(ids[2]), "types": []obj{{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 82}},
+	}}}).says(t, 201)
+	first := a.get("/crm/objects/2026-09/contacts/"+ada+"/associations/communications?limit=2").want(t, 200)
+	rest := a.get("/crm/objects/2026-09/contacts/" + ada + "/associations/communications?limit=2&after=" + first.str("paging", "next", "after"))
+	same(t, "linked", []any{first.count("results"), rest.count("results"), rest.at("paging")}, "[2 1 <nil>]")
+	read := a.post("/crm/associations/2026-09/communications/contacts/batch/read", obj{"inputs": []obj{end(ids[1]), end("7")}}).want(t, 207)
+	same(t, "read", read.at("results", 0, "to", 0, "toObjectId"), ada)
+	a.remove("/crm/v4/objects/contacts/"+ada+"/associations/communications/"+ids[0]).says(t, 204)
+	a.remove(communications+"/"+ids[1]).says(t, 204)
+	same(t, "left", a.get("/crm/v4/objects/contacts/"+ada+"/associations/communications").count("results"), 1)
+}
+
+func TestAMessageIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	a.define("0-18", "crmsync_wamid", obj{"hasUniqueValue": true}).want(t, 201)
+	a.define("communications", "crmsync_status", obj{"groupName": "communication"}).want(t, 201)
+	row := func(status string) obj {
+		p := whatsApp("hello")
+		p["crmsync_status"] = status
+		return obj{"inputs": []obj{{"id": "wamid.A", "idProperty": "crmsync_wamid", "properties": p}}}
+	}
+	same(t, "first", a.post(communications+"/batch/upsert", row("sent")).want(t, 200).at("results", 0, "new"), true)
+	same(t, "again", a.post(communications+"/batch/upsert", row("read")).want(t, 200).at("results", 0, "new"), false)
+	same(t, "status", a.Messages("wamid.A", "")[0].Status, "read")
+	same(t, "messages", a.Stats().Messages, 1)
+}
+
+func TestCustomPropertiesOfMessagesMayBeRefused(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{CustomCommunicationProperties: "refused"})
+	a.define("0-18", "crmsync_wamid", obj{"hasUniqueValue": true}).says(t, 403, "MISSING_SCOPES")
+	a.define("contacts", "crmsync_wa_id", nil).says(t, 201)
+}
