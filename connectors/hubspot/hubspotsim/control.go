@@ -150,7 +150,6 @@ type Edit struct {
 func (s *Server) Edit(e Edit) (Contact, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.index.advance(s.now())
 	st := s.stores[contactType]
 	var target *record
 	if found := s.people(e.ID, e.Phone); (e.ID != "" || e.Phone != "") && !e.New && len(found) > 0 {
