@@ -185,6 +185,16 @@ func (p *process) ready(info sandbox.Info, within time.Duration) {
 	}
 }
 
+// delivering waits until the worker has looked at its account and delivers.
+func (p *process) delivering(info sandbox.Info) {
+	p.t.Helper()
+	eventually(p.t, 20*time.Second, "the account is delivered to", func() bool {
+		var report struct{ Accounts map[string]string }
+		get(p.t, info.Worker.URL+"/readyz", &report)
+		return report.Accounts["hubspot"] == "ok"
+	})
+}
+
 // get reads JSON.
 func get(t *testing.T, address string, into any) {
 	t.Helper()
