@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +27,7 @@ func sandboxCommand() *cobra.Command {
 	}
 	options := sandboxFlags(c)
 	output := outputFlag(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		asJSON, err := output()
 		if err != nil {
 			return err
@@ -39,7 +40,7 @@ func sandboxCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer func() { err = errors.Join(err, s.Close()) }()
 		out := cmd.OutOrStdout()
 		if !asJSON {
 			fmt.Fprintf(out, "\nWhatsApp, HubSpot and a worker are running in this process.\n\n")
@@ -62,10 +63,9 @@ func sandboxCommand() *cobra.Command {
 		select {
 		case <-cmd.Context().Done():
 			fmt.Fprintln(os.Stderr, "Stopping.")
-			return nil
-		case err := <-s.Failed():
-			return err
+		case <-s.Stopped():
 		}
+		return nil
 	}
 	return c
 }

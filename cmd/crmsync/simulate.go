@@ -22,7 +22,7 @@ func simulateCommand() *cobra.Command {
 	options := sandboxFlags(c)
 	output := outputFlag(c)
 	dir := c.Flags().String("write-config", "", "write a crmsync.yaml and a mapping.yaml into this folder that point at the simulators")
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		asJSON, err := output()
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func simulateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer s.Close()
+		defer func() { err = errors.Join(err, s.Close()) }()
 		if *dir != "" {
 			if err := s.WriteConfig(*dir, cmp.Or(o.Data, "data")); err != nil {
 				return err

@@ -23,7 +23,8 @@ type Sandbox struct {
 	temporary bool
 	log       *os.File
 	stop      context.CancelFunc
-	stopped   chan error
+	stopped   chan struct{} // closed when the worker has ended, with err set
+	err       error
 }
 
 // Start starts simulators and a worker and returns when a message would get
@@ -79,23 +80,27 @@ func (s *Sandbox) startWorker(ctx context.Context) error {
 		return err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.stop, s.stopped = stop, make(chan error, 1)
-	go func() { s.stopped <- s.worker.Run(running) }()
+	s.stop, s.stopped = stop, make(chan struct{})
+	go func() {
+		defer close(s.stopped)
+		s.err = s.worker.Run(running)
+	}()
 	return nil
 }
 
 // LogFile is where the worker's log goes.
 func (s *Sandbox) LogFile() string { return filepath.Join(s.Data, "worker.log") }
 
-// Failed is ready when the worker has ended by itself.
-func (s *Sandbox) Failed() <-chan error { return s.stopped }
+// Stopped is closed when the worker has ended by itself; Close says why.
+func (s *Sandbox) Stopped() <-chan struct{} { return s.stopped }
 
 // Close stops the worker, then the simulators, and removes what was temporary.
 func (s *Sandbox) Close() error {
 	var all error
 	if s.stop != nil {
 		s.stop()
-		all = <-s.stopped
+		<-s.stopped
+		all = s.err
 	}
 	if s.Simulators != nil {
 		all = errors.Join(all, s.Simulators.Close())

@@ -218,7 +218,7 @@ func (s *Simulators) Close() error {
 		all = errors.Join(all, server.Close())
 	}
 	if s.WhatsApp != nil {
-		s.WhatsApp.Close()
+		all = errors.Join(all, s.WhatsApp.Close())
 	}
 	if s.HubSpot != nil {
 		s.HubSpot.Close()

@@ -87,14 +87,17 @@ func (a *account) post(path string, body any) answer {
 	a.t.Helper()
 	return a.call(http.MethodPost, path, body)
 }
+
 func (a *account) patch(path string, body any) answer {
 	a.t.Helper()
 	return a.call(http.MethodPatch, path, body)
 }
+
 func (a *account) remove(path string) answer {
 	a.t.Helper()
 	return a.call(http.MethodDelete, path, nil)
 }
+
 func (a *account) put(path string, body any) answer {
 	a.t.Helper()
 	return a.call(http.MethodPut, path, body)

@@ -248,7 +248,7 @@ func (p *property) checkOptions() *refusal {
 		}
 		seen[o.Value] = true
 	}
-	if p.Type == "bool" && !(len(seen) == 2 && seen["true"] && seen["false"]) {
+	if p.Type == "bool" && (len(seen) != 2 || !seen["true"] || !seen["false"]) {
 		r := refuse(http.StatusBadRequest, validation, "Boolean properties must have exactly two options, true and false")
 		r.Errors = []detail{{Message: r.Message, Code: "INVALID_BOOLEAN_OPTION"}}
 		return r
