@@ -523,7 +523,17 @@ func TestNothingIsWrittenThatTheAccountShowsAlready(t *testing.T) {
 	h.receive("w1", "16315555555")
 	h.settled(2)
 	before := h.vendor.called("contacts")
-	h.status("w1", "16315555555", "read") // moves nothing that is mapped on the contact
+	now := time.Now().UTC()
+	h.record(directory.Fact{ // changes the contact, and nothing that is mapped
+		ID: "whatsapp/stop", Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{
+			Key: "stop", Kind: connectors.KindPreference, At: now,
+			Person: &connectors.Person{WAID: "16315555555"}, Preference: &connectors.Preference{Value: "stop"},
+		},
+	})
+	if s := h.states(); s[directory.Pending]+s[directory.Agreed] != 2 {
+		t.Fatalf("links = %v", s)
+	}
 	h.settled(2)
 	if n := h.vendor.called("contacts") - before; n != 0 {
 		t.Errorf("%d needless writes of the contact", n)
