@@ -42,8 +42,9 @@ func TestTheSandboxShowsTheGuidesMessageInHubSpot(t *testing.T) {
 	var messages []sandbox.SimMessage
 	get(t, info.HubSpot.URL+"/_sim/messages?phone=%2B16315555555", &messages)
 	if len(messages) != 1 || messages[0].Text != "Hello!" || messages[0].ContactID != people[0].ID || messages[0].Direction != "in" {
-		t.Errorf("messages = %+v, want one: Hello!", messages)
+		t.Fatalf("messages = %+v, want one: Hello!", messages)
 	}
+	hello := messages[0].ID
 	eventually(t, 10*time.Second, "the template is shown as read", func() bool {
 		get(t, info.HubSpot.URL+"/_sim/messages?phone=%2B393331234567", &messages)
 		for _, m := range messages {
@@ -53,6 +54,23 @@ func TestTheSandboxShowsTheGuidesMessageInHubSpot(t *testing.T) {
 		}
 		return false
 	})
+	eventually(t, 15*time.Second, "HubSpot's own search finds the contact", func() bool {
+		time.Sleep(400 * time.Millisecond) // it takes 5 searches a second
+		var found struct {
+			Total   int
+			Results []struct{ ID string }
+		}
+		askHubSpot(t, info, "/crm/v3/objects/contacts/search",
+			`{"filterGroups":[{"filters":[{"propertyName":"phone","operator":"EQ","value":"+16315555555"}]}],"limit":10}`, &found)
+		return found.Total == 1 && found.Results[0].ID == people[0].ID
+	})
+	var associated struct {
+		Results []struct{ To []struct{ ToObjectID json.Number } }
+	}
+	askHubSpot(t, info, "/crm/v4/associations/contacts/communications/batch/read", `{"inputs":[{"id":"`+people[0].ID+`"}]}`, &associated)
+	if len(associated.Results) != 1 || len(associated.Results[0].To) != 1 || associated.Results[0].To[0].ToObjectID.String() != hello {
+		t.Errorf("associations of the contact: %+v, want one communication", associated)
+	}
 	out, errs, code := runCommand(t, "deadletters", "list", "--config", info.Config, "--output", "json")
 	if strings.TrimSpace(out) != "[]" || code != 0 {
 		t.Errorf("dead letters %s %s (exit code %d), want none", out, errs, code)
@@ -62,6 +80,28 @@ func TestTheSandboxShowsTheGuidesMessageInHubSpot(t *testing.T) {
 	}
 	if _, err := os.Stat(info.Config); !os.IsNotExist(err) {
 		t.Errorf("the temporary folder is left behind: %v", err)
+	}
+}
+
+// askHubSpot calls HubSpot's own API, as any client would.
+func askHubSpot(t *testing.T, info sandbox.Info, path, body string, into any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, info.HubSpot.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+info.HubSpot.Token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		t.Fatalf("%s: %s", path, response.Status)
+	}
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatal(err)
 	}
 }
 

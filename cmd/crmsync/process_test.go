@@ -22,7 +22,18 @@ import (
 	"crmsync/sync/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "crmsync-bin-")
+	if err != nil {
+		panic(err)
+	}
+	built = filepath.Join(dir, "crmsync")
+	code := storetest.Run(m)
+	_ = os.RemoveAll(dir) // a leftover is the temporary folder's concern
+	os.Exit(code)
+}
+
+var built string // where binary builds
 
 // binary builds the program as it is shipped, once, or takes the one that
 // CRMSYNC names.
@@ -30,17 +41,12 @@ var binary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("CRMSYNC"); path != "" {
 		return path, nil
 	}
-	dir, err := os.MkdirTemp("", "crmsync-bin-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "crmsync")
-	build := exec.Command("go", "build", "-o", path, ".")
+	build := exec.Command("go", "build", "-o", built, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return path, nil
+	return built, nil
 })
 
 // process is a running crmsync, or something around it.

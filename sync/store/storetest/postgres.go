@@ -32,11 +32,11 @@ var (
 	stopCluster = func() {}
 )
 
-// Main runs a package's tests and stops the cluster after them.
-func Main(m *testing.M) {
-	code := m.Run()
-	stopCluster()
-	os.Exit(code)
+// Run runs a package's tests, stops the cluster after them and returns the
+// exit code.
+func Run(m *testing.M) int {
+	defer func() { stopCluster() }()
+	return m.Run()
 }
 
 // Postgres returns the url of an empty database. Where there is no PostgreSQL
