@@ -67,6 +67,11 @@ type ContactChange struct {
 	// bool, int64, float64, time.Time or []string (a set of labels). A nil
 	// value clears the field. Fields not named are left alone.
 	Fields map[string]any
+	// Fill names those of Fields that are only a guess, such as the parts of
+	// a WhatsApp profile's name, in groups that belong together: when a
+	// record that somebody else made turns out to be this contact, a group is
+	// written only if it has nothing in any field of the group.
+	Fill [][]string
 }
 
 // A MessageChange is what one message should look like in one account.
@@ -103,7 +108,9 @@ type Result struct {
 	RecordID string
 	// Created says that this call made the record.
 	Created bool
-	Err     *Error
+	// Kept are the fields of a change's Fill that were left as they were.
+	Kept []string
+	Err  *Error
 }
 
 // A Field is one contact field that a mapping writes.

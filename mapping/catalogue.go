@@ -21,46 +21,50 @@ type Info struct {
 	Label string
 	// Options are the values of an Enum.
 	Options []string
+	// Guess is set where people who have entered it themselves know it better
+	// than WhatsApp. Fields of the same guess go together, as the parts of a
+	// name do.
+	Guess string
 }
 
 // Contact is the catalogue of crmsync's own contact fields by name: what a
 // mapping may refer to.
 var Contact = map[string]Info{
-	"phone":        {Phone, "Phone number", nil},
-	"wa_id":        {Text, "WhatsApp id", nil},
-	"user_id":      {Text, "WhatsApp user id", nil},
-	"username":     {Text, "WhatsApp username", nil},
-	"name":         {Text, "Name", nil},
-	"first_name":   {Text, "First name", nil},
-	"last_name":    {Text, "Last name", nil},
-	"full_name":    {Text, "Full name", nil},
-	"profile_name": {Text, "WhatsApp profile name", nil},
-	"email":        {Text, "E-mail", nil},
-	"language":     {Text, "Language", nil},
-	"country":      {Text, "Country", nil},
-	"labels":       {Labels, "WhatsApp labels", nil},
-	"owner":        {Owner, "Owner", nil},
+	"phone":        {Type: Phone, Label: "Phone number"},
+	"wa_id":        {Type: Text, Label: "WhatsApp id"},
+	"user_id":      {Type: Text, Label: "WhatsApp user id"},
+	"username":     {Type: Text, Label: "WhatsApp username"},
+	"name":         {Type: Text, Label: "Name", Guess: "name"},
+	"first_name":   {Type: Text, Label: "First name", Guess: "name"},
+	"last_name":    {Type: Text, Label: "Last name", Guess: "name"},
+	"full_name":    {Type: Text, Label: "Full name", Guess: "name"},
+	"profile_name": {Type: Text, Label: "WhatsApp profile name"},
+	"email":        {Type: Text, Label: "E-mail"},
+	"language":     {Type: Text, Label: "Language", Guess: "language"},
+	"country":      {Type: Text, Label: "Country", Guess: "country"},
+	"labels":       {Type: Labels, Label: "WhatsApp labels"},
+	"owner":        {Type: Owner, Label: "Owner"},
 
-	"consent":    {Enum, "WhatsApp consent", []string{"unknown", "transactional", "marketing", "opted_out"}},
-	"consent_at": {Time, "WhatsApp consent since", nil},
+	"consent":    {Type: Enum, Label: "WhatsApp consent", Options: []string{"unknown", "transactional", "marketing", "opted_out"}},
+	"consent_at": {Type: Time, Label: "WhatsApp consent since"},
 
-	"first_message_at":       {Time, "First WhatsApp message", nil},
-	"first_inbound_at":       {Time, "First WhatsApp message received", nil},
-	"last_message_at":        {Time, "Last WhatsApp message", nil},
-	"last_inbound_at":        {Time, "Last WhatsApp message received", nil},
-	"last_outbound_at":       {Time, "Last WhatsApp message sent", nil},
-	"last_message_text":      {Text, "Last WhatsApp message text", nil},
-	"last_message_direction": {Enum, "Last WhatsApp message direction", []string{"in", "out"}},
-	"last_status":            {Enum, "Last WhatsApp message status", []string{"sent", "delivered", "read", "played", "failed"}},
-	"last_status_at":         {Time, "Last WhatsApp message status since", nil},
-	"unread_count":           {Number, "WhatsApp messages not answered", nil},
+	"first_message_at":       {Type: Time, Label: "First WhatsApp message"},
+	"first_inbound_at":       {Type: Time, Label: "First WhatsApp message received"},
+	"last_message_at":        {Type: Time, Label: "Last WhatsApp message"},
+	"last_inbound_at":        {Type: Time, Label: "Last WhatsApp message received"},
+	"last_outbound_at":       {Type: Time, Label: "Last WhatsApp message sent"},
+	"last_message_text":      {Type: Text, Label: "Last WhatsApp message text"},
+	"last_message_direction": {Type: Enum, Label: "Last WhatsApp message direction", Options: []string{"in", "out"}},
+	"last_status":            {Type: Enum, Label: "Last WhatsApp message status", Options: []string{"sent", "delivered", "read", "played", "failed"}},
+	"last_status_at":         {Type: Time, Label: "Last WhatsApp message status since"},
+	"unread_count":           {Type: Number, Label: "WhatsApp messages not answered"},
 
-	"source_type":     {Text, "WhatsApp source", nil},
-	"source_id":       {Text, "WhatsApp advertisement", nil},
-	"source_url":      {Text, "WhatsApp source address", nil},
-	"source_headline": {Text, "WhatsApp advertisement headline", nil},
-	"click_id":        {Text, "WhatsApp click id", nil},
+	"source_type":     {Type: Text, Label: "WhatsApp source"},
+	"source_id":       {Type: Text, Label: "WhatsApp advertisement"},
+	"source_url":      {Type: Text, Label: "WhatsApp source address"},
+	"source_headline": {Type: Text, Label: "WhatsApp advertisement headline"},
+	"click_id":        {Type: Text, Label: "WhatsApp click id"},
 
-	"business_number": {Text, "WhatsApp business number id", nil},
-	"business_phone":  {Phone, "WhatsApp business number", nil},
+	"business_number": {Type: Text, Label: "WhatsApp business number id"},
+	"business_phone":  {Type: Phone, Label: "WhatsApp business number"},
 }

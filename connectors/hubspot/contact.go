@@ -20,6 +20,10 @@ type row struct {
 	id, key    string
 	phones     []string
 	properties map[string]string
+	// fill are the properties to be written only where there are none of
+	// their group, kept those that were not.
+	fill [][]string
+	kept []string
 	// changes are the positions of the changes that it stands for.
 	changes []int
 }
@@ -31,6 +35,9 @@ type writing struct {
 }
 
 func (w *writing) give(r *row, res connectors.Result) {
+	if res.Err == nil {
+		res.Kept = r.kept
+	}
 	for _, i := range r.changes {
 		w.results[i] = res
 	}
@@ -77,13 +84,14 @@ func (w *writing) rows(changes []connectors.ContactChange, dates map[string]bool
 		r.id = cmp.Or(ch.RecordID, r.id)
 		r.changes = append(r.changes, i)
 		for _, p := range ch.Phones {
-			if p = digits(p); p != "" && !slices.Contains(r.phones, p) {
+			if !slices.Contains(r.phones, p) {
 				r.phones = append(r.phones, p)
 			}
 		}
 		for name, v := range properties {
 			r.properties[name] = v
 		}
+		r.fill = append(r.fill, ch.Fill...)
 	}
 	return rows
 }
@@ -250,7 +258,7 @@ func (w *writing) name(ctx context.Context, rows []*row) (found, rest []*row) {
 		}
 		r.properties["firstname"] = k
 		if len(r.phones) > 0 {
-			r.properties["firstname"] = "+" + r.phones[0]
+			r.properties["firstname"] = r.phones[0]
 		}
 		rest = append(rest, r)
 	}

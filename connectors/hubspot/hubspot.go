@@ -32,6 +32,10 @@ type Options struct {
 	// Defaults to [DefaultVersion].
 	APIVersion string
 
+	// Region is the ISO country of phone numbers that people have entered
+	// without a country code; empty if such numbers say nothing.
+	Region string
+
 	// Pace blocks until the quota allows one more call; nil is no limit.
 	Pace func(ctx context.Context) error
 
@@ -73,6 +77,7 @@ const perBatch = 100
 type Client struct {
 	rest         rest.Client
 	paths        paths
+	region       string
 	batchTimeout time.Duration
 	paceSearch   func(ctx context.Context) error
 
@@ -100,6 +105,7 @@ func New(o Options) *Client {
 	}
 	c := &Client{
 		paths:        pathsOf(o.APIVersion),
+		region:       o.Region,
 		batchTimeout: o.BatchTimeout,
 		paceSearch:   o.PaceSearch,
 	}

@@ -7,16 +7,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nyaruka/phonenumbers"
-
 	"crmsync/connectors"
+	"crmsync/connectors/phone"
 )
 
 // A candidate is a person in HubSpot with a row's number.
 type candidate struct {
-	row  *row
-	id   string
-	rank int
+	row    *row
+	object *object
+	rank   int
 }
 
 // The ranks of candidates, best first.
@@ -35,8 +34,8 @@ func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []
 	}
 	var candidates []candidate
 	failed := map[*row]bool{}
-	for _, chunk := range searches(rows) {
-		objects, err := w.client.search(ctx, chunk.values)
+	for _, chunk := range searches(rows, w.client.region) {
+		objects, err := w.client.search(ctx, chunk)
 		if err != nil {
 			w.fail(chunk.rows, err)
 			for _, r := range chunk.rows {
@@ -46,8 +45,8 @@ func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []
 		}
 		for _, r := range chunk.rows {
 			for i := range objects {
-				if rank, ok := r.rank(&objects[i]); ok {
-					candidates = append(candidates, candidate{r, string(objects[i].ID), rank})
+				if rank, ok := r.rank(&objects[i], w.client.region); ok {
+					candidates = append(candidates, candidate{r, &objects[i], rank})
 				}
 			}
 		}
@@ -56,13 +55,14 @@ func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []
 		return cmp.Or(
 			cmp.Compare(a.rank, b.rank),
 			// Ids are numbers that grow: the shorter is the older.
-			cmp.Compare(len(a.id), len(b.id)),
-			cmp.Compare(a.id, b.id),
+			cmp.Compare(len(a.object.ID), len(b.object.ID)),
+			cmp.Compare(a.object.ID, b.object.ID),
 		)
 	})
 	for _, c := range candidates {
-		if c.row.id == "" && !taken[c.id] {
-			c.row.id, taken[c.id] = c.id, true
+		if id := string(c.object.ID); c.row.id == "" && !taken[id] {
+			c.row.id, taken[id] = id, true
+			c.row.keep(c.object)
 		}
 	}
 	for _, r := range rows {
@@ -80,7 +80,7 @@ func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []
 // rank says how well a record fits. What HubSpot searches in is ambiguous, it
 // leaves out the country, so the numbers are compared here; and a record with
 // another key is another contact.
-func (r *row) rank(o *object) (int, bool) {
+func (r *row) rank(o *object, region string) (int, bool) {
 	switch key := string(o.Properties[keyProperty]); {
 	case o.Archived:
 		return 0, false
@@ -91,7 +91,7 @@ func (r *row) rank(o *object) (int, bool) {
 	}
 	best := -1
 	for _, name := range []string{"phone", "mobilephone"} {
-		i := slices.Index(r.phones, strings.TrimPrefix(digits(string(o.Properties[name])), "00"))
+		i := phone.Index(string(o.Properties[name]), region, r.phones)
 		if i == 0 {
 			return sameNumber, true
 		}
@@ -100,18 +100,32 @@ func (r *row) rank(o *object) (int, bool) {
 	return sameVariant, best > 0
 }
 
+// keep leaves alone what a record that somebody else made says already.
+func (r *row) keep(o *object) {
+	for _, group := range r.fill {
+		if !slices.ContainsFunc(group, func(name string) bool { return o.Properties[name] != "" }) {
+			continue
+		}
+		for _, name := range group {
+			delete(r.properties, name)
+			r.kept = append(r.kept, name)
+		}
+	}
+}
+
 // A search is what fits into one request of at most 3,000 characters.
 type search struct {
 	rows   []*row
 	values []string
+	fill   []string
 }
 
-func searches(rows []*row) []search {
+func searches(rows []*row, region string) []search {
 	const room = 2500
 	var all []search
 	size := room
 	for _, r := range rows {
-		values := r.searchable()
+		values := r.searchable(region)
 		if len(values) == 0 {
 			continue
 		}
@@ -126,6 +140,11 @@ func searches(rows []*row) []search {
 		s := &all[len(all)-1]
 		s.rows = append(s.rows, r)
 		s.values = append(s.values, values...)
+		for _, name := range slices.Concat(r.fill...) {
+			if !slices.Contains(s.fill, name) {
+				s.fill = append(s.fill, name)
+			}
+		}
 		size += need
 	}
 	return all
@@ -133,8 +152,9 @@ func searches(rows []*row) []search {
 
 // searchable are the forms in which HubSpot's calculated properties may hold
 // the row's numbers: without the country where HubSpot could parse them, else
-// all the digits (HubSpot: search guide).
-func (r *row) searchable() []string {
+// all the digits (HubSpot: search guide), which people of a known region may
+// have written as they dial. Fewer forms make fewer searches.
+func (r *row) searchable(region string) []string {
 	var values []string
 	add := func(v string) {
 		if v != "" && !slices.Contains(values, v) {
@@ -142,27 +162,33 @@ func (r *row) searchable() []string {
 		}
 	}
 	for _, p := range r.phones {
-		if n, err := phonenumbers.Parse("+"+p, phonenumbers.UNKNOWN_REGION); err == nil {
-			add(phonenumbers.GetNationalSignificantNumber(n))
+		for _, n := range phone.National(p) {
+			add(n)
+			if region != "" && phone.Country(p) == region {
+				add("0" + n)
+			}
 		}
 	}
 	for _, p := range r.phones {
-		add(p)
+		add(strings.TrimPrefix(p, "+"))
+		if region != "" {
+			add("00" + strings.TrimPrefix(p, "+"))
+		}
 	}
 	return values
 }
 
 // search finds the contacts with one of the numbers. The index lags behind by
 // seconds, so an empty answer proves nothing: the key does.
-func (c *Client) search(ctx context.Context, numbers []string) ([]object, *connectors.Error) {
+func (c *Client) search(ctx context.Context, s search) ([]object, *connectors.Error) {
 	// More people than this with the same number are not people.
 	const pages, size = 5, 200
 	in := func(name string) filterGroup {
-		return filterGroup{Filters: []filter{{PropertyName: name, Operator: "IN", Values: numbers}}}
+		return filterGroup{Filters: []filter{{PropertyName: name, Operator: "IN", Values: s.values}}}
 	}
 	r := searchRequest{
 		FilterGroups: []filterGroup{in("hs_searchable_calculated_phone_number"), in("hs_searchable_calculated_mobile_number")},
-		Properties:   []string{"phone", "mobilephone", keyProperty},
+		Properties:   append([]string{"phone", "mobilephone", keyProperty}, s.fill...),
 		Limit:        size,
 	}
 	var all []object
@@ -177,13 +203,4 @@ func (c *Client) search(ctx context.Context, numbers []string) ([]object, *conne
 		}
 	}
 	return all, nil
-}
-
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, s)
 }

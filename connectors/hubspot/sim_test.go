@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/connectors/hubspot"
 	"crmsync/connectors/hubspot/hubspotsim"
+	"crmsync/connectors/phone"
 )
 
 // The simulator is an independent reading of HubSpot's documentation; these
@@ -172,6 +174,57 @@ func TestSomebodyWhomAPersonHasEnteredIsFoundByPhone(t *testing.T) {
 		}
 		if got := a.sim.Contacts("", "+5511987654321"); len(got) != 1 || got[0].Fields["crmsync_wa_id"] != "551187654321" || got[0].Fields["firstname"] != "João" {
 			t.Errorf("contact = %+v", got)
+		}
+	})
+}
+
+func TestWhatAPersonHasEnteredStaysAndTheRestIsFilled(t *testing.T) {
+	onBoth(t, func(t *testing.T, a *account) {
+		a.control("contacts", map[string]any{"phone": "+1 (631) 555-0007", "fields": map[string]string{"firstname": "Entered by hand"}})
+		a.control("clock", map[string]string{"advance": "1m"}) // the index has caught up
+		seven := person(7, map[string]any{"lastname": "Guessed", "country": "US"})
+		seven.Fill = [][]string{{"firstname", "lastname"}, {"country"}}
+		r := a.WriteContacts(t.Context(), []connectors.ContactChange{seven})[0]
+		if r.Err != nil || !slices.Equal(r.Kept, []string{"firstname", "lastname"}) {
+			t.Fatalf("result = %+v, want both parts of the name kept", r)
+		}
+		got := a.sim.Contacts(r.RecordID, "")[0].Fields
+		if got["firstname"] != "Entered by hand" || got["lastname"] != "" || got["country"] != "US" {
+			t.Errorf("fields = %v", got)
+		}
+	})
+}
+
+func TestNumbersAsPeopleWriteThemAreFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, a *account) {
+		italian := hubspot.New(hubspot.Options{BaseURL: a.url, Token: hubspot.StaticToken("t"), Region: "IT"})
+		if _, err := italian.Setup(t.Context(), fields, true); err != nil {
+			t.Fatal(err)
+		}
+		written := map[string]string{ // as it stands in HubSpot, and WhatsApp's id
+			"333 765 4321":        "393337654321",
+			"0039 3337654322":     "393337654322",
+			"393337654323":        "393337654323",
+			"+54 11 15-3456-7892": "5491134567892",
+			"+52 1 55 1234 5678":  "525512345678",
+			"02 1234 5678":        "390212345678",
+		}
+		for text := range written {
+			a.control("contacts", map[string]any{"phone": text, "fields": map[string]string{"firstname": text}})
+		}
+		a.control("clock", map[string]string{"advance": "1m"})
+		for text, id := range written {
+			change := connectors.ContactChange{Key: id, Fields: map[string]any{"crmsync_consent": "unknown"}}
+			for _, v := range phone.Variants(id) {
+				change.Phones = append(change.Phones, "+"+v)
+			}
+			r := italian.WriteContacts(t.Context(), []connectors.ContactChange{change})[0]
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			if got := a.sim.Contacts(r.RecordID, "")[0].Fields["firstname"]; got != text {
+				t.Errorf("%s went to the record of %q, want that of %q", id, got, text)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
@@ -33,6 +34,9 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
+		if link.RecordID == "" {
+			change.Fill = guesses(m.Lines(w.Account), diff)
+		}
 		shadow[keyShadow] = key
 		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
 	}
@@ -54,9 +58,32 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		if s.Link.RecordID == "" {
 			outcome = "created"
 		}
+		for _, name := range r.Kept {
+			shadows[n][name] = keptShadow
+		}
 		s.agree(r.RecordID, shadows[n], outcome)
 	}
 	return batch, nil
+}
+
+// guesses are the fields that people know better, those that belong together
+// in a group.
+func guesses(lines []mapping.Line, fields map[string]any) [][]string {
+	var groups [][]string
+	at := map[string]int{}
+	for _, l := range lines {
+		if _, written := fields[l.To]; !written || l.Info.Guess == "" {
+			continue
+		}
+		i, ok := at[l.Info.Guess]
+		if !ok {
+			i = len(groups)
+			at[l.Info.Guess] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], l.To)
+	}
+	return groups
 }
 
 func begin(todo directory.Work, version int64) settled {

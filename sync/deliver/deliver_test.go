@@ -30,6 +30,16 @@ type vendor struct {
 	fail func(method string, n int, names []string) (err *connectors.Error, commit bool)
 	// reject refuses single records by key or wamid.
 	reject map[string]*connectors.Error
+	// kept are fields that people have entered, if they may be kept.
+	kept   []string
+	filled []string
+}
+
+// fill returns the fields that were given as guesses.
+func (v *vendor) fill() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.filled
 }
 
 func newVendor() *vendor {
@@ -83,10 +93,19 @@ func (v *vendor) WriteContacts(_ context.Context, changes []connectors.ContactCh
 		if v.contacts[id] == nil {
 			v.contacts[id] = map[string]any{}
 		}
-		for k, x := range c.Fields {
-			v.contacts[id][k] = x
+		var kept []string
+		for _, name := range slices.Concat(c.Fill...) {
+			v.filled = append(v.filled, name)
+			if slices.Contains(v.kept, name) {
+				kept = append(kept, name)
+			}
 		}
-		return connectors.Result{RecordID: id}
+		for k, x := range c.Fields {
+			if !slices.Contains(kept, k) {
+				v.contacts[id][k] = x
+			}
+		}
+		return connectors.Result{RecordID: id, Kept: kept}
 	})
 }
 
@@ -170,6 +189,7 @@ accounts:
     contact:
       phone: phone
       name: profile_name
+      firstname: first_name
       last: last_message_text
 `
 
@@ -501,18 +521,46 @@ func TestAConflictOverTheContactFindsItAgain(t *testing.T) {
 	h.receive("w1", "16315555555")
 	h.settled(2)
 	h.vendor.mu.Lock()
-	h.vendor.fail = func(method string, n int, _ []string) (*connectors.Error, bool) {
-		if method == "create" && n == 2 { // the contact was deleted meanwhile
+	deleted := true // until it is looked for by key
+	h.vendor.fail = func(method string, _ int, names []string) (*connectors.Error, bool) {
+		if method == "contacts" && slices.Contains(names, "16315555555") {
+			deleted = false
+		}
+		if deleted {
 			return &connectors.Error{Class: connectors.Conflict, Reason: "no such contact"}, false
 		}
 		return nil, false
 	}
-	before := h.vendor.calls["contacts"]
 	h.vendor.mu.Unlock()
 	h.receive("w2", "16315555555")
 	h.settled(3)
-	if n := h.vendor.called("contacts") - before; n < 2 {
-		t.Errorf("%d calls for the contact, want one for its change and one to find it again", n)
+	h.vendor.mu.Lock()
+	defer h.vendor.mu.Unlock()
+	if deleted {
+		t.Error("the contact was not looked for")
+	}
+}
+
+func TestWhatPeopleHaveEnteredIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.kept = []string{"firstname"}
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	if got := h.vendor.fill(); !slices.Contains(got, "firstname") || slices.Contains(got, "phone") {
+		t.Errorf("guesses = %v, want the name and not the phone", got)
+	}
+	now := time.Now().UTC().Add(time.Minute)
+	h.record(directory.Fact{ // a new profile name
+		ID: "whatsapp/renamed", Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{Key: "renamed", Kind: connectors.KindPerson, At: now, Person: &connectors.Person{WAID: "16315555555", ProfileName: "Somebody Else"}},
+	})
+	h.settled(2)
+	h.vendor.mu.Lock()
+	defer h.vendor.mu.Unlock()
+	if got := h.vendor.contacts["record of 16315555555"]; got["firstname"] != nil {
+		t.Errorf("fields = %v, want the kept name left alone", got)
 	}
 }
 

@@ -20,7 +20,7 @@ func difference(fields map[string]any, shadow map[string]string) (diff map[strin
 	}
 	for name, value := range fields {
 		text := shadowOf(value)
-		if old, known := shadow[name]; known && old == text {
+		if old, known := shadow[name]; known && (old == text || old == keptShadow) {
 			continue
 		}
 		diff[name] = value
@@ -28,6 +28,10 @@ func difference(fields map[string]any, shadow map[string]string) (diff map[strin
 	}
 	return diff, after
 }
+
+// keptShadow stands for a value that belongs to the people who work in the
+// account: it is not compared and not written. No value looks like it.
+const keptShadow = "\x00kept"
 
 // shadowOf is a value's form in a shadow. Long texts are kept as a digest:
 // enough to see that they differ.

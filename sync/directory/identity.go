@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phone"
 )
 
 // An IdentityKey is one name under which a person may be known.
@@ -45,7 +46,7 @@ func KeysOf(p *connectors.Person) []IdentityKey {
 		return nil
 	}
 	var keys []IdentityKey
-	numbers := PhoneVariants(p.WAID)
+	numbers := phone.Variants(p.WAID)
 	if len(numbers) > 0 {
 		keys = append(keys, IdentityKey{PhoneIdentity, numbers[0]})
 	}
@@ -85,8 +86,8 @@ func (c *Contact) Describe(p *connectors.Person, at time.Time, fact, account str
 		}
 	}
 	set("wa_id", p.WAID)
-	set("phone", PhoneOf(p.WAID))
-	set("country", firstOf(p.CountryCode, CountryOf(PhoneOf(p.WAID))))
+	set("phone", phone.Of(p.WAID))
+	set("country", firstOf(p.CountryCode, phone.Country(phone.Of(p.WAID))))
 	set("user_id", firstOf(p.UserID, p.ParentUserID))
 	set("username", p.Username)
 	set("profile_name", p.ProfileName)
@@ -101,12 +102,12 @@ func (c *Contact) AccountKey() string { return firstOf(c.Text("wa_id"), c.Text("
 // Phones are the contact's number in E.164 and its variants, the exact one
 // first.
 func (c *Contact) Phones() []string {
-	phone := c.Text("phone")
-	if phone == "" {
+	number := c.Text("phone")
+	if number == "" {
 		return nil
 	}
-	all := PhoneVariants(phone)
-	if raw := onlyDigits(c.Text("wa_id")); !slices.Contains(all, raw) && raw != "" {
+	all := phone.Variants(number)
+	if raw := phone.Digits(c.Text("wa_id")); !slices.Contains(all, raw) && raw != "" {
 		all = append(all, raw)
 	}
 	for i := range all {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phone"
 	"crmsync/sync/directory"
 )
 
@@ -164,7 +165,7 @@ func (b *batch) message(f *directory.Fact) string {
 		}
 	}
 	set("business_number", f.BusinessNumber)
-	set("business_phone", directory.PhoneOf(f.BusinessPhone))
+	set("business_phone", phone.Of(f.BusinessPhone))
 	if from := f.Message.Referral; from != nil {
 		set("source_type", from.SourceType)
 		set("source_id", from.SourceID)

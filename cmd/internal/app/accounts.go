@@ -54,7 +54,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
 	return hubspot.New(hubspot.Options{
 		BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-		Timeout: c.Timeout.Duration(), Pace: limiter.Pace, Observe: a.observeCalls(c.Name),
+		Region: a.config.DefaultRegion, Timeout: c.Timeout.Duration(), Pace: limiter.Pace, Observe: a.observeCalls(c.Name),
 	}), limiter
 }
 

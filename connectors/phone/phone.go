@@ -1,17 +1,20 @@
-package directory
+// Package phone knows telephone numbers: E.164, and the forms in which people,
+// WhatsApp and CRMs write the same one.
+package phone
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
 
-// PhoneOf returns the phone number behind a WhatsApp id in E.164, such as
+// Of returns the phone number behind a WhatsApp id in E.164, such as
 // +5511987654321 for 551187654321. WhatsApp's ids are not always phone
 // numbers: mobiles in Brazil may lack their ninth digit, in Mexico they may
 // carry a 1 after the country code. It is empty for what is no number at all.
-func PhoneOf(waID string) string {
-	digits := onlyDigits(waID)
+func Of(waID string) string {
+	digits := Digits(waID)
 	if len(digits) < 7 || len(digits) > 15 || len(digits) != len(strings.TrimPrefix(waID, "+")) {
 		return ""
 	}
@@ -23,22 +26,56 @@ func PhoneOf(waID string) string {
 	return "+" + digits
 }
 
-// NormalizePhone returns a number as people write it in E.164. Numbers without
+// Normalize returns a number as people write it in E.164. Numbers without
 // a country code belong to region (ISO 3166, such as TW). It is empty for what
 // is no valid number.
-func NormalizePhone(text, region string) string {
+func Normalize(text, region string) string {
 	n, err := phonenumbers.Parse(text, strings.ToUpper(region))
 	if err != nil {
 		return ""
 	}
 	if !phonenumbers.IsValidNumber(n) {
-		return PhoneOf(phonenumbers.Format(n, phonenumbers.E164))
+		return Of(phonenumbers.Format(n, phonenumbers.E164))
 	}
 	return phonenumbers.Format(n, phonenumbers.E164)
 }
 
-// CountryOf returns the ISO country of a number in E.164, empty if unknown.
-func CountryOf(e164 string) string {
+// Index returns which of numbers (in E.164, the exact one and its variants) a
+// text that a person wrote stands for, -1 for none. A text without a country
+// code belongs to region; without a region it stands for nothing.
+func Index(text, region string, numbers []string) int {
+	text = strings.TrimSpace(text)
+	digits := Digits(text)
+	if i := slices.IndexFunc(numbers, func(n string) bool { return Digits(n) == strings.TrimPrefix(digits, "00") }); i >= 0 && digits != "" {
+		return i
+	}
+	if strings.HasPrefix(digits, "00") && !strings.HasPrefix(text, "+") {
+		text = "+" + digits[2:]
+	}
+	number := Normalize(text, region)
+	return slices.Index(numbers, number)
+}
+
+// National are the forms of a number in E.164 without its country, as a
+// program or a person may have stored it.
+func National(number string) []string {
+	n, err := phonenumbers.Parse(number, "")
+	if err != nil {
+		return nil
+	}
+	all := []string{phonenumbers.GetNationalSignificantNumber(n)}
+	// Within Argentina mobiles are written with a 15 between area and number
+	// where abroad a 9 stands before the area.
+	if rest, ok := strings.CutPrefix(all[0], "9"); ok && n.GetCountryCode() == 54 && len(rest) == 10 {
+		for area := 2; area <= 4; area++ {
+			all = append(all, rest[:area]+"15"+rest[area:])
+		}
+	}
+	return all
+}
+
+// Country returns the ISO country of a number in E.164, empty if unknown.
+func Country(e164 string) string {
 	n, err := phonenumbers.Parse(e164, "")
 	if err != nil {
 		return ""
@@ -50,10 +87,10 @@ func CountryOf(e164 string) string {
 	return region
 }
 
-// PhoneVariants returns the digits under which a number may be known, the
+// Variants returns the digits under which a number may be known, the
 // given ones first.
-func PhoneVariants(number string) []string {
-	digits := onlyDigits(number)
+func Variants(number string) []string {
+	digits := Digits(number)
 	if digits == "" {
 		return nil
 	}
@@ -83,7 +120,8 @@ func variants(digits string) []string {
 	return all
 }
 
-func onlyDigits(s string) string {
+// Digits are the digits of a text.
+func Digits(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return r
