@@ -50,6 +50,9 @@ type Connector interface {
 type Limits struct {
 	Contacts int
 	Messages int
+	// LookAfter is how long a create whose answer was lost may still be on
+	// its way into the account. Looking sooner could miss it.
+	LookAfter time.Duration
 }
 
 // A ContactChange is what one contact should look like in one account.
@@ -67,11 +70,14 @@ type ContactChange struct {
 	// bool, int64, float64, time.Time or []string (a set of labels). A nil
 	// value clears the field. Fields not named are left alone.
 	Fields map[string]any
-	// Fill names those of Fields that are only a guess, such as the parts of
-	// a WhatsApp profile's name, in groups that belong together: when a
-	// record that somebody else made turns out to be this contact, a group is
-	// written only if it has nothing in any field of the group.
+	// Fill names fields that are only a guess, such as the parts of a
+	// WhatsApp profile's name, in groups that belong together; not all of
+	// them need be in Fields. When a record that somebody else made turns out
+	// to be this contact, a group is written only if the record has nothing
+	// in any field of the group.
 	Fill [][]string
+	// Not are records that are known to be other people.
+	Not []string
 }
 
 // A MessageChange is what one message should look like in one account.

@@ -89,6 +89,8 @@ type Message struct {
 	// for an edit (Text is the new text) and for a revocation (Text says
 	// that the message was deleted). Such a message is not one of its own.
 	Target string `json:"target,omitempty"`
+	// Revoked is set for a revocation.
+	Revoked bool `json:"revoked,omitempty"`
 	// ReplyTo is the wamid of the message that this one answers.
 	ReplyTo string `json:"reply_to,omitempty"`
 	// GroupID is set for a message in a group.

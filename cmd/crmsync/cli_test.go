@@ -65,7 +65,9 @@ func TestTheSandboxShowsTheGuidesMessageInHubSpot(t *testing.T) {
 		return found.Total == 1 && found.Results[0].ID == people[0].ID
 	})
 	var associated struct {
-		Results []struct{ To []struct{ ToObjectID json.Number } }
+		Results []struct {
+			To []struct{ ToObjectID json.Number }
+		}
 	}
 	askHubSpot(t, info, "/crm/v4/associations/contacts/communications/batch/read", `{"inputs":[{"id":"`+people[0].ID+`"}]}`, &associated)
 	if len(associated.Results) != 1 || len(associated.Results[0].To) != 1 || associated.Results[0].To[0].ToObjectID.String() != hello {

@@ -24,6 +24,8 @@ type row struct {
 	// their group, kept those that were not.
 	fill [][]string
 	kept []string
+	// not are the records that are somebody else's.
+	not []string
 	// changes are the positions of the changes that it stands for.
 	changes []int
 }
@@ -92,6 +94,7 @@ func (w *writing) rows(changes []connectors.ContactChange, dates map[string]bool
 			r.properties[name] = v
 		}
 		r.fill = append(r.fill, ch.Fill...)
+		r.not = append(r.not, ch.Not...)
 	}
 	return rows
 }

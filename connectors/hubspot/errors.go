@@ -183,6 +183,11 @@ func (f *fault) valueTaken(e *connectors.Error) bool {
 	if m := coordinates.FindStringSubmatch(message); m != nil {
 		e.Field = m[1]
 	}
+	if e.Field != "" && e.Field != keyProperty && e.Field != messageKeyProperty {
+		// Not our key: the record that has it is somebody else's.
+		e.Class = connectors.Rejected
+		return true
+	}
 	// The last one: a value may itself contain these words.
 	if m := takenBy.FindAllStringSubmatch(message, -1); m != nil {
 		e.RecordID = m[len(m)-1][1]

@@ -189,9 +189,16 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 	return c.eachMessage(ctx, changes, (*logging).update)
 }
 
-// Limits are those of HubSpot's batches.
+// Limits are those of HubSpot's batches. Where a unique property tells messages
+// apart HubSpot itself refuses the second of two, so looking early is harmless.
 func (c *Client) Limits() connectors.Limits {
-	return connectors.Limits{Contacts: perBatch, Messages: perBatch}
+	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, LookAfter: 5 * time.Second}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.schema != nil && c.schema.key {
+		l.LookAfter = time.Second
+	}
+	return l
 }
 
 // A kind is what there is to know about a call beyond its address.

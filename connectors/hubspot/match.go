@@ -45,7 +45,7 @@ func (w *writing) match(ctx context.Context, rows, known []*row) (found, rest []
 		}
 		for _, r := range chunk.rows {
 			for i := range objects {
-				if rank, ok := r.rank(&objects[i], w.client.region); ok {
+				if rank, ok := r.rank(&objects[i], w.client.region); ok && !slices.Contains(r.not, string(objects[i].ID)) {
 					candidates = append(candidates, candidate{r, &objects[i], rank})
 				}
 			}

@@ -15,7 +15,7 @@ import (
 // maxBody is how many characters a text property holds.
 const maxBody = 65536
 
-// A note is one message of a call, or several with the same wamid.
+// A note is one message of a call, or several with the same key.
 type note struct {
 	connectors.MessageChange
 	changes []int
@@ -39,16 +39,16 @@ func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageCh
 		return l.results
 	}
 	var notes []*note
-	byWAMID := map[string]*note{}
+	byKey := map[string]*note{}
 	for i, ch := range changes {
 		if ch.WAMID == "" {
 			l.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the message has no wamid"}
 			continue
 		}
-		n := byWAMID[ch.WAMID]
+		n := byKey[keyOf(&ch)]
 		if n == nil {
 			n = &note{}
-			byWAMID[ch.WAMID] = n
+			byKey[keyOf(&ch)] = n
 			notes = append(notes, n)
 		}
 		n.MessageChange = ch
@@ -66,8 +66,8 @@ func (l *logging) give(n *note, res connectors.Result) {
 
 // find looks messages up.
 func (l *logging) find(ctx context.Context, notes []*note) {
-	if l.schema.wamid {
-		l.findByWAMID(ctx, notes)
+	if l.schema.key {
+		l.findByKey(ctx, notes)
 		return
 	}
 	byContact := map[string][]*note{}
@@ -79,21 +79,25 @@ func (l *logging) find(ctx context.Context, notes []*note) {
 	}
 }
 
-// findByWAMID asks for the unique property, which is consistent at once.
-func (l *logging) findByWAMID(ctx context.Context, notes []*note) {
-	wamids := make([]string, len(notes))
+// keyOf tells a message apart from all others.
+func keyOf(ch *connectors.MessageChange) string { return ch.BusinessNumber + "/" + ch.WAMID }
+
+// findByKey asks for the unique property, which is consistent at once.
+func (l *logging) findByKey(ctx context.Context, notes []*note) {
+	keys := make([]string, len(notes))
 	for i, n := range notes {
-		wamids[i] = n.WAMID
+		keys[i] = keyOf(&n.MessageChange)
 	}
-	found, missing, err := l.client.read(ctx, communications, wamidProperty, wamids, []string{wamidProperty})
+	found, missing, err := l.client.read(ctx, communications, messageKeyProperty, keys, []string{messageKeyProperty})
 	for _, n := range notes {
-		i := slices.IndexFunc(found, func(o object) bool { return string(o.Properties[wamidProperty]) == n.WAMID })
+		key := keyOf(&n.MessageChange)
+		i := slices.IndexFunc(found, func(o object) bool { return string(o.Properties[messageKeyProperty]) == key })
 		switch {
 		case err != nil:
 			l.give(n, connectors.Result{Err: err})
 		case i >= 0:
 			l.give(n, connectors.Result{RecordID: string(found[i].ID)})
-		case missing[n.WAMID], missing[""]:
+		case missing[key], missing[""]:
 			l.give(n, connectors.Result{})
 		default:
 			l.give(n, connectors.Result{Err: &connectors.Error{Class: connectors.Transient, Reason: "HubSpot's answer does not mention the message"}})
@@ -171,14 +175,12 @@ func (l *logging) create(ctx context.Context, notes []*note) {
 			continue
 		}
 		p := l.properties(n)
-		at := n.At
-		if at.IsZero() {
-			at = time.Now()
-		}
 		p["hs_communication_channel_type"] = "WHATS_APP"
 		// Anything else is refused (HubSpot: communications guide).
 		p["hs_communication_logged_from"] = "CRM"
-		p["hs_timestamp"] = instant(at)
+		if l.schema.key {
+			p[messageKeyProperty] = keyOf(&n.MessageChange)
+		}
 		if l.schema.wamid {
 			p[wamidProperty] = n.WAMID
 		}
@@ -192,8 +194,8 @@ func (l *logging) create(ctx context.Context, notes []*note) {
 		sent = append(sent, n)
 	}
 
-	match := byProperty(wamidProperty)
-	if !l.schema.wamid {
+	match := byProperty(messageKeyProperty)
+	if !l.schema.key {
 		match = func(in *input, o *object) bool {
 			w := marked(string(o.Properties[bodyProperty]))
 			return w != "" && w == marked(in.Properties[bodyProperty])
@@ -206,7 +208,7 @@ func (l *logging) create(ctx context.Context, notes []*note) {
 		case o.err == nil:
 			l.give(n, connectors.Result{RecordID: string(o.object.ID), Created: true})
 			continue
-		case l.schema.wamid && o.err.Class == connectors.Conflict && o.err.Code != "INVALID_OBJECT_IDS" && o.err.Code != "OBJECT_NOT_FOUND":
+		case l.schema.key && o.err.Class == connectors.Conflict && o.err.Code != "INVALID_OBJECT_IDS" && o.err.Code != "OBJECT_NOT_FOUND":
 			there = append(there, n)
 		}
 		l.give(n, connectors.Result{Err: o.err})
@@ -218,7 +220,7 @@ func (l *logging) create(ctx context.Context, notes []*note) {
 	for i, n := range there {
 		before[i] = l.results[n.changes[0]].Err
 	}
-	l.findByWAMID(ctx, there)
+	l.findByKey(ctx, there)
 	for i, n := range there {
 		if res := l.results[n.changes[0]]; res.Err == nil && res.RecordID == "" {
 			l.give(n, connectors.Result{Err: before[i]})
@@ -255,7 +257,11 @@ func (l *logging) update(ctx context.Context, notes []*note) {
 
 // properties are those that change during a message's life.
 func (l *logging) properties(n *note) map[string]string {
-	p := map[string]string{}
+	at := n.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	p := map[string]string{"hs_timestamp": instant(at)}
 	if l.schema.complete() {
 		p[bodyProperty] = cut(n.Text, maxBody)
 	} else {

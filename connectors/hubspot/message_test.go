@@ -14,7 +14,7 @@ import (
 func (p *portal) properties(names ...string) {
 	var list []m
 	for _, n := range names {
-		list = append(list, m{"name": n, "type": "string", "fieldType": "text", "hasUniqueValue": n == wamidProperty})
+		list = append(list, m{"name": n, "type": "string", "fieldType": "text", "hasUniqueValue": n == messageKeyProperty})
 	}
 	p.on("GET properties/2026-09/communications", say(200, m{"results": list}))
 }
@@ -28,14 +28,14 @@ func message(wamid string) connectors.MessageChange {
 
 func TestAMessageIsLoggedWithItsProperties(t *testing.T) {
 	p, c := newPortal(t)
-	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 	p.on(createMessages, accept)
 	got := c.CreateMessages(t.Context(), []connectors.MessageChange{message("wamid.A"), message("wamid.B"), message("wamid.A"), {WAMID: "wamid.C", Text: "x"}, {}})
 	want(t, got, "+9000", "+9001", "+9000", "conflict", "rejected")
 	body := p.calls(createMessages)[0].body
 	for _, s := range []string{
 		`"hs_communication_body":"hello"`, `"hs_communication_channel_type":"WHATS_APP"`, `"hs_communication_logged_from":"CRM"`,
-		`"hs_timestamp":"2026-11-21T08:00:00.000Z"`, `"crmsync_wamid":"wamid.A"`, `"crmsync_direction":"in"`, `"crmsync_status":"delivered"`,
+		`"hs_timestamp":"2026-11-21T08:00:00.000Z"`, `"crmsync_wamid":"wamid.A"`, `"crmsync_message_key":"1/wamid.A"`, `"crmsync_direction":"in"`, `"crmsync_status":"delivered"`,
 		`"associations":[{"to":{"id":"51"},"types":[{"associationCategory":"HUBSPOT_DEFINED","associationTypeId":81}]}]`,
 	} {
 		if !strings.Contains(body, s) {
@@ -66,19 +66,19 @@ func TestWithoutPropertiesAMessageCarriesALastLine(t *testing.T) {
 }
 
 func TestAMessageThatIsThereAlreadyIsSuccess(t *testing.T) {
-	taken := m{"category": "VALIDATION_ERROR", "message": "Cannot set PropertyValueCoordinates{propertyName=crmsync_wamid, value=wamid.A} on 1. 7 already has that value."}
+	taken := m{"category": "VALIDATION_ERROR", "message": "Cannot set PropertyValueCoordinates{propertyName=crmsync_message_key, value=1/wamid.A} on 1. 7 already has that value."}
 	tests := map[string]struct {
 		create, read reply
 		want         string
 	}{
-		"refused as a whole": {say(400, taken), people(person("7", wamidProperty, "wamid.A")), "7"},
-		"named in a 207":     {say(207, m{"errors": []m{{"category": "CONFLICT", "message": "exists", "context": m{"objectWriteTraceId": []string{"0"}}}}}), people(person("7", wamidProperty, "wamid.A")), "7"},
-		"nowhere to be seen": {say(400, taken), say(207, m{"errors": []m{{"category": "OBJECT_NOT_FOUND", "context": m{"ids": []string{"wamid.A"}}}}}), "conflict 7"},
+		"refused as a whole": {say(400, taken), people(person("7", messageKeyProperty, "1/wamid.A")), "7"},
+		"named in a 207":     {say(207, m{"errors": []m{{"category": "CONFLICT", "message": "exists", "context": m{"objectWriteTraceId": []string{"0"}}}}}), people(person("7", messageKeyProperty, "1/wamid.A")), "7"},
+		"nowhere to be seen": {say(400, taken), say(207, m{"errors": []m{{"category": "OBJECT_NOT_FOUND", "context": m{"ids": []string{"1/wamid.A"}}}}}), "conflict 7"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, c := newPortal(t)
-			p.properties(wamidProperty, directionProperty, statusProperty)
+			p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 			p.on(createMessages, tt.create)
 			p.on(readMessages, tt.read)
 			want(t, c.CreateMessages(t.Context(), []connectors.MessageChange{message("wamid.A")}), tt.want)
@@ -92,7 +92,7 @@ func TestALostAnswerToACreateIsNotRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, c := newPortal(t)
-			p.properties(wamidProperty, directionProperty, statusProperty)
+			p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 			p.on(createMessages, answer)
 			want(t, c.CreateMessages(t.Context(), []connectors.MessageChange{message("wamid.A"), message("wamid.B")}), "unknown_outcome", "unknown_outcome")
 			if n := len(p.calls(createMessages)); n != 1 {
@@ -104,7 +104,7 @@ func TestALostAnswerToACreateIsNotRepeated(t *testing.T) {
 
 func TestAMessageOfADeletedContactIsAConflict(t *testing.T) {
 	p, c := newPortal(t)
-	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 	p.on(createMessages, func(in batch) (int, any) {
 		for _, x := range in.Inputs {
 			if x.Associations[0].To.ID == "99" {
@@ -120,24 +120,24 @@ func TestAMessageOfADeletedContactIsAConflict(t *testing.T) {
 
 func TestMessagesAreFoundByTheirProperty(t *testing.T) {
 	p, c := newPortal(t)
-	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 	p.on(readMessages, say(207, m{
-		"results": []m{person("7", wamidProperty, "wamid.B")},
-		"errors":  []m{{"category": "OBJECT_NOT_FOUND", "context": m{"ids": []string{"wamid.A"}}}},
+		"results": []m{person("7", messageKeyProperty, "1/wamid.B")},
+		"errors":  []m{{"category": "OBJECT_NOT_FOUND", "context": m{"ids": []string{"1/wamid.A"}}}},
 	}))
 	got := c.FindMessages(t.Context(), []connectors.MessageChange{message("wamid.A"), message("wamid.B"), message("wamid.C")})
 	// Not mentioned at all is not the same as not there.
 	want(t, got, "", "7", "transient")
-	if in := p.calls(readMessages)[0].in; in.IDProperty != wamidProperty {
+	if in := p.calls(readMessages)[0].in; in.IDProperty != messageKeyProperty {
 		t.Errorf("got %+v", in)
 	}
 }
 
 func TestMissingMessagesNeedNotBeNamed(t *testing.T) {
 	p, c := newPortal(t)
-	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 	p.on(readMessages, say(207, m{
-		"results": []m{person("7", wamidProperty, "wamid.B")},
+		"results": []m{person("7", messageKeyProperty, "1/wamid.B")},
 		"errors":  []m{{"category": "OBJECT_NOT_FOUND", "message": "Could not get some"}},
 	}))
 	want(t, c.FindMessages(t.Context(), []connectors.MessageChange{message("wamid.A"), message("wamid.B")}), "", "7")
@@ -158,7 +158,7 @@ func TestMessagesAreFoundByTheirLastLine(t *testing.T) {
 
 func TestAStatusIsWrittenOntoTheMessage(t *testing.T) {
 	p, c := newPortal(t)
-	p.properties(wamidProperty, directionProperty, statusProperty)
+	p.properties(messageKeyProperty, wamidProperty, directionProperty, statusProperty)
 	p.on(updateMessages, func(in batch) (int, any) {
 		return 207, m{"results": []m{{"id": "7"}}, "errors": []m{{"category": "OBJECT_NOT_FOUND", "context": m{"ids": []string{"8"}}}}}
 	})

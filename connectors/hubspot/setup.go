@@ -13,28 +13,31 @@ import (
 // What crmsync brings along. The key is on contacts, the others are on
 // communications, which have no direction, status or external id themselves.
 const (
-	prefix            = "crmsync_"
-	group             = "crmsync"
-	keyProperty       = "crmsync_wa_id"
-	wamidProperty     = "crmsync_wamid"
-	directionProperty = "crmsync_direction"
-	statusProperty    = "crmsync_status"
+	prefix      = "crmsync_"
+	group       = "crmsync"
+	keyProperty = "crmsync_wa_id"
+	// messageKeyProperty is unique and tells messages apart; a wamid alone
+	// may stand for one message on each of two business numbers.
+	messageKeyProperty = "crmsync_message_key"
+	wamidProperty      = "crmsync_wamid"
+	directionProperty  = "crmsync_direction"
+	statusProperty     = "crmsync_status"
 
 	bodyProperty = "hs_communication_body"
 )
 
 // A schema is what Setup has learnt about an account.
 type schema struct {
-	// wamid, direction and status say which of our properties communications
-	// have; wamid only counts when it is unique.
-	wamid, direction, status bool
+	// key, wamid, direction and status say which of our properties
+	// communications have; key only counts when it is unique.
+	key, wamid, direction, status bool
 	// dates are the properties of contacts that hold a date without a time.
 	dates map[string]bool
 }
 
 // complete reports whether there is a property for everything that is to be
 // said about a message.
-func (s *schema) complete() bool { return s.wamid && s.direction && s.status }
+func (s *schema) complete() bool { return s.key && s.wamid && s.direction && s.status }
 
 // learned is the schema, as far as messages need it: from Setup, or read now.
 func (c *Client) learned(ctx context.Context) (*schema, *connectors.Error) {
@@ -68,7 +71,8 @@ func (c *Client) dates() map[string]bool {
 }
 
 func (s *schema) see(have map[string]property) {
-	s.wamid = have[wamidProperty].HasUniqueValue
+	s.key = have[messageKeyProperty].HasUniqueValue
+	s.wamid = have[wamidProperty].Name != ""
 	s.direction = have[directionProperty].Name != ""
 	s.status = have[statusProperty].Name != ""
 }
@@ -283,14 +287,16 @@ func (s *setup) communications(ctx context.Context) error {
 		return nil
 	}
 	wanted := []property{
-		{Name: wamidProperty, Label: "WhatsApp message id (crmsync)", Type: "string", FieldType: "text", HasUniqueValue: true},
+		{Name: messageKeyProperty, Label: "WhatsApp number and message id (crmsync)", Type: "string", FieldType: "text", HasUniqueValue: true},
+		{Name: wamidProperty, Label: "WhatsApp message id (crmsync)", Type: "string", FieldType: "text"},
 		{Name: directionProperty, Label: "WhatsApp direction (crmsync)", Type: "enumeration", FieldType: "select", Options: options([]string{"in", "out"})},
 		{Name: statusProperty, Label: "WhatsApp status (crmsync)", Type: "enumeration", FieldType: "select", Options: options([]string{"sent", "delivered", "read", "played", "failed"})},
 	}
 	lost := map[string]string{
-		wamidProperty:     "messages carry their id in a last line, and looking for one reads the contact's timeline",
-		directionProperty: "the direction is visible in a last line only",
-		statusProperty:    "delivery status is visible in a last line only",
+		messageKeyProperty: "messages carry their id in a last line, and looking for one reads the contact's timeline",
+		wamidProperty:      "the message's id is visible in a last line only",
+		directionProperty:  "the direction is visible in a last line only",
+		statusProperty:     "delivery status is visible in a last line only",
 	}
 	for _, p := range wanted {
 		f := connectors.Finding{Object: communications, Field: p.Name}

@@ -30,7 +30,7 @@ func defined(typ, name string, more ...any) m {
 func list(d ...m) reply { return say(200, m{"results": d}) }
 
 func ready() []m {
-	return []m{defined("string", wamidProperty, "hasUniqueValue", true), defined("enumeration", directionProperty), defined("enumeration", statusProperty)}
+	return []m{defined("string", messageKeyProperty, "hasUniqueValue", true), defined("string", wamidProperty), defined("enumeration", directionProperty), defined("enumeration", statusProperty)}
 }
 
 func summary(findings []connectors.Finding) (s []string) {
@@ -68,7 +68,7 @@ func TestSetupFindsWhatIsMissingAndTouchesNothing(t *testing.T) {
 	}
 	want := []string{
 		"contacts.crmsync_wa_id fatal fixable", "contacts.age fatal", "contacts.createdate fatal", "contacts.tags", "contacts.stage fatal",
-		"contacts.wa_lang fatal fixable", "communications.crmsync_wamid fixable", "communications.crmsync_direction fixable", "communications.crmsync_status fixable",
+		"contacts.wa_lang fatal fixable", "communications.crmsync_message_key fixable", "communications.crmsync_wamid fixable", "communications.crmsync_direction fixable", "communications.crmsync_status fixable",
 	}
 	if s := summary(got); !slices.Equal(s, want) {
 		t.Errorf("got %q, want %q", s, want)
@@ -142,7 +142,7 @@ func TestAnAccountWithoutOwnPropertiesOnMessagesIsUsableAllTheSame(t *testing.T)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := []string{"communications.crmsync_wamid", "communications.crmsync_direction", "communications.crmsync_status"}
+			want := []string{"communications.crmsync_message_key", "communications.crmsync_wamid", "communications.crmsync_direction", "communications.crmsync_status"}
 			if s := summary(got); !slices.Equal(s, want) {
 				t.Errorf("got %q, want %q", s, want)
 			}

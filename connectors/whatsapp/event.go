@@ -8,6 +8,9 @@ func (c *change) status(p part) (connectors.Fact, *contact) {
 	s := &connectors.Status{WAMID: p.need("id"), Status: p.need("status")}
 	f := connectors.Fact{Kind: connectors.KindStatus, Type: s.Status, At: p.time("timestamp"), Status: s}
 	easy := p.lenient()
+	if about := easy.text("type"); about != "" && about != "message" {
+		return c.otherElement(p, connectors.Fact{Type: about, At: f.At}), nil // of a payment, say
+	}
 	person := who(p, "recipient_id", "recipient_user_id", "recipient_parent_user_id")
 	participant := easy.id("recipient_participant_id")
 	if easy.text("recipient_type") == "group" {

@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 		},
 		"deleted with the app": {
 			envelope(change("smb_message_echoes", `"message_echoes":[{"from":"390212345678","to":"393331234567","id":"w2","timestamp":"1767225600","type":"revoke","revoke":{"original_message_id":"w"}}]`)),
-			`{"key":"","kind":"message","type":"revoke","at":"2026-01-01T00:00:00Z",` + head + `,"person":{"wa_id":"393331234567"},"message":{"wamid":"w2","direction":"out","text":"[This message was deleted]","target":"w"}}`,
+			`{"key":"","kind":"message","type":"revoke","at":"2026-01-01T00:00:00Z",` + head + `,"person":{"wa_id":"393331234567"},"message":{"wamid":"w2","direction":"out","text":"[This message was deleted]","target":"w","revoked":true}}`,
 		},
 
 		"put into the address book": {

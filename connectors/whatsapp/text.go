@@ -22,7 +22,7 @@ func content(p part, kind string, m *connectors.Message) (text string, known boo
 		m.Target = edit.need("original_message_id")
 		return edited(edit.object("message"), m)
 	case "revoke":
-		m.Target = p.object("revoke").need("original_message_id")
+		m.Target, m.Revoked = p.object("revoke").need("original_message_id"), true
 		return deletedText, true
 	}
 	text, known = plain(p, kind, m)
@@ -125,7 +125,7 @@ func mediaText(p, in part, kind string, m *connectors.Media) string {
 	if m == nil && len(p.lenient().list("errors")) > 0 {
 		marker += " (not available)"
 	}
-	name, caption := in.text("filename"), in.text("caption")
+	name, caption := in.lenient().text("filename"), in.lenient().text("caption")
 	if name != "" && caption != "" {
 		name += ":"
 	}
@@ -135,7 +135,7 @@ func mediaText(p, in part, kind string, m *connectors.Media) string {
 func placeText(in part) string {
 	var said []string
 	for _, name := range []string{"name", "address"} {
-		if s := in.text(name); s != "" {
+		if s := in.lenient().text(name); s != "" {
 			said = append(said, s)
 		}
 	}
@@ -190,9 +190,9 @@ func replyText(in part) (text string, known bool) {
 	case "nfm_reply":
 		reply := in.object(kind)
 		if reply.lenient().text("name") == "address_message" {
-			return join("[Address]", first(reply.text("body"), formText(reply.text("response_json")))), true
+			return join("[Address]", first(reply.text("body"), formText(reply.lenient().text("response_json")))), true
 		}
-		return join("[Form]", first(formText(reply.text("response_json")), reply.text("body"))), true
+		return join("[Form]", first(formText(reply.lenient().text("response_json")), reply.text("body"))), true
 	case "call_permission_reply":
 		return join("[Call permission]", in.object(kind).text("response")), true
 	}

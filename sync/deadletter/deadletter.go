@@ -65,6 +65,15 @@ func ForEntity(account string, e directory.Entity) string {
 	return fmt.Sprintf("%s.%s.%d", account, e.Kind, e.ID)
 }
 
+// OfFact is the letter of a fact that could not be read.
+func OfFact(f *directory.Fact, revision string, now time.Time, settleWithin time.Duration) Letter {
+	return Letter{
+		ID: ForFact(f), Account: f.Account, FactID: f.ID,
+		Class: connectors.Rejected, Code: "MALFORMED", Reason: f.Reason, Attempts: 1,
+		Revision: revision, State: Open, CreatedAt: now, UpdatedAt: now, DueAt: now.Add(settleWithin),
+	}
+}
+
 // ForFact names the letter of a fact that could not be read.
 func ForFact(fact *directory.Fact) string {
 	return fact.Account + ".fact." + strings.Map(func(r rune) rune {

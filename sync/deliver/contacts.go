@@ -3,6 +3,8 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"crmsync/connectors"
 	"crmsync/mapping"
@@ -30,12 +32,19 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
+		if blocked, wait := heldKey(todo, key); blocked {
+			batch[i].blockedBy(wait)
+			continue
+		}
 		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff}
 		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
 		if link.RecordID == "" {
-			change.Fill = guesses(m.Lines(w.Account), diff)
+			change.Fill = guesses(m.Lines(w.Account))
+			for _, other := range todo.Namesakes {
+				change.Not = append(change.Not, other.RecordID)
+			}
 		}
 		shadow[keyShadow] = key
 		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
@@ -47,6 +56,9 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 	results := w.Connector.WriteContacts(ctx, changes)
 	if len(results) != len(changes) {
 		return nil, fmt.Errorf("the connector gave %d results for %d contacts", len(results), len(changes))
+	}
+	if err := w.refuseStrangers(ctx, batch, changed, results); err != nil {
+		return nil, err
 	}
 	for n, r := range results {
 		s := &batch[changed[n]]
@@ -66,13 +78,64 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 	return batch, nil
 }
 
+// heldKey reports whether a contact without a record waits for another one,
+// who had its number before, to give up the key in the account; and whether
+// that will happen by itself.
+func heldKey(todo directory.Work, key string) (blocked, wait bool) {
+	for _, other := range todo.Namesakes {
+		if other.Shadow[keyShadow] == key {
+			return true, other.State == directory.Pending
+		}
+	}
+	return false, false
+}
+
+// blockedBy puts a contact off whose key another one has in the account.
+func (s *settled) blockedBy(wait bool) {
+	if wait {
+		s.outcome, s.retryAfter = "unchanged", time.Second
+		return
+	}
+	s.err = &connectors.Error{
+		Class: connectors.Conflict, Code: "KEY_HELD",
+		Reason: "the record of the number's former owner still has its key; settle that contact's dead letter first",
+	}
+}
+
+// refuseStrangers makes conflicts of results that link a contact to a record
+// which belongs to another.
+func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed []int, results []connectors.Result) error {
+	var fresh []string
+	for n, r := range results {
+		if r.Err == nil && !r.Created && r.RecordID != batch[changed[n]].Link.RecordID {
+			fresh = append(fresh, r.RecordID)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	holders, err := w.Store.Holders(ctx, w.Account, fresh)
+	if err != nil {
+		return err
+	}
+	for n, r := range results {
+		self := batch[changed[n]].Link.Entity.ID
+		if r.Err == nil && slices.ContainsFunc(holders[r.RecordID], func(id int64) bool { return id != self }) {
+			results[n] = connectors.Result{Err: &connectors.Error{
+				Class: connectors.Conflict, Code: "RECORD_HELD", Reason: "the record belongs to another contact",
+			}}
+		}
+	}
+	return nil
+}
+
 // guesses are the fields that people know better, those that belong together
 // in a group.
-func guesses(lines []mapping.Line, fields map[string]any) [][]string {
+func guesses(lines []mapping.Line) [][]string {
 	var groups [][]string
 	at := map[string]int{}
 	for _, l := range lines {
-		if _, written := fields[l.To]; !written || l.Info.Guess == "" {
+		if l.Info.Guess == "" {
 			continue
 		}
 		i, ok := at[l.Info.Guess]

@@ -26,6 +26,7 @@ type Store interface {
 
 	Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
+	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
 	Delivered(ctx context.Context, letterIDs []string) error
 }

@@ -46,7 +46,9 @@ func newVendor() *vendor {
 	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}}
 }
 
-func (v *vendor) Limits() connectors.Limits { return connectors.Limits{Contacts: 100, Messages: 100} }
+func (v *vendor) Limits() connectors.Limits {
+	return connectors.Limits{Contacts: 100, Messages: 100, LookAfter: time.Second}
+}
 
 func (v *vendor) Setup(context.Context, []connectors.Field, bool) ([]connectors.Finding, error) {
 	return nil, nil
@@ -264,6 +266,20 @@ func (h *house) receive(wamid, waID string) {
 	h.record(f)
 }
 
+// send records a message to somebody.
+func (h *house) send(wamid, waID string) {
+	h.t.Helper()
+	now := time.Now().UTC()
+	h.record(directory.Fact{
+		ID: directory.FactID("whatsapp", wamid), Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{
+			Key: wamid, Kind: connectors.KindMessage, Type: "text", At: now, BusinessNumber: "1",
+			Person:  &connectors.Person{WAID: waID},
+			Message: &connectors.Message{WAMID: wamid, Direction: connectors.Out, Text: "text of " + wamid},
+		},
+	})
+}
+
 func (h *house) status(wamid, waID, status string) {
 	h.t.Helper()
 	now := time.Now().UTC()
@@ -338,7 +354,7 @@ func TestAStatusUpdatesTheMessageThatIsThere(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.start()
-	h.receive("w1", "16315555555")
+	h.send("w1", "16315555555")
 	h.settled(2)
 	for _, status := range []string{"sent", "read", "delivered"} {
 		h.status("w1", "16315555555", status)

@@ -19,15 +19,12 @@ type lane struct {
 	// a call fails as a whole, so that a record at which the vendor stumbles
 	// ends up alone, and doubles with each success.
 	size, limit int
-	// alone counts how often a call with a single record failed as a whole
-	// although others passed.
-	alone       map[int64]int
-	lastSuccess time.Time
+	suspects    *suspects
 	write       func(ctx context.Context, work []directory.Work) ([]settled, error)
 }
 
 func newLane(w *Worker, kind directory.EntityKind, limit int, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
-	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, alone: map[int64]int{}, write: write}
+	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, suspects: newSuspects(), write: write}
 }
 
 // settled is what became of one entity.
@@ -121,10 +118,6 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 	w.enqueue(waiting)
 }
 
-// patience is how often a record may bring down a call that carries nothing
-// else, while others pass, before that counts as the record's own fault.
-const patience = 5
-
 // judge decides what follows from each failure and completes the outcomes.
 func (l *lane) judge(batch []settled) {
 	calls, wholly := 0, true
@@ -141,10 +134,12 @@ func (l *lane) judge(batch []settled) {
 		switch {
 		case s.outcome == "unchanged":
 		case s.err == nil:
-			l.lastSuccess = time.Now()
-			delete(l.alone, s.Link.Entity.ID)
-		case wholly && !l.blames(s, calls):
+			l.suspects.passed(s.Link.Entity.ID)
+		case wholly && (calls > 1 || !l.suspects.failedAlone(s.Link.Entity.ID)):
 			l.postpone(s)
+		case wholly:
+			s.err.Class = connectors.UnknownOutcome
+			l.fail(s)
 		default:
 			l.fail(s)
 		}
@@ -161,20 +156,6 @@ func (l *lane) judge(batch []settled) {
 // anything in the call.
 func lostAsAWhole(err *connectors.Error) bool {
 	return err.Class == connectors.Transient || err.Class == connectors.UnknownOutcome
-}
-
-// blames reports whether the only record of a failed call is to be held
-// responsible: it keeps failing alone while others pass.
-func (l *lane) blames(s *settled, calls int) bool {
-	if calls > 1 || time.Since(l.lastSuccess) > time.Minute {
-		return false
-	}
-	l.alone[s.Link.Entity.ID]++
-	if l.alone[s.Link.Entity.ID] <= patience {
-		return false
-	}
-	s.err.Class = connectors.UnknownOutcome
-	return true
 }
 
 // postpone waits for the account without counting an attempt.

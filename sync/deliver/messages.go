@@ -9,10 +9,6 @@ import (
 	"crmsync/sync/directory"
 )
 
-// lookAfter is how long a create whose answer was lost may still be on its
-// way into the account. Looking sooner could miss it.
-const lookAfter = time.Second
-
 // writeMessages brings a batch of messages to the account: those in doubt are
 // looked up, unknown ones created, known ones updated.
 func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]settled, error) {
@@ -66,7 +62,7 @@ func (b *messageBatch) add(todo directory.Work) {
 	case todo.Link.RecordID != "":
 		b.toUpdate = append(b.toUpdate, i)
 	case !todo.Link.InDoubtSince.IsZero():
-		if wait := lookAfter - time.Since(todo.Link.InDoubtSince); wait > 0 {
+		if wait := b.worker.Connector.Limits().LookAfter - time.Since(todo.Link.InDoubtSince); wait > 0 {
 			s.outcome, s.retryAfter = "unchanged", wait
 			break
 		}
@@ -80,7 +76,7 @@ func (b *messageBatch) add(todo directory.Work) {
 // find settles the doubt about messages that an earlier create may have
 // written.
 func (b *messageBatch) find(ctx context.Context) error {
-	return b.call(ctx, b.toFind, b.worker.Connector.FindMessages, func(i int, r connectors.Result) {
+	err := b.call(ctx, b.toFind, b.worker.Connector.FindMessages, func(i int, r connectors.Result) {
 		if r.RecordID == "" {
 			b.toCreate = append(b.toCreate, i)
 			return
@@ -89,6 +85,26 @@ func (b *messageBatch) find(ctx context.Context) error {
 		b.changes[i].RecordID = r.RecordID
 		b.toUpdate = append(b.toUpdate, i)
 	})
+	if err != nil {
+		return err
+	}
+	for _, i := range b.toFind {
+		if err := b.forgetContact(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetContact unties a message's contact from its record after a conflict:
+// the record is not what we thought.
+func (b *messageBatch) forgetContact(ctx context.Context, i int) error {
+	w, s := b.worker, &b.settled[i]
+	if s.err == nil || s.err.Class != connectors.Conflict || s.err.RecordID != "" {
+		return nil
+	}
+	contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Contact.ID}
+	return w.Store.Forget(ctx, w.Account, w.lease, contact, b.work[i].ContactRecordID)
 }
 
 func (b *messageBatch) create(ctx context.Context) error {
@@ -117,7 +133,7 @@ func (b *messageBatch) create(ctx context.Context) error {
 // afterCreate keeps the doubt where the answer was lost, and lifts it where
 // the account said no.
 func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
-	w, s := b.worker, &b.settled[i]
+	s := &b.settled[i]
 	if s.err == nil {
 		return nil
 	}
@@ -125,14 +141,8 @@ func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
 	switch s.err.Class {
 	case connectors.UnknownOutcome, connectors.Unknown:
 		s.Link.InDoubtSince = time.Now()
-	case connectors.Conflict:
-		if s.err.RecordID == "" {
-			// The contact's record is not what we thought.
-			contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Contact.ID}
-			return w.Store.Forget(ctx, w.Account, w.lease, contact, b.work[i].ContactRecordID)
-		}
 	}
-	return nil
+	return b.forgetContact(ctx, i)
 }
 
 func (b *messageBatch) update(ctx context.Context) error {

@@ -20,6 +20,9 @@ func difference(fields map[string]any, shadow map[string]string) (diff map[strin
 	}
 	for name, value := range fields {
 		text := shadowOf(value)
+		if value == nil && shadow[name] == "" {
+			continue // nothing of ours to clear
+		}
 		if old, known := shadow[name]; known && (old == text || old == keptShadow) {
 			continue
 		}

@@ -101,7 +101,7 @@ func (c *Contact) Time(name string) time.Time {
 func TimeText(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) }
 
 // View is the contact as a mapping sees it: typed values by canonical name,
-// names split, absent fields left out.
+// names split, absent fields left out, nil for one that is known to be empty.
 func (c *Contact) View() map[string]any {
 	view := make(map[string]any, len(c.Fields)+4)
 	for name, v := range c.Fields {
@@ -134,6 +134,7 @@ func (c *Contact) viewNames(view map[string]any) {
 	if _, known := view["first_name"]; known {
 		return
 	}
+	view["last_name"] = nil // none is known any more, should there have been one
 	if spoken == "" {
 		view["first_name"] = name
 		return

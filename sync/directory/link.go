@@ -57,6 +57,10 @@ type Work struct {
 	// ContactRecordID is the record of a message's contact in this account,
 	// empty while it has none.
 	ContactRecordID string
+	// Namesakes are the links in this account, with a record, of other
+	// contacts that have or had a name of this one, such as the number that
+	// was theirs before. Only known for a contact without a record.
+	Namesakes []Link
 }
 
 // An Outcome is what a worker stores about one entity after a call.

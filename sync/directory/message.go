@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -22,8 +23,9 @@ type Message struct {
 	Direction connectors.Direction
 	Type      string
 	// Text is what a person reads; empty while only statuses are known.
-	Text   string
-	TextAt time.Time
+	Text     string
+	TextAt   time.Time
+	TextRank TextRank
 	// At is when it was sent; zero while only its replacement (an edit) is
 	// known.
 	At       time.Time
@@ -55,15 +57,25 @@ func (m *Message) Body() string {
 	return m.Text
 }
 
+// TextRank orders texts of the same time, which WhatsApp tells in seconds.
+type TextRank int
+
+// The ranks of texts, lowest first.
+const (
+	OriginalText TextRank = iota
+	EditedText
+	RevokedText
+)
+
 // SetText merges one report of the text: the newest wins, whether the
 // original or an edit.
-func (m *Message) SetText(text string, at time.Time) {
+func (m *Message) SetText(text string, at time.Time, rank TextRank) {
 	text, at = Clean(text), at.UTC()
-	if text == "" || at.Before(m.TextAt) || at.Equal(m.TextAt) && text <= m.Text {
+	if text == "" || cmp.Or(at.Compare(m.TextAt), cmp.Compare(rank, m.TextRank), cmp.Compare(text, m.Text)) <= 0 {
 		return
 	}
-	m.Changed = m.Changed || m.Text != text
-	m.Text, m.TextAt = text, at
+	m.Changed = m.Changed || m.Text != text || !m.TextAt.Equal(at) || m.TextRank != rank
+	m.Text, m.TextAt, m.TextRank = text, at, rank
 }
 
 // rank orders the statuses: they only move up, and a failure is final.
@@ -104,6 +116,21 @@ type Conversation struct {
 	Unanswered int
 }
 
+// excerpt is as much of a text as fits a CRM's field: 1,000 characters.
+func excerpt(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	n := 0
+	for i := range text {
+		if n++; n == most {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
 // SumUp derives the contact's fields that follow from its messages.
 func (c *Contact) SumUp(talk Conversation) {
 	last := talk.LastIn
@@ -115,7 +142,7 @@ func (c *Contact) SumUp(talk Conversation) {
 	}
 	derive := func(name, text string) { c.Derive(name, text, last.At) }
 	derive("last_message_at", TimeText(last.At))
-	derive("last_message_text", last.Body())
+	derive("last_message_text", excerpt(last.Body()))
 	derive("last_message_direction", string(last.Direction))
 	derive("unread_count", strconv.Itoa(talk.Unanswered))
 	first := talk.FirstIn

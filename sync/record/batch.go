@@ -219,11 +219,19 @@ func lastOfEach(all []directory.Identity) []directory.Identity {
 // want makes the accounts owe what has changed: those that the reporting
 // accounts feed, and those that know the contact already.
 func (b *batch) want(contacts []*directory.Contact, messages []*directory.Message) error {
-	ids := make([]int64, len(contacts))
-	for i, c := range contacts {
-		ids[i] = c.ID
+	var ids []int64
+	changed := map[int64]bool{}
+	for _, c := range contacts {
+		ids = append(ids, c.ID)
+		changed[c.ID] = true
 	}
-	linked, err := b.tx.LinkedAccounts(ids)
+	for _, m := range messages {
+		if m.ContactID != 0 && !changed[m.ContactID] {
+			ids = append(ids, m.ContactID)
+		}
+	}
+	slices.Sort(ids)
+	linked, err := b.tx.LinkedAccounts(slices.Compact(ids))
 	if err != nil {
 		return err
 	}
@@ -231,7 +239,6 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 	add := func(e directory.Entity, version int64, facts []*directory.Fact, accounts []string) {
 		received := time.Time{}
 		for _, f := range facts {
-			accounts = append(accounts, b.deliverTo(f.Account)...)
 			if received.IsZero() || f.ReceivedAt.Before(received) {
 				received = f.ReceivedAt
 			}
@@ -243,14 +250,35 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 		}
 	}
 	for _, c := range contacts {
-		add(directory.Entity{Kind: directory.ContactEntity, ID: c.ID}, c.Version, b.touched[c.ID], linked[c.ID])
+		add(contactEntity(c.ID), c.Version, b.touched[c.ID], append(b.fed(b.touched[c.ID]), linked[c.ID]...))
 	}
 	for _, m := range messages {
-		if m.ContactID != 0 {
-			add(directory.Entity{Kind: directory.MessageEntity, ID: m.ID}, m.Version, b.heard[m], nil)
+		if m.ContactID == 0 {
+			continue
 		}
+		accounts := b.fed(b.heard[m])
+		if !changed[m.ContactID] {
+			// An account that has never heard of the contact needs it first.
+			without := slices.DeleteFunc(slices.Clone(accounts), func(a string) bool { return slices.Contains(linked[m.ContactID], a) })
+			add(contactEntity(m.ContactID), b.contacts[m.ContactID].Version, b.heard[m], without)
+			linked[m.ContactID] = append(linked[m.ContactID], without...)
+		}
+		add(directory.Entity{Kind: directory.MessageEntity, ID: m.ID}, m.Version, b.heard[m], accounts)
 	}
 	return b.tx.Want(wants)
+}
+
+// fed are the accounts that facts are for.
+func (b *batch) fed(facts []*directory.Fact) []string {
+	var accounts []string
+	for _, f := range facts {
+		accounts = append(accounts, b.deliverTo(f.Account)...)
+	}
+	return accounts
+}
+
+func contactEntity(id int64) directory.Entity {
+	return directory.Entity{Kind: directory.ContactEntity, ID: id}
 }
 
 func (b *batch) result() Result {

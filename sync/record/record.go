@@ -24,8 +24,9 @@ type Recorder struct {
 type Store interface {
 	// Record runs f in one transaction; recorders of all replicas take turns.
 	Record(ctx context.Context, f func(tx directory.Tx) error) error
-	// Ping reports whether the database answers.
-	Ping(ctx context.Context) error
+	// Refuses reports whether an error says that the data cannot be stored
+	// as they are, however often it is tried.
+	Refuses(err error) bool
 }
 
 // A Result is what follows from a batch of facts.
@@ -44,11 +45,14 @@ type Result struct {
 // is recorded, and the facts are to be recorded again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	all, err := r.Apply(ctx, facts)
-	if err == nil || r.Store.Ping(ctx) != nil {
+	if err == nil || !r.Store.Refuses(err) {
 		return all, err
 	}
 	for i := range facts {
-		one, err := r.applyOne(ctx, facts[i:i+1])
+		one, err := r.Apply(ctx, facts[i:i+1])
+		if err != nil && r.Store.Refuses(err) {
+			one, err = r.applyRefused(ctx, facts[i])
+		}
 		if err != nil {
 			return all, err
 		}
@@ -59,27 +63,34 @@ func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, 
 	return all, nil
 }
 
-// applyOne records a fact by itself, if need be as one that cannot be read.
-func (r *Recorder) applyOne(ctx context.Context, fact []directory.Fact) (Result, error) {
-	const tries = 3 // a deadlock or a lost connection passes
-	for range tries {
-		if one, err := r.Apply(ctx, fact); err == nil {
-			return one, nil
-		}
-		if err := r.Store.Ping(ctx); err != nil {
-			return Result{}, err
-		}
-	}
-	raw, err := json.Marshal(fact[0].Fact)
+// applyRefused records that a fact could not be.
+func (r *Recorder) applyRefused(ctx context.Context, f directory.Fact) (Result, error) {
+	raw, err := json.Marshal(refused{f.Fact})
 	if err != nil {
 		return Result{}, err
 	}
-	refused := fact[0]
-	refused.Fact = connectors.Fact{
-		Key: refused.Key, Kind: connectors.KindMalformed, At: refused.At,
-		Reason: "the database refuses the " + string(refused.Kind) + " as it is", Raw: raw,
+	f.Fact = connectors.Fact{
+		Key: f.Key, Kind: connectors.KindMalformed, At: f.At,
+		Reason: "the database refuses the " + string(f.Kind) + " as it is", Raw: raw,
 	}
-	return r.Apply(ctx, []directory.Fact{refused})
+	return r.Apply(ctx, []directory.Fact{f})
+}
+
+// refused wraps a fact that was read and could not be recorded.
+type refused struct {
+	Fact connectors.Fact `json:"crmsync_fact"`
+}
+
+// Refused returns the fact that Raw of a malformed one holds, if the database
+// and not its reader refused it. Its key is another, so that it is recorded
+// when it is tried again.
+func Refused(raw []byte) (connectors.Fact, bool) {
+	var r refused
+	if json.Unmarshal(raw, &r) != nil || r.Fact.Kind == "" {
+		return connectors.Fact{}, false
+	}
+	r.Fact.Key += " again"
+	return r.Fact, true
 }
 
 // Apply records a batch in one transaction: all of it or, with an error,
@@ -143,7 +154,7 @@ func (b *batch) message(f *directory.Fact) string {
 		wamid = f.Message.Target
 	}
 	m := b.messageOf(f, wamid, f.Message.Direction)
-	m.SetText(f.Message.Text, at)
+	m.SetText(f.Message.Text, at, rankOf(f.Message))
 	contact := b.person(f, f.Person)
 	b.assign(m, contact, f)
 	if f.Message.Target != "" {
@@ -151,7 +162,7 @@ func (b *batch) message(f *directory.Fact) string {
 	}
 	m.SetAt(at, false)
 	if m.Type == "" || m.Direction != f.Message.Direction {
-		m.Type, m.Direction, m.Changed = f.Type, f.Message.Direction, true
+		m.Type, m.Direction, m.Changed = directory.Clean(f.Type), f.Message.Direction, true
 	}
 	if directory.KnownStatus(f.Message.Status) {
 		m.Advance(f.Message.Status, at, 0)
@@ -176,6 +187,16 @@ func (b *batch) message(f *directory.Fact) string {
 	return directory.Applied
 }
 
+func rankOf(m *connectors.Message) directory.TextRank {
+	switch {
+	case m.Revoked:
+		return directory.RevokedText
+	case m.Target != "":
+		return directory.EditedText
+	}
+	return directory.OriginalText
+}
+
 func (b *batch) status(f *directory.Fact) string {
 	switch {
 	case f.Status.GroupID != "":
@@ -184,12 +205,21 @@ func (b *batch) status(f *directory.Fact) string {
 		return "skipped: status not known"
 	}
 	m := b.messageOf(f, f.Status.WAMID, connectors.Out)
+	if m.Direction == connectors.In {
+		return "skipped: status of a message received"
+	}
 	m.SetAt(f.When(), true)
 	m.Advance(f.Status.Status, f.When(), f.Status.ErrorCode)
 	if m.ContactID == 0 {
 		b.assign(m, b.person(f, f.Person), f)
-	} else {
-		b.touch(m.ContactID, f)
+		return directory.Applied
+	}
+	b.touch(m.ContactID, f)
+	// It may carry the first news of the person's other names.
+	if found := directory.Find(directory.KeysOf(f.Person), b.identities, f.When()); found == 0 || found == m.ContactID {
+		contact := b.contacts[m.ContactID]
+		b.know(contact, f.Person)
+		contact.Describe(f.Person, f.When(), f.ID, f.Account)
 	}
 	return directory.Applied
 }

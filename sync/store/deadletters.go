@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -80,9 +81,15 @@ func (db *DB) Replay(ctx context.Context, f deadletter.Filter, by string) (n int
 		}); err != nil {
 			return err
 		}
-		return updateLetters(tx, rows, map[string]any{
+		if err := updateLetters(tx, rows, map[string]any{
 			"state": string(deadletter.Replaying), "settled_by": by, "updated_at": now,
-		})
+		}); err != nil {
+			return err
+		}
+		// An entity that has reached its account meanwhile needs no try.
+		return tx.Exec(`UPDATE dead_letters SET state = 'delivered', settled_at = ?
+			WHERE state = 'replaying' AND kind <> '' AND EXISTS (SELECT 1 FROM links l WHERE l.account = dead_letters.account
+				AND l.kind = dead_letters.kind AND l.entity_id = dead_letters.entity_id AND l.state = 'agreed')`, now).Error
 	})
 }
 
@@ -94,6 +101,9 @@ func (db *DB) Discard(ctx context.Context, f deadletter.Filter, by, reason strin
 		if err := eachLink(tx, rows, map[string]any{
 			"state": string(directory.Skipped), "reason": "discarded by a person", "updated_at": now,
 		}); err != nil {
+			return err
+		}
+		if err := skipOrphans(tx, rows, now); err != nil {
 			return err
 		}
 		return updateLetters(tx, rows, map[string]any{
@@ -134,6 +144,25 @@ func eachLink(tx *gorm.DB, rows []letterRow, changes map[string]any) error {
 		return nil
 	}
 	return tx.Model(&linkRow{}).Where("state = 'dead' AND ("+strings.Join(where, " OR ")+")", args...).Updates(changes).Error
+}
+
+// skipOrphans skips the messages of discarded contacts that have no record:
+// there is nowhere to write them.
+func skipOrphans(tx *gorm.DB, rows []letterRow, now time.Time) error {
+	for _, r := range rows {
+		if r.Kind != string(directory.ContactEntity) {
+			continue
+		}
+		err := tx.Exec(`UPDATE links SET state = 'skipped', reason = 'their contact was discarded by a person', updated_at = ?
+			WHERE account = ? AND kind = 'message' AND state = 'pending'
+			AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?)
+			AND EXISTS (SELECT 1 FROM links c WHERE c.account = ? AND c.kind = 'contact' AND c.entity_id = ? AND c.record_id = '')`,
+			now, r.Account, r.EntityID, r.Account, r.EntityID).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func updateLetters(tx *gorm.DB, rows []letterRow, changes map[string]any) error {

@@ -139,13 +139,18 @@ func (db *DB) Load(ctx context.Context, account string, kind directory.EntityKin
 	if err := parts.load(d, account, kind, pending); err != nil {
 		return nil, err
 	}
+	if kind == directory.ContactEntity {
+		if err := parts.loadNamesakes(d, account, rows); err != nil {
+			return nil, err
+		}
+	}
 	work := make([]directory.Work, 0, len(rows))
 	for i := range rows {
 		link, err := rows[i].link()
 		if err != nil {
 			return nil, err
 		}
-		w := directory.Work{Link: link}
+		w := directory.Work{Link: link, Namesakes: parts.namesakes[link.Entity.ID]}
 		if kind == directory.ContactEntity {
 			w.Contact = parts.contacts[link.Entity.ID]
 		} else if w.Message = parts.messages[link.Entity.ID]; w.Message != nil {
@@ -165,6 +170,8 @@ type workParts struct {
 	contacts map[int64]*directory.Contact
 	messages map[int64]*directory.Message
 	records  map[int64]string
+	// namesakes are by contact.
+	namesakes map[int64][]directory.Link
 }
 
 func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, ids []int64) error {
@@ -200,6 +207,53 @@ func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, 
 		p.contacts[c.ID] = c
 	}
 	return nil
+}
+
+func (p *workParts) loadNamesakes(d *gorm.DB, account string, rows []linkRow) error {
+	var unlinked []int64
+	for i := range rows {
+		if rows[i].RecordID == "" {
+			unlinked = append(unlinked, rows[i].EntityID)
+		}
+	}
+	if len(unlinked) == 0 {
+		return nil
+	}
+	var found []struct {
+		linkRow
+		Self int64
+	}
+	err := d.Raw(`SELECT DISTINCT mine.contact_id AS self, l.* FROM identities mine
+		JOIN identities other ON other.kind = mine.kind AND other.value = mine.value AND other.contact_id <> mine.contact_id
+		JOIN links l ON l.account = ? AND l.kind = 'contact' AND l.entity_id = other.contact_id
+		WHERE mine.contact_id IN ? AND l.record_id <> ''`, account, unlinked).Scan(&found).Error
+	if err != nil {
+		return fmt.Errorf("load namesakes in %s: %w", account, err)
+	}
+	p.namesakes = make(map[int64][]directory.Link, len(found))
+	for i := range found {
+		link, err := found[i].link()
+		if err != nil {
+			return err
+		}
+		p.namesakes[found[i].Self] = append(p.namesakes[found[i].Self], link)
+	}
+	return nil
+}
+
+// Holders returns the contacts that are linked to records of an account.
+func (db *DB) Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error) {
+	var rows []linkRow
+	err := db.gorm.WithContext(ctx).Select("entity_id", "record_id").
+		Where("account = ? AND kind = 'contact' AND record_id IN ?", account, recordIDs).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read holders of records of %s: %w", account, err)
+	}
+	holders := make(map[string][]int64, len(rows))
+	for _, r := range rows {
+		holders[r.RecordID] = append(holders[r.RecordID], r.EntityID)
+	}
+	return holders, nil
 }
 
 // Doubt notes, before the call, that entities are about to be created in the

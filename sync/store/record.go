@@ -9,6 +9,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"crmsync/connectors"
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
 
@@ -24,14 +26,15 @@ func (db *DB) Record(ctx context.Context, f func(tx directory.Tx) error) error {
 				return err
 			}
 		}
-		return f(&recordTx{db: tx, now: db.now()})
+		return f(&recordTx{db: tx, now: db.now(), settleWithin: db.SettleWithin})
 	})
 }
 
 // recordTx is a transaction of the recorder.
 type recordTx struct {
-	db  *gorm.DB
-	now time.Time
+	db           *gorm.DB
+	now          time.Time
+	settleWithin time.Duration
 }
 
 // Known returns which of the facts have been recorded before.
@@ -51,17 +54,26 @@ func (tx *recordTx) Known(facts []directory.Fact) (map[string]bool, error) {
 	return known, nil
 }
 
-// SaveFacts stores new facts.
+// SaveFacts stores new facts, and the letters of those that could not be read:
+// whatever happens next, they are on the worklist.
 func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 	rows := make([]factRow, len(outcomes))
+	var letters []letterRow
 	for i, o := range outcomes {
 		rows[i] = factRow{
 			ID: o.Fact.ID, Account: o.Fact.Account, Kind: string(o.Fact.Kind), Type: directory.Clean(o.Fact.Type),
 			At: utc(o.Fact.When()), ReceivedAt: utc(o.Fact.ReceivedAt), RecordedAt: tx.now,
 			Outcome: o.Outcome, Raw: o.Raw,
 		}
+		if o.Fact.Kind == connectors.KindMalformed {
+			letter := deadletter.OfFact(o.Fact, "", tx.now, tx.settleWithin)
+			letters = append(letters, rowOfLetter(&letter))
+		}
 	}
-	return insert(tx.db, "facts", rows)
+	if err := insert(tx.db, "facts", rows); err != nil {
+		return err
+	}
+	return insert(tx.db, "dead letters", letters, clause.OnConflict{DoNothing: true})
 }
 
 // Identities returns all holders, past and present, of any of the keys.
@@ -193,7 +205,7 @@ func (tx *recordTx) SaveMessages(list []*directory.Message) error {
 	return insert(tx.db, "messages", rows, clause.OnConflict{
 		Columns: []clause.Column{{Name: "id"}},
 		DoUpdates: clause.AssignmentColumns([]string{
-			"version", "contact_id", "direction", "type", "text", "text_at", "at",
+			"version", "contact_id", "direction", "type", "text", "text_at", "text_rank", "at",
 			"status", "status_at", "error_code", "group_id", "updated_at",
 		}),
 	})

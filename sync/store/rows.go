@@ -62,6 +62,7 @@ type messageRow struct {
 	Type           string
 	Text           string
 	TextAt         *time.Time
+	TextRank       int
 	At             *time.Time
 	Status         string
 	StatusAt       *time.Time
@@ -77,7 +78,7 @@ func (r *messageRow) message() *directory.Message {
 	return &directory.Message{
 		ID: r.ID, Version: r.Version, Account: r.Account, BusinessNumber: r.BusinessNumber, WAMID: r.WAMID,
 		ContactID: r.ContactID, Direction: connectors.Direction(r.Direction), Type: r.Type,
-		Text: r.Text, TextAt: orZero(r.TextAt), At: orZero(r.At),
+		Text: r.Text, TextAt: orZero(r.TextAt), TextRank: directory.TextRank(r.TextRank), At: orZero(r.At),
 		Status: r.Status, StatusAt: orZero(r.StatusAt), ErrorCode: r.ErrorCode, GroupID: r.GroupID,
 	}
 }
@@ -86,7 +87,7 @@ func rowOfMessage(m *directory.Message, now time.Time) messageRow {
 	return messageRow{
 		ID: m.ID, Version: m.Version, Account: m.Account, BusinessNumber: m.BusinessNumber, WAMID: m.WAMID,
 		ContactID: m.ContactID, Direction: string(m.Direction), Type: m.Type,
-		Text: m.Text, TextAt: orNull(m.TextAt), At: orNull(m.At),
+		Text: m.Text, TextAt: orNull(m.TextAt), TextRank: int(m.TextRank), At: orNull(m.At),
 		Status: m.Status, StatusAt: orNull(m.StatusAt), ErrorCode: m.ErrorCode, GroupID: m.GroupID,
 		CreatedAt: now, UpdatedAt: now,
 	}

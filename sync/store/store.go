@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"gorm.io/driver/postgres"
@@ -29,6 +30,12 @@ var migrations embed.FS
 
 // DB is the database. Its methods are safe for concurrent use.
 type DB struct {
+	// SettleWithin is how long a person has to settle the dead letter of a
+	// fact that could not be read.
+	//
+	// Defaults to 24 hours.
+	SettleWithin time.Duration
+
 	gorm     *gorm.DB
 	postgres bool
 	now      func() time.Time
@@ -100,11 +107,15 @@ func open(dialector gorm.Dialector, isPostgres bool) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{gorm: g, postgres: isPostgres, now: func() time.Time { return utc(time.Now()) }}, nil
+	return &DB{SettleWithin: 24 * time.Hour, gorm: g, postgres: isPostgres, now: func() time.Time { return utc(time.Now()) }}, nil
 }
 
 // withoutURL keeps a password out of the driver's error text.
 func withoutURL(err error, url string) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("the url cannot be read; write postgres://user:password@host:5432/name, with special characters of the password percent-encoded")
+	}
 	return errors.New(strings.ReplaceAll(err.Error(), url, "<secret>"))
 }
 

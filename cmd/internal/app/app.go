@@ -96,10 +96,18 @@ func LoadMapping(c *config.Config) (*mapping.Mapping, error) {
 
 // OpenStore opens the database that a configuration names.
 func OpenStore(ctx context.Context, c *config.Config) (*store.DB, error) {
+	var db *store.DB
+	var err error
 	if url := c.Database.URL.Reveal(); url != "" {
-		return store.OpenPostgres(ctx, url)
+		db, err = store.OpenPostgres(ctx, url)
+	} else {
+		db, err = store.OpenSQLite(ctx, c.DataDir)
 	}
-	return store.OpenSQLite(ctx, c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	db.SettleWithin = c.Retry.SettleWithin.Duration()
+	return db, nil
 }
 
 func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*stream.Broker, error) {
@@ -230,15 +238,9 @@ func (a *App) record(ctx context.Context, facts []directory.Fact) bool {
 
 // lettersOf makes dead letters of facts that could not be read.
 func (a *App) lettersOf(malformed []*directory.Fact) []deadletter.Letter {
-	now := time.Now()
 	letters := make([]deadletter.Letter, len(malformed))
 	for i, f := range malformed {
-		letters[i] = deadletter.Letter{
-			ID: deadletter.ForFact(f), Account: f.Account, FactID: f.ID,
-			Class: connectors.Rejected, Code: "MALFORMED", Reason: f.Reason, Attempts: 1,
-			Revision: a.mapping.Revision(), State: deadletter.Open,
-			CreatedAt: now, UpdatedAt: now, DueAt: now.Add(a.config.Retry.SettleWithin.Duration()),
-		}
+		letters[i] = deadletter.OfFact(f, a.mapping.Revision(), time.Now(), a.config.Retry.SettleWithin.Duration())
 		a.log.Error("part of a webhook cannot be read; a person must settle the dead letter",
 			"account", f.Account, "reason", f.Reason, "letter", letters[i].ID)
 	}
@@ -267,13 +269,17 @@ func (a *App) replayFacts(ctx context.Context) error {
 }
 
 func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
-	receiver := a.intake.Receivers[r.Account]
-	if receiver == nil {
+	var parts []connectors.Fact
+	if fact, ok := record.Refused(r.Raw); ok {
+		parts = append(parts, fact)
+	} else if receiver := a.intake.Receivers[r.Account]; receiver != nil {
+		parts = receiver.Split(r.Raw)
+	} else {
 		return fmt.Errorf("there is no account %s any more", r.Account)
 	}
 	var facts []directory.Fact
 	var malformed []*directory.Fact
-	for _, f := range receiver.Split(r.Raw) {
+	for _, f := range parts {
 		fact := directory.Fact{ID: directory.FactID(r.Account, f.Key), Account: r.Account, ReceivedAt: r.ReceivedAt.UTC(), Fact: f}
 		if f.Kind == connectors.KindMalformed {
 			malformed = append(malformed, &fact)

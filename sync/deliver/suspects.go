@@ -1,0 +1,86 @@
+package deliver
+
+import "time"
+
+// suspects tells a record at which the vendor stumbles from a vendor who
+// stumbles over everything. A record is held responsible when it keeps failing
+// alone in its call, while nearly all others pass at once.
+type suspects struct {
+	now     func() time.Time
+	records map[int64]*suspect
+	passes  int
+	swept   time.Time
+}
+
+// A suspect is what a record has shown lately.
+type suspect struct {
+	at time.Time
+	// stumbled says that it has failed alone, also if it has passed since.
+	stumbled bool
+	// times counts its failures in a row, passes is how many records had
+	// passed at the last.
+	times, passes int
+}
+
+const (
+	// patience is how often a record may fail alone before that counts as
+	// its own fault.
+	patience = 5
+	// memory is how long others count as evidence.
+	memory = time.Minute
+	// fewestOthers is how many others there must be to compare with, at
+	// least, and tolerance how many of them must pass for each that stumbles.
+	fewestOthers = 3
+	tolerance    = 4
+)
+
+func newSuspects() *suspects { return &suspects{now: time.Now, records: map[int64]*suspect{}} }
+
+func (s *suspects) of(id int64) *suspect {
+	now := s.now()
+	if now.Sub(s.swept) > memory {
+		s.swept = now
+		for other, r := range s.records {
+			if now.Sub(r.at) > memory {
+				delete(s.records, other)
+			}
+		}
+	}
+	if s.records[id] == nil {
+		s.records[id] = &suspect{}
+	}
+	s.records[id].at = now
+	return s.records[id]
+}
+
+// passed notes that a record was written.
+func (s *suspects) passed(id int64) {
+	s.of(id).times = 0
+	s.passes++
+}
+
+// failedAlone notes that the only record of a call failed with it, and reports
+// whether the record is to be held responsible.
+func (s *suspects) failedAlone(id int64) bool {
+	self := s.of(id)
+	self.stumbled = true
+	good, bad := 0, 0
+	for other, r := range s.records {
+		switch {
+		case other == id, self.at.Sub(r.at) > memory:
+		case r.stumbled:
+			bad++
+		default:
+			good++
+		}
+	}
+	if good < max(fewestOthers, tolerance*bad) {
+		self.times = 0
+		return false
+	}
+	if s.passes > self.passes {
+		self.times++
+	}
+	self.passes = s.passes
+	return self.times > patience
+}
