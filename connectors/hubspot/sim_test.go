@@ -229,6 +229,23 @@ func TestNumbersAsPeopleWriteThemAreFound(t *testing.T) {
 	})
 }
 
+func TestTwoNumbersMayHaveMessagesOfTheSameWAMID(t *testing.T) {
+	onBoth(t, func(t *testing.T, a *account) {
+		ids := a.write(person(1, nil), person(2, nil))
+		one, two := message(ids[0], 1), message(ids[1], 1)
+		two.BusinessNumber, two.Text = "2", "on another number"
+		for _, r := range a.CreateMessages(t.Context(), []connectors.MessageChange{one, two}) {
+			if r.Err != nil || !r.Created {
+				t.Fatalf("result = %+v", r)
+			}
+		}
+		found := a.FindMessages(t.Context(), []connectors.MessageChange{one, two})
+		if got := a.sim.Messages("wamid.1", ""); len(got) != 2 || found[0].RecordID == found[1].RecordID {
+			t.Errorf("messages = %+v, found %+v", got, found)
+		}
+	})
+}
+
 func TestThreeBadRowsOfAHundredDoNotHoldUpTheOthers(t *testing.T) {
 	onBoth(t, func(t *testing.T, a *account) {
 		changes := make([]connectors.ContactChange, 100)

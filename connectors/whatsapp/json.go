@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // A value is one JSON value as it stands in a body that is valid JSON; nil if
@@ -33,11 +32,11 @@ func (v value) text() string {
 		return ""
 	}
 	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return strings.ToValidUTF8(string(inner), "\uFFFD")
 	}
 	var s string
-	if json.Unmarshal(v, &s) != nil {
+	if json.Unmarshal(bytes.ToValidUTF8(v, []byte("\uFFFD")), &s) != nil {
 		return ""
 	}
 	return s

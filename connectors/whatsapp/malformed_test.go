@@ -191,3 +191,42 @@ func TestSurroundingsAreNotRepeatedWithoutBound(t *testing.T) {
 		t.Errorf("100 malformed facts hold %d bytes of a body of %d", total, len(body))
 	}
 }
+
+// A body of nothing but rubbish is one fact, not a million.
+func TestAFloodOfUnreadablePartsIsOneFact(t *testing.T) {
+	t.Parallel()
+	good := from("w", `"type":"text","text":{"body":"x"}`)
+	body := inbound(good + strings.Repeat(",7", 5000))
+	facts := split(t, body)
+	if len(facts) != 2 || facts[0].Kind != connectors.KindMessage || facts[1].Kind != connectors.KindMalformed || string(facts[1].Raw) != body {
+		t.Fatalf("%d facts, want the message and one that holds the body", len(facts))
+	}
+	if again := split(t, string(facts[1].Raw)); len(again) != 2 || again[1].Key != facts[1].Key {
+		t.Errorf("split again it has another key")
+	}
+}
+
+func TestTheStatusOfAPaymentIsNotThatOfAMessage(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]connectors.Kind{"payment": connectors.KindOther, "message": connectors.KindStatus} {
+		f := one(t, envelope(change("messages", fmt.Sprintf(`"statuses":[{"id":"w","status":"failed","type":%q,"recipient_id":"393331234567","timestamp":"1767225600"}]`, kind))))
+		if f.Kind != want {
+			t.Errorf("the status of a %s is a fact of kind %s, want %s", kind, f.Kind, want)
+		}
+	}
+}
+
+// What is only good to have does not cost a message.
+func TestTrimmingsOfAWrongTypeAreLeftOut(t *testing.T) {
+	t.Parallel()
+	for kind, content := range map[string]string{
+		"location":    `{"latitude":1,"longitude":2,"name":7,"address":{}}`,
+		"image":       `{"id":"m","caption":7}`,
+		"document":    `{"id":"m","filename":[]}`,
+		"interactive": `{"type":"nfm_reply","nfm_reply":{"response_json":{}}}`,
+	} {
+		if f := one(t, inbound(from("w", fmt.Sprintf(`"type":%q,%q:%s`, kind, kind, content)))); f.Kind != connectors.KindMessage {
+			t.Errorf("%s: %s %s, want a message", kind, f.Kind, f.Reason)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"crmsync/connectors"
@@ -11,8 +12,15 @@ import (
 
 const whatsappObject = "whatsapp_business_account"
 
+// maxMalformed is how many unreadable parts of a body become facts of their
+// own; Meta puts at most 1,000 updates into one.
+const maxMalformed = 1000
+
 // A splitter collects the facts of one body.
-type splitter struct{ facts []connectors.Fact }
+type splitter struct {
+	facts     []connectors.Fact
+	unreadable int
+}
 
 func split(body []byte) []connectors.Fact {
 	var s splitter
@@ -44,7 +52,17 @@ func split(body []byte) []connectors.Fact {
 	for i, e := range entries {
 		s.entry(fmt.Sprintf("entry[%d]", i), e)
 	}
+	if s.unreadable > maxMalformed {
+		s.collapse(body)
+	}
 	return s.facts
+}
+
+// collapse makes one fact of all the unreadable parts of a body.
+func (s *splitter) collapse(body []byte) {
+	s.facts = slices.DeleteFunc(s.facts, func(f connectors.Fact) bool { return f.Kind == connectors.KindMalformed })
+	s.unreadable = 0
+	s.malformed(fmt.Sprintf("more than %d parts of the body cannot be read", maxMalformed), body)
 }
 
 func (s *splitter) entry(path string, v value) {
@@ -244,6 +262,9 @@ func (s *splitter) other(f connectors.Fact, context string, v value) {
 // malformed adds what cannot be read. Raw is a body that holds nothing else,
 // so that it has the same key when it is split again and is still unreadable.
 func (s *splitter) malformed(reason string, raw []byte) {
+	if s.unreadable++; s.unreadable > maxMalformed {
+		return // see collapse
+	}
 	s.add(connectors.Fact{
 		Kind: connectors.KindMalformed, Key: keyOf("malformed", digestOf(raw)),
 		Reason: reason, Raw: append([]byte{}, raw...),

@@ -614,3 +614,32 @@ func TestAChangeWhileTheWorkerWasAwayIsFoundWithoutItsTrigger(t *testing.T) {
 	h.start()
 	h.settled(2)
 }
+
+// A number passes from one person to another while the CRM still shows the
+// first with it: the second waits, and never takes over the first's record.
+func TestARecycledNumberDoesNotTakeOverARecord(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.start()
+	h.receive("w1", "16315555555")
+	h.settled(2)
+	h.vendor.mu.Lock()
+	h.vendor.reject["16315556666record of 16315555555"] = &connectors.Error{Class: connectors.Rejected, Reason: "not now"}
+	h.vendor.mu.Unlock()
+	now := time.Now().UTC()
+	h.record(directory.Fact{
+		ID: "whatsapp/moved", Account: "whatsapp", ReceivedAt: now,
+		Fact: connectors.Fact{
+			Key: "moved", Kind: connectors.KindIdentity, At: now,
+			Person: &connectors.Person{WAID: "16315555555"}, Identity: &connectors.Identity{New: connectors.Person{WAID: "16315556666"}},
+		},
+	})
+	h.eventually("the change is refused", func() bool { return h.states()[directory.Dead] == 1 })
+	h.receive("w2", "16315555555") // somebody else by now
+	h.eventually("the newcomer is given up", func() bool { return h.states()[directory.Dead] == 2 })
+	h.vendor.mu.Lock()
+	defer h.vendor.mu.Unlock()
+	if n := len(h.vendor.messages); n != 1 || h.vendor.contacts["record of 16315555555"]["last"] != "text of w1" {
+		t.Errorf("%d messages, contacts %v; want the first person's record untouched", n, h.vendor.contacts)
+	}
+}

@@ -336,3 +336,90 @@ func TestWhatIsNotActedUponIsKept(t *testing.T) {
 		t.Errorf("kinds = %v", kinds)
 	}
 }
+
+// WhatsApp tells times in seconds, so an edit and a revocation may have the
+// time of their message. They win in whatever order they arrive.
+func TestEditsOfTheSameSecondWin(t *testing.T) {
+	t.Parallel()
+	change := func(wamid, text string, revoked bool) directory.Fact {
+		f := message(wamid, 0, kerry(), connectors.In, text)
+		f.Message.Target, f.Message.Revoked = "w1", revoked
+		return f
+	}
+	original := message("w1", 0, kerry(), connectors.In, "zzz wrong")
+	edit, revocation := change("w2", "aaa right", false), change("w3", "[gone]", true)
+	tests := map[string]struct {
+		facts []directory.Fact
+		want  string
+	}{
+		"edited":                {[]directory.Fact{original, edit}, "aaa right"},
+		"edited before":         {[]directory.Fact{edit, original}, "aaa right"},
+		"revoked":               {[]directory.Fact{original, edit, revocation}, "[gone]"},
+		"revoked before":        {[]directory.Fact{revocation, edit, original}, "[gone]"},
+		"revoked in the middle": {[]directory.Fact{original, revocation, edit}, "[gone]"},
+	}
+	for name, tt := range tests {
+		r, db := recorder(t)
+		for _, f := range tt.facts {
+			apply(t, r, f) // each on its own, so that what is stored counts
+		}
+		if got := read(t, db).Messages["w1"]; !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %s, want the text %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestAStatusTeachesAPersonsOtherNames(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	both := kerry()
+	both.UserID = "US.13491208655302741918"
+	apply(t, r, status("w1", "sent", 0, kerry()))
+	apply(t, r, status("w1", "delivered", 1, both))
+	apply(t, r, message("w2", 2, &connectors.Person{UserID: both.UserID}, connectors.In, "a reply"))
+	if w := read(t, db); len(w.Contacts) != 1 || len(w.Messages) != 2 {
+		t.Errorf("%d contacts and %d messages, want one contact with two messages", len(w.Contacts), len(w.Messages))
+	}
+}
+
+func TestAStatusOfAMessageReceivedIsNone(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	apply(t, r, message("w1", 0, kerry(), connectors.In, "Hello!"))
+	apply(t, r, status("w1", "failed", 1, kerry()))
+	if got := read(t, db).Messages["w1"]; strings.Contains(got, "failed") {
+		t.Errorf("message = %s", got)
+	}
+}
+
+func TestAShorterNameClearsTheRestOfTheLongerOne(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	apply(t, r, message("w1", 0, kerry(), connectors.In, "a"))
+	apply(t, r, message("w2", 1, &connectors.Person{WAID: "16315555555", ProfileName: "Zoe"}, connectors.In, "b"))
+	if view := read(t, db).Contacts["16315555555"]; view["first_name"] != "Zoe" || view["last_name"] != "<nil>" {
+		t.Errorf("names = %q %q, want Zoe and none", view["first_name"], view["last_name"])
+	}
+}
+
+// A second account that hears of a contact by a message which changes nothing
+// about the contact owes the contact too.
+func TestAnAccountThatHearsOfAMessageHearsOfItsContact(t *testing.T) {
+	t.Parallel()
+	r, _ := recorder(t)
+	apply(t, r, message("w1", 5, kerry(), connectors.In, "newest"))
+	r.DeliverTo = func(string) []string { return []string{"zoho"} }
+	older := message("w0", 3, kerry(), connectors.Out, "older")
+	older.Kind = connectors.KindStatus
+	older.Message, older.Status = nil, &connectors.Status{WAMID: "w1x", Status: "sent"}
+	result := apply(t, r, older)
+	kinds := map[string]bool{}
+	for _, x := range result.Triggers {
+		if x.Account == "zoho" {
+			kinds[string(x.Entity.Kind)] = true
+		}
+	}
+	if !kinds["contact"] || !kinds["message"] {
+		t.Errorf("triggers = %v, want zoho to owe the contact and the message", result.Triggers)
+	}
+}

@@ -219,24 +219,36 @@ func (p *workParts) loadNamesakes(d *gorm.DB, account string, rows []linkRow) er
 	if len(unlinked) == 0 {
 		return nil
 	}
-	var found []struct {
-		linkRow
-		Self int64
-	}
-	err := d.Raw(`SELECT DISTINCT mine.contact_id AS self, l.* FROM identities mine
+	var pairs []struct{ Self, Other int64 }
+	err := d.Raw(`SELECT DISTINCT mine.contact_id AS self, other.contact_id AS other FROM identities mine
 		JOIN identities other ON other.kind = mine.kind AND other.value = mine.value AND other.contact_id <> mine.contact_id
-		JOIN links l ON l.account = ? AND l.kind = 'contact' AND l.entity_id = other.contact_id
-		WHERE mine.contact_id IN ? AND l.record_id <> ''`, account, unlinked).Scan(&found).Error
+		WHERE mine.contact_id IN ?`, unlinked).Scan(&pairs).Error
+	if err != nil {
+		return fmt.Errorf("load namesakes: %w", err)
+	}
+	if len(pairs) == 0 {
+		return nil
+	}
+	others := make([]int64, len(pairs))
+	for i := range pairs {
+		others[i] = pairs[i].Other
+	}
+	var found []linkRow
+	err = d.Where("account = ? AND kind = 'contact' AND entity_id IN ? AND record_id <> ''", account, others).Find(&found).Error
 	if err != nil {
 		return fmt.Errorf("load namesakes in %s: %w", account, err)
 	}
-	p.namesakes = make(map[int64][]directory.Link, len(found))
+	links := make(map[int64]directory.Link, len(found))
 	for i := range found {
-		link, err := found[i].link()
-		if err != nil {
+		if links[found[i].EntityID], err = found[i].link(); err != nil {
 			return err
 		}
-		p.namesakes[found[i].Self] = append(p.namesakes[found[i].Self], link)
+	}
+	p.namesakes = make(map[int64][]directory.Link, len(pairs))
+	for _, pair := range pairs {
+		if link, ok := links[pair.Other]; ok {
+			p.namesakes[pair.Self] = append(p.namesakes[pair.Self], link)
+		}
 	}
 	return nil
 }

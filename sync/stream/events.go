@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,11 +20,13 @@ func (b *Broker) PublishFacts(ctx context.Context, facts []directory.Fact) error
 	messages := make([]*nats.Msg, len(facts))
 	for i := range facts {
 		f := &facts[i]
-		data, err := json.Marshal(f)
-		if err != nil {
+		var data bytes.Buffer
+		encoder := json.NewEncoder(&data)
+		encoder.SetEscapeHTML(false) // which would make six bytes of one
+		if err := encoder.Encode(f); err != nil {
 			return fmt.Errorf("publish fact: %w", err)
 		}
-		messages[i] = &nats.Msg{Subject: "events.0." + token(f.Account) + "." + token(string(f.Kind)), Data: data}
+		messages[i] = &nats.Msg{Subject: "events.0." + token(f.Account) + "." + token(string(f.Kind)), Data: data.Bytes()}
 	}
 	return b.events.publish(ctx, messages)
 }

@@ -104,9 +104,9 @@ func (b *Broker) connect(o Options) error {
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
 	b.conn = conn
-	if conn.MaxPayload() < 4<<20 {
+	if conn.MaxPayload() < 8_000_000 {
 		b.Close()
-		return fmt.Errorf("the NATS server takes messages of at most %d bytes, a WhatsApp webhook has up to 3 MB: set max_payload to 8MB", conn.MaxPayload())
+		return fmt.Errorf("the NATS server takes messages of at most %d bytes, a WhatsApp webhook has up to 3 MB and grows on its way: set max_payload to 8MB", conn.MaxPayload())
 	}
 	b.js, err = jetstream.New(conn)
 	return err

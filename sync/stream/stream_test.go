@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -305,5 +306,22 @@ func TestADeadLetterReachesTheWorklist(t *testing.T) {
 	})
 	if err != nil || len(got) != 1 || got[0].ID != letter.ID || got[0].Entity != e {
 		t.Errorf("letters = %+v (error %v), want the one", got, err)
+	}
+}
+
+// The largest webhook becomes facts that fit, whatever characters it is of.
+func TestTheLargestFactsFit(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	for _, c := range []string{"x", "<", "\u2028", "😀"} {
+		f := directory.Fact{ID: "whatsapp/" + c, Account: "whatsapp", Fact: connectors.Fact{Kind: connectors.KindMessage}}
+		f.Message = &connectors.Message{WAMID: "w", Text: strings.Repeat(c, 3<<20/len(c))}
+		if err := b.PublishFacts(t.Context(), []directory.Fact{f}); err != nil {
+			t.Errorf("3 MB of %q: %v", c, err)
+		}
+	}
+	raw := directory.Fact{ID: "whatsapp/raw", Account: "whatsapp", Fact: connectors.Fact{Kind: connectors.KindMalformed, Raw: bytes.Repeat([]byte{0xff}, 3<<20)}}
+	if err := b.PublishFacts(t.Context(), []directory.Fact{raw}); err != nil {
+		t.Errorf("3 MB of raw bytes: %v", err)
 	}
 }
