@@ -15,6 +15,17 @@ import (
 // cancelled, and reports failures as *[Error]. No error, log line or metric
 // that it produces contains a secret, a phone number or message text.
 type Connector interface {
+	Writer
+	Reader
+	// Subscribe has the vendor send webhooks about changed contacts, or
+	// prolongs that. renewBy is when it has to be called again, zero for
+	// never. Where people set that up in the vendor's own pages, the failure
+	// is [NotOffered].
+	Subscribe(ctx context.Context, s Subscription) (renewBy time.Time, err error)
+}
+
+// A Writer writes to an account.
+type Writer interface {
 	// Setup compares what the account has with what crmsync needs: the given
 	// contact fields and whatever the vendor needs for messages. With fix it
 	// creates what is missing. The findings name what is still wrong, in the

@@ -26,6 +26,7 @@ type Fact struct {
 	Status     *Status     `json:"status,omitempty"`
 	Preference *Preference `json:"preference,omitempty"`
 	Identity   *Identity   `json:"identity,omitempty"`
+	Record     *RecordNews `json:"record,omitempty"`
 
 	// Reason says what is wrong with a Malformed fact, without its values.
 	Reason string `json:"reason,omitempty"`
@@ -51,6 +52,8 @@ const (
 	KindIdentity Kind = "identity"
 	// KindPerson is news about a person without a message.
 	KindPerson Kind = "person"
+	// KindRecord is news about a contact's record in a CRM.
+	KindRecord Kind = "record"
 	// KindOther is anything authentic that crmsync does not act on.
 	KindOther Kind = "other"
 	// KindMalformed is a part of an authentic webhook that cannot be read.
@@ -140,3 +143,23 @@ type Preference struct {
 type Identity struct {
 	New Person `json:"new"`
 }
+
+// RecordNews says that a CRM's record has changed; what it holds now has to be
+// read.
+type RecordNews struct {
+	ID     string       `json:"id"`
+	Change RecordChange `json:"change"`
+	// Survivor is the record that a merged one lives on in.
+	Survivor string `json:"survivor,omitempty"`
+}
+
+// RecordChange says what happened to a record.
+type RecordChange string
+
+// The changes of records.
+const (
+	RecordCreated RecordChange = "created"
+	RecordUpdated RecordChange = "updated"
+	RecordDeleted RecordChange = "deleted"
+	RecordMerged  RecordChange = "merged"
+)
