@@ -1,6 +1,7 @@
 # Bare `make` lists the targets.
 .DEFAULT_GOAL := help
 BIN := $(CURDIR)/.bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .PHONY: help
 help: ## List the targets
@@ -8,7 +9,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the static binary ./crmsync
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o crmsync ./cmd/crmsync
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o crmsync ./cmd/crmsync
 
 .PHONY: test
 test: ## Run every test, race detector on

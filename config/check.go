@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nyaruka/phonenumbers"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -15,6 +16,18 @@ var (
 	accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	apiVersion  = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
 )
+
+// defaults fills in what accounts leave open. A quota of 0 is not left open.
+func (p *parser) defaults() {
+	for i := range p.config.Accounts {
+		a := &p.config.Accounts[i]
+		requests := []string{"accounts", strconv.Itoa(i), "quota", "requests"}
+		if a.Kind != WhatsApp && a.Quota.Requests < 1 && p.given(requests...) {
+			p.at(requests, "quota.requests is %d; write how many calls the account allows, or leave it out", a.Quota.Requests)
+		}
+		a.setDefaults()
+	}
+}
 
 // check reports what is well written and makes no sense.
 func (p *parser) check() {
@@ -44,7 +57,7 @@ func (p *parser) check() {
 	if (c.NATS.TLS.CertFile == "") != (c.NATS.TLS.KeyFile == "") {
 		p.at([]string{"nats", "tls"}, "cert_file and key_file belong together; one is missing")
 	}
-	if c.DefaultRegion != "" && !regexp.MustCompile(`^[A-Z]{2}$`).MatchString(c.DefaultRegion) {
+	if c.DefaultRegion != "" && !phonenumbers.GetSupportedRegions()[c.DefaultRegion] {
 		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
 	}
 	p.accounts()
@@ -62,6 +75,7 @@ func hostPort(text string) bool {
 func (p *parser) accounts() {
 	seen := map[string]bool{}
 	kinds := map[string]int{}
+	unsure := false
 	for i := range p.config.Accounts {
 		a := &p.config.Accounts[i]
 		at := func(key string) []string { return []string{"accounts", strconv.Itoa(i), key} }
@@ -72,19 +86,20 @@ func (p *parser) accounts() {
 			p.at(at("name"), "two accounts are called %s; names are unique", a.Name)
 		}
 		seen[a.Name] = true
+		if p.refused(at("kind")) {
+			unsure = true
+			continue
+		}
 		kinds[a.Kind]++
 		switch a.Kind {
 		case WhatsApp:
-			p.need(i, a.AppSecret, "app_secret", "webhooks cannot be verified without it")
-			p.need(i, a.VerifyToken, "verify_token", "WhatsApp cannot verify the webhook address without it")
+			p.need(i, a.AppSecret, a.AppSecretFile, "app_secret", "webhooks cannot be verified without it")
+			p.need(i, a.VerifyToken, a.VerifyTokenFile, "verify_token", "WhatsApp cannot verify the webhook address without it")
 			p.feeds(i, a)
 		case HubSpot:
-			p.need(i, a.Token, "token", "HubSpot cannot be called without it")
+			p.need(i, a.Token, a.TokenFile, "token", "HubSpot cannot be called without it")
 			if !apiVersion.MatchString(a.APIVersion) {
 				p.at(at("api_version"), "api_version is %q; write one like 2026-09", a.APIVersion)
-			}
-			if a.Quota.Requests < 0 {
-				p.at(at("quota"), "quota.requests is negative")
 			}
 		default:
 			p.at(at("kind"), "account %s is of kind %q; there are %s and %s", a.Name, a.Kind, WhatsApp, HubSpot)
@@ -95,6 +110,9 @@ func (p *parser) accounts() {
 		}
 		p.foreignKeys(i, a)
 	}
+	if unsure {
+		return
+	}
 	if kinds[WhatsApp] == 0 {
 		p.at([]string{"accounts"}, "there is no account of kind whatsapp, so nothing would ever arrive")
 	}
@@ -103,11 +121,11 @@ func (p *parser) accounts() {
 	}
 }
 
-func (p *parser) need(i int, s Secret, key, why string) {
-	if strings.TrimSpace(s.Reveal()) == "" {
-		a := p.config.Accounts[i]
-		p.at([]string{"accounts", strconv.Itoa(i)}, "account %s has no %s; %s (set %s, %s_file or CRMSYNC_ACCOUNTS_%s_%s)",
-			a.Name, key, why, key, key, strings.ToUpper(strings.ReplaceAll(a.Name, "-", "_")), strings.ToUpper(key))
+func (p *parser) need(i int, s Secret, file, key, why string) {
+	at := func(key string) []string { return []string{"accounts", strconv.Itoa(i), key} }
+	// Of a secret in a file it has been said already what is wrong.
+	if strings.TrimSpace(s.Reveal()) == "" && file == "" && !p.refused(at(key+"_file")) {
+		p.at(at(key), "account %s has no %s; %s (set %s, %s_file or %s)", p.config.Accounts[i].Name, key, why, key, key, p.variable(at(key)...))
 	}
 }
 
@@ -122,14 +140,7 @@ func (p *parser) feeds(i int, a *Account) {
 
 // foreignKeys reports keys that belong to another kind of account.
 func (p *parser) foreignKeys(i int, a *Account) {
-	if p.root == nil {
-		return
-	}
-	_, list := child(p.root, "accounts")
-	if list == nil {
-		return
-	}
-	_, node := child(list, strconv.Itoa(i))
+	_, node := p.node("accounts", strconv.Itoa(i))
 	if node == nil || node.Kind != yaml.MappingNode {
 		return
 	}

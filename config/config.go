@@ -42,8 +42,18 @@ type Config struct {
 	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
 	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
-	Accounts []Account `yaml:"accounts"`
+	Accounts []Account `yaml:"accounts" env:"-"`
+
+	// Notes are oddities and no faults: variables of the environment that
+	// nothing reads.
+	Notes Findings `yaml:"-" env:"-" json:"-"`
+	// Placeholders are secrets that are still the sample's. A worker does not
+	// start with them.
+	Placeholders Findings `yaml:"-" env:"-" json:"-"`
 }
+
+// placeholder stands in the sample for every secret.
+const placeholder = "change-me"
 
 // Log says what is logged.
 type Log struct {

@@ -201,6 +201,53 @@ func TestFaultsOfTheEnvironmentAreFindings(t *testing.T) {
 	}
 }
 
+// Each is told by the name of its variable, in words that show no secret.
+func TestWhatIsWrongInTheEnvironmentIsSaidToBeThere(t *testing.T) {
+	t.Parallel()
+	for variable, says := range map[string]string{
+		"CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_PER=often":               `CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_PER: "often" is not a duration`,
+		"CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_REQUESTS=many":           "CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_REQUESTS: a whole number is expected",
+		"CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_REQUESTS=0":              "CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_REQUESTS: quota.requests is 0",
+		"CRMSYNC_ACCOUNTS_HUBSPOT_CREATE_FIELDS=perhaps":         "CRMSYNC_ACCOUNTS_HUBSPOT_CREATE_FIELDS: true or false is expected",
+		"CRMSYNC_NATS_REPLICAS=2":                                "CRMSYNC_NATS_REPLICAS: replicas is 2",
+		"CRMSYNC_NATS_URLS=nats://a:1,http://s3cret@b":           "CRMSYNC_NATS_URLS: this is not a NATS address",
+		"CRMSYNC_LISTEN=8080":                                    `CRMSYNC_LISTEN: listen is "8080"`,
+		"CRMSYNC_LOG_LEVEL=chatty":                               `CRMSYNC_LOG_LEVEL: log level "chatty"`,
+		"CRMSYNC_DATABASE_URL=mysql://u:s3cret@h/d":              "CRMSYNC_DATABASE_URL: the database url does not begin",
+		"CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN=  ":                      "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN: account hubspot has no token",
+		"CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN_FILE=/nowhere":           "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN_FILE: token_file: /nowhere cannot be read",
+		"CRMSYNC_ACCOUNTS_WHATSAPP_DELIVER_TO=hubspot,elsewhere": `CRMSYNC_ACCOUNTS_WHATSAPP_DELIVER_TO: deliver_to names "elsewhere"`,
+	} {
+		_, err := config.Parse("f", []byte("listen: 127.0.0.1:1\nlog: {level: info}\n"+good), []string{variable})
+		if err == nil || !strings.HasPrefix(err.Error(), "environment: "+says) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "strconv") {
+			t.Errorf("%s: %v, want a finding that says %q", variable, err, says)
+		}
+	}
+}
+
+func TestVariablesThatNothingReadsAreNoted(t *testing.T) {
+	t.Parallel()
+	environ := []string{"CRMSYNC_LISTNE=x", "CRMSYNC_ACCOUNTS_HUBSPOT_TOKNE=s3cret", "CRMSYNC_TEST_POSTGRES=x", "CRMSYNC_LOG_LEVEL=warn", "CRMSYNC=x"}
+	want := []string{"nothing reads CRMSYNC_ACCOUNTS_HUBSPOT_TOKNE; did you mean CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN?", "nothing reads CRMSYNC_LISTNE; did you mean CRMSYNC_LISTEN?"}
+	notes := func(all config.Findings) (problems []string) {
+		for _, f := range all {
+			if f.File == "environment" {
+				problems = append(problems, f.Problem)
+			}
+		}
+		return problems
+	}
+	if got := notes(parse(t, good, environ...).Notes); !slices.Equal(got, want) {
+		t.Errorf("notes = %q, want %q", got, want)
+	}
+	// Where something is wrong one of them may be the reason.
+	_, err := config.Parse("f", []byte(strings.Replace(good, "token: pat-na1-t0ken", "", 1)), environ)
+	all, _ := errors.AsType[config.Findings](err)
+	if got := notes(all); len(all) != 3 || !slices.Equal(got, want) {
+		t.Errorf("findings = %v, want no token, and %q", err, want)
+	}
+}
+
 func TestTheSamplesAreRight(t *testing.T) {
 	t.Parallel()
 	source, err := config.Samples.ReadFile("crmsync.yaml")
@@ -209,6 +256,12 @@ func TestTheSamplesAreRight(t *testing.T) {
 	}
 	sample := parse(t, string(source))
 	plain := parse(t, good)
+	if got := sample.Placeholders; len(got) != 3 || !strings.HasSuffix(got[2].String(), `account hubspot: token is still "change-me", as in the sample; put your own in`) || got[2].Line == 0 {
+		t.Errorf("the sample's secrets: %v", got)
+	}
+	if len(plain.Placeholders)+len(parse(t, string(source), "CRMSYNC_ACCOUNTS_WHATSAPP_APP_SECRET=a", "CRMSYNC_ACCOUNTS_WHATSAPP_VERIFY_TOKEN=b", "CRMSYNC_ACCOUNTS_HUBSPOT_TOKEN=c").Placeholders) != 0 {
+		t.Error("secrets of one's own count as the sample's")
+	}
 	// The sample spells out the defaults; if they move, so must it.
 	if sample.Listen != plain.Listen || sample.NATS.MaxBytes != plain.NATS.MaxBytes || sample.Retry.SettleWithin != plain.Retry.SettleWithin ||
 		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -93,11 +94,14 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 		case "accounts":
 			c.each(value, "accounts", func(name, account *yaml.Node) { m.accounts[name.Value] = c.account(account) })
 		default:
-			c.unknown(key, []string{"version", "accounts"})
+			c.unknown(key, []string{"version", "accounts"}, "there are version and accounts")
 		}
 	})
 	if seen != nil && !seen["version"] {
 		c.found(1, 1, "version is missing; write version: 1")
+	}
+	if len(c.findings) == 0 && len(m.accounts) == 0 {
+		c.found(1, 1, "there are no accounts, so nothing would be written; see config/mapping.yaml")
 	}
 }
 
@@ -105,17 +109,21 @@ func (c *compiler) account(node *yaml.Node) []Line {
 	var lines []Line
 	c.each(node, "an account", func(key, value *yaml.Node) {
 		if key.Value != "contact" {
-			c.unknown(key, []string{"contact"})
+			c.unknown(key, []string{"contact"}, "there is contact")
 			return
 		}
 		c.each(value, "contact", func(to, from *yaml.Node) {
-			if from.Kind != yaml.ScalarNode {
+			if to.Value == "" || strings.ContainsFunc(to.Value, unicode.IsSpace) {
+				c.at(to, "%q is not the name of an account's field: it is empty or has a blank", to.Value)
+				return
+			}
+			if from.Kind != yaml.ScalarNode || from.Value == "" {
 				c.at(from, "%s needs the name of a contact field, such as %s: first_name", to.Value, to.Value)
 				return
 			}
 			info, known := Contact[from.Value]
 			if !known {
-				c.unknown(from, slices.Sorted(maps.Keys(Contact)))
+				c.unknown(from, slices.Sorted(maps.Keys(Contact)), "see config/mapping.yaml")
 				return
 			}
 			lines = append(lines, Line{To: to.Value, From: from.Value, Info: info, Number: to.Line})
@@ -152,10 +160,10 @@ func (c *compiler) each(node *yaml.Node, what string, f func(key, value *yaml.No
 	return seen
 }
 
-func (c *compiler) unknown(node *yaml.Node, names []string) {
+// unknown reports a word that is none of names: the nearest, else a hint.
+func (c *compiler) unknown(node *yaml.Node, names []string, hint string) {
 	if near := nearest(node.Value, names); near != "" {
-		c.at(node, "there is no %q; did you mean %s?", node.Value, near)
-		return
+		hint = "did you mean " + near + "?"
 	}
-	c.at(node, "there is no %q; there are %s", node.Value, strings.Join(names, ", "))
+	c.at(node, "there is no %q; %s", node.Value, hint)
 }

@@ -35,6 +35,7 @@ func checkCommand() *cobra.Command {
 		report := checkReport{Findings: []any{}}
 		settings, err := load()
 		if err == nil {
+			report.Notes = append(settings.Notes, settings.Placeholders...)
 			var compiled *mapping.Mapping
 			if compiled, err = app.LoadMapping(settings); err == nil {
 				report.MappingRevision = compiled.Revision()
@@ -54,10 +55,12 @@ func checkCommand() *cobra.Command {
 
 // checkReport is what check prints.
 type checkReport struct {
-	OK              bool        `json:"ok"`
-	MappingRevision string      `json:"mapping_revision,omitempty"`
-	Findings        []any       `json:"findings"`
-	Checks          []app.Check `json:"checks,omitempty"`
+	OK              bool   `json:"ok"`
+	MappingRevision string `json:"mapping_revision,omitempty"`
+	Findings        []any  `json:"findings"`
+	// Notes are no faults.
+	Notes  config.Findings `json:"notes,omitempty"`
+	Checks []app.Check     `json:"checks,omitempty"`
 }
 
 // add takes in the findings of an error, each as its own.
@@ -93,6 +96,9 @@ func (r *checkReport) print(cmd *cobra.Command, asJSON bool) error {
 				f = m["problem"]
 			}
 			fmt.Fprintln(out, f)
+		}
+		for _, n := range r.Notes {
+			fmt.Fprintf(out, "note: %s\n", n)
 		}
 		for _, c := range r.Checks {
 			fmt.Fprintf(out, "%s  %s\n", map[bool]string{true: "ok  ", false: "FAIL"}[c.OK], c.Name)

@@ -130,8 +130,11 @@ func TestAMalformedPartIsADeadLetterThatCanBeShownReplayedAndDiscarded(t *testin
 	if code != 0 || !strings.Contains(out, "cannot be read") || !strings.Contains(out, "deadletters replay "+id) {
 		t.Errorf("show: exit code %d\n%s", code, out)
 	}
+	if out, _, code = runCommand(t, "deadletters", "replay", id, "--dry-run", "--config", info.Config); code != 0 || out != "1 open letter would be tried again.\n" {
+		t.Errorf("replay --dry-run: exit code %d, %s", code, out)
+	}
 	out, _, code = runCommand(t, "deadletters", "replay", id, "--config", info.Config)
-	if code != 0 || !strings.HasPrefix(out, "1 ") {
+	if code != 0 || out != "1 open letter to be tried again.\n" {
 		t.Errorf("replay: exit code %d, %s", code, out)
 	}
 	eventually(t, 10*time.Second, "still unreadable, the letter is open again", func() bool { return len(list("open")) == 1 })
@@ -187,18 +190,32 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		"help":                       {[]string{"--help"}, 0, "crmsync sandbox"},
-		"version":                    {[]string{"version"}, 0, "crmsync "},
-		"an unknown command":         {[]string{"sandbax"}, exitUsage, "unknown command"},
-		"an unknown subcommand":      {[]string{"mapping", "chek"}, exitUsage, "unknown command"},
-		"an unknown flag":            {[]string{"serve", "--cofnig", "x"}, exitUsage, "unknown flag"},
-		"a missing argument":         {[]string{"mapping", "check"}, exitUsage, "arg"},
-		"a bad --quota":              {[]string{"simulate", "--quota", "some"}, exitUsage, "documented or off"},
-		"a bad --latency":            {[]string{"simulate", "--latency", "long"}, exitUsage, "40ms-120ms"},
-		"a missing configuration":    {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, exitFailed, "no such file"},
-		"a faulty mapping":           {[]string{"mapping", "check", bad}, exitFailed, "did you mean phone?"},
-		"replaying nothing named":    {[]string{"deadletters", "replay", "--config", "../../config/crmsync.yaml"}, exitUsage, "--all"},
-		"an --output never heard of": {[]string{"version", "--output", "xml"}, exitUsage, "text or json"},
+		"help":                     {[]string{"--help"}, 0, "crmsync sandbox"},
+		"version":                  {[]string{"version"}, 0, "crmsync "},
+		"an unknown command":       {[]string{"sandbax"}, exitUsage, "unknown command"},
+		"an unknown subcommand":    {[]string{"mapping", "chek"}, exitUsage, "unknown command"},
+		"an unknown flag":          {[]string{"serve", "--cofnig", "x"}, exitUsage, "unknown flag"},
+		"a missing argument":       {[]string{"mapping", "check"}, exitUsage, "arg"},
+		"a bad --quota":            {[]string{"simulate", "--quota", "some"}, exitUsage, "documented or off"},
+		"a --port in words":        {[]string{"simulate", "--port", "many"}, exitUsage, `"many" for "--port" flag; it is a whole number`},
+		"the subcommand's help":    {[]string{"simulate", "--port", "many"}, exitUsage, "Run 'crmsync simulate --help'"},
+		"--version":                {[]string{"--version"}, 0, "crmsync "},
+		"a state never heard of":   {[]string{"deadletters", "list", "--state", "opne"}, exitUsage, "it is one of open, replaying"},
+		"a class never heard of":   {[]string{"deadletters", "replay", "--class", "reject"}, exitUsage, "it is one of rejected, conflict"},
+		"a negative --limit":       {[]string{"deadletters", "list", "--limit", "-1"}, exitUsage, "--limit is -1"},
+		"replaying without a file": {[]string{"deadletters", "replay", "--config", "none.yaml"}, exitUsage, "--all"},
+		"discarding without --reason": {
+			[]string{"deadletters", "discard", "--all", "--config", "none.yaml"}, exitUsage, "Run 'crmsync deadletters discard --help'",
+		},
+		"letters before any worker":   {[]string{"deadletters", "list", "--config", "../../config/crmsync.yaml"}, 0, "No dead letters."},
+		"replaying before any worker": {[]string{"deadletters", "replay", "--all", "--config", "../../config/crmsync.yaml"}, exitFailed, "no database yet"},
+		"checking the sample":         {[]string{"check", "--config", "../../config/crmsync.yaml"}, 0, `account hubspot: token is still "change-me"`},
+		"serving the sample":          {[]string{"serve", "--config", "../../config/crmsync.yaml"}, exitFailed, `account whatsapp: app_secret is still "change-me"`},
+		"a bad --latency":             {[]string{"simulate", "--latency", "long"}, exitUsage, "40ms-120ms"},
+		"a missing configuration":     {[]string{"serve", "--config", filepath.Join(dir, "none.yaml")}, exitFailed, "no such file"},
+		"a faulty mapping":            {[]string{"mapping", "check", bad}, exitFailed, "did you mean phone?"},
+		"replaying nothing named":     {[]string{"deadletters", "replay", "--config", "../../config/crmsync.yaml"}, exitUsage, "--all"},
+		"an --output never heard of":  {[]string{"version", "--output", "xml"}, exitUsage, "text or json"},
 	}
 	t.Setenv("CRMSYNC_DATA_DIR", dir)
 	for name, tt := range tests {
@@ -214,8 +231,30 @@ func TestExitCodes(t *testing.T) {
 func TestTheSampleConfigurationPassesCheckLiveAgainstTheSimulators(t *testing.T) {
 	info := simulate(t)
 	out, _, code := runCommand(t, "check", "--live", "--config", info.Config)
-	if code != exitFailed || !strings.Contains(out, "--fix creates it") {
+	if code != exitFailed || !strings.Contains(out, "contact field crmsync_consent: the property does not exist") || !strings.Contains(out, "(--fix creates it)") {
 		t.Errorf("an account without its fields passed (exit code %d):\n%s", code, out)
+	}
+	if !strings.Contains(out, "ok    account whatsapp\n") {
+		t.Errorf("the WhatsApp account is not listed:\n%s", out)
+	}
+	out, _, _ = runCommand(t, "check", "--live", "--config", info.Config, "--output", "json")
+	var report struct {
+		Checks []struct {
+			Name     string
+			Findings []struct {
+				Object, Field, Problem string
+				Fatal, Fixable         bool
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Checks) != 4 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if f := report.Checks[3].Findings; len(f) == 0 || f[0].Object != "contacts" || f[0].Field == "" || f[0].Problem == "" || !f[0].Fatal || !f[0].Fixable {
+		t.Errorf("findings %+v", f)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(info.Config), "data")); !os.IsNotExist(err) {
+		t.Errorf("checking has created the data directory (error %v)", err)
 	}
 	if out, _, code = runCommand(t, "check", "--live", "--fix", "--config", info.Config); code != 0 {
 		t.Errorf("--fix: exit code %d\n%s", code, out)

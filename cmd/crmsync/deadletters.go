@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,9 +60,12 @@ func filterFlags(c *cobra.Command, state string) *app.LetterFilter {
 }
 
 func lettersList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first"}
 	filter := filterFlags(c, "open")
 	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many; 0 for all")
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		return errors.Join(cobra.NoArgs(cmd, args), valid(filter))
+	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, _ []string) error {
 		letters, err := list.Letters(ctx, *filter)
 		if err != nil {
@@ -75,12 +80,20 @@ func lettersList() *cobra.Command {
 		}
 		rows := make([][]any, len(letters))
 		for i, l := range letters {
-			rows[i] = []any{l.ID, l.Class, cmp.Or(l.Code, "-"), l.Attempts, age(l.CreatedAt), due(l), l.Reason}
+			rows[i] = []any{l.ID, l.Class, cmp.Or(l.Code, "-"), l.Attempts, age(l.CreatedAt), due(l), reason(l)}
 		}
 		writeTable(c.OutOrStdout(), []any{"ID", "Class", "Code", "Attempts", "Age", "Due", "Reason"}, rows)
 		return nil
 	})
 	return c
+}
+
+// reason says why, and names the field if the reason does not.
+func reason(l app.Letter) string {
+	if l.Field == "" || strings.Contains(l.Reason, l.Field) {
+		return l.Reason
+	}
+	return l.Reason + " (field " + l.Field + ")"
 }
 
 func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
@@ -125,10 +138,10 @@ func lettersShow() *cobra.Command {
 		row("Class", l.Class)
 		row("Code", l.Code)
 		row("Field", l.Field)
-		row("Reason", l.Reason)
+		row("Reason", reason(l))
 		row("Attempts", l.Attempts)
 		row("Mapping", l.Revision)
-		row("Failed", l.UpdatedAt.Local().Format(time.RFC3339))
+		row("Failed", failedAt(l).Local().Format(time.RFC3339))
 		row("Due", l.DueAt.Local().Format(time.RFC3339))
 		if !l.SettledAt.IsZero() {
 			row("Settled", l.SettledAt.Local().Format(time.RFC3339))
@@ -136,40 +149,47 @@ func lettersShow() *cobra.Command {
 		row("By", l.SettledBy)
 		row("Note", l.Note)
 		if !l.State.Settled() {
-			fmt.Fprintf(c.OutOrStdout(), "\nMend the cause, then: crmsync deadletters replay %s\nOr let it go:         crmsync deadletters discard %s --reason '…'\n", l.ID, l.ID)
+			fmt.Fprintf(c.OutOrStdout(), "\nMend the cause, then: %[1]s deadletters replay %[2]s\nOr let it go:         %[1]s deadletters discard %[2]s --reason '…'\n", program(), l.ID)
 		}
 		return nil
 	})
 	return c
 }
 
+// failedAt is when the delivery failed, the last time if it is known.
+func failedAt(l app.Letter) time.Time {
+	if l.State == "open" {
+		return l.UpdatedAt
+	}
+	return l.CreatedAt
+}
+
 func lettersReplay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay [ID…]",
 		Short: "Try dead letters again: those named, or all that the filter selects",
-		Args:  cobra.ArbitraryArgs,
 	}
 	filter := filterFlags(c, "")
 	all := c.Flags().Bool("all", false, "all open letters")
 	dryRun := c.Flags().Bool("dry-run", false, "only say how many")
+	c.Args = func(_ *cobra.Command, args []string) error {
+		return errors.Join(selects(filter, args, *all), valid(filter))
+	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
 		filter.IDs = args
-		if err := selects(filter, *all); err != nil {
-			return err
-		}
-		var n int64
-		var err error
 		if *dryRun {
 			filter.State = "open"
-			letters, listErr := list.Letters(ctx, *filter)
-			n, err = int64(len(letters)), listErr
-		} else {
-			n, err = list.Replay(ctx, *filter, operator())
+			letters, err := list.Letters(ctx, *filter)
+			if err != nil {
+				return err
+			}
+			return settled(c, asJSON, "replayed", "would be tried again", int64(len(letters)), args)
 		}
+		n, err := list.Replay(ctx, *filter, operator())
 		if err != nil {
 			return err
 		}
-		return settled(c, asJSON, "replayed", "open letters to be tried again", n, args)
+		return settled(c, asJSON, "replayed", "to be tried again", n, args)
 	})
 	return c
 }
@@ -178,32 +198,44 @@ func lettersDiscard() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "discard [ID…] --reason TEXT",
 		Short: "Settle dead letters without delivering them",
-		Args:  cobra.ArbitraryArgs,
 	}
 	filter := filterFlags(c, "")
 	all := c.Flags().Bool("all", false, "all open letters")
-	reason := c.Flags().String("reason", "", "why they need not arrive")
+	why := c.Flags().String("reason", "", "why they need not arrive")
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if strings.TrimSpace(*why) == "" {
+			return errors.New("say why with --reason; it is kept with the letter")
+		}
+		return errors.Join(selects(filter, args, *all), valid(filter))
+	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
 		filter.IDs = args
-		if *reason == "" {
-			return usageError{errors.New("say why with --reason; it is kept with the letter")}
-		}
-		if err := selects(filter, *all); err != nil {
-			return err
-		}
-		n, err := list.Discard(ctx, *filter, operator(), *reason)
+		n, err := list.Discard(ctx, *filter, operator(), *why)
 		if err != nil {
 			return err
 		}
-		return settled(c, asJSON, "discarded", "open letters discarded", n, args)
+		return settled(c, asJSON, "discarded", "discarded", n, args)
 	})
 	return c
 }
 
 // selects makes sure that everything is settled only by somebody who says so.
-func selects(f *app.LetterFilter, all bool) error {
-	if len(f.IDs) == 0 && f.Account == "" && f.Class == "" && !all {
-		return usageError{errors.New("name letters, select them with --account or --class, or say --all")}
+func selects(f *app.LetterFilter, ids []string, all bool) error {
+	if len(ids) == 0 && f.Account == "" && f.Class == "" && !all {
+		return errors.New("name letters, select them with --account or --class, or say --all")
+	}
+	return nil
+}
+
+// valid makes sure that a mistyped filter is no empty worklist.
+func valid(f *app.LetterFilter) error {
+	switch {
+	case f.State != "" && !slices.Contains(app.LetterStates, f.State):
+		return fmt.Errorf("--state is %q; it is one of %s", f.State, strings.Join(app.LetterStates, ", "))
+	case f.Class != "" && !slices.Contains(app.LetterClasses, f.Class):
+		return fmt.Errorf("--class is %q; it is one of %s", f.Class, strings.Join(app.LetterClasses, ", "))
+	case f.Limit < 0:
+		return fmt.Errorf("--limit is %d; it is 0 for all, or how many", f.Limit)
 	}
 	return nil
 }
@@ -214,7 +246,11 @@ func settled(c *cobra.Command, asJSON bool, key, text string, n int64, named []s
 			return err
 		}
 	} else {
-		fmt.Fprintf(c.OutOrStdout(), "%d %s.\n", n, text)
+		letters := "letters"
+		if n == 1 {
+			letters = "letter"
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d open %s %s.\n", n, letters, text)
 	}
 	if int(n) < len(named) {
 		fmt.Fprintln(os.Stderr, "crmsync: some of the letters named are not open; crmsync deadletters list --state all shows them")

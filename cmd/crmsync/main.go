@@ -31,7 +31,7 @@ func run(args []string) int {
 	defer stop()
 	root := command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -39,7 +39,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "crmsync: "+err.Error())
 	}
 	if isUsage(err) {
-		fmt.Fprintln(os.Stderr, "Run 'crmsync --help' for usage.")
+		fmt.Fprintf(os.Stderr, "Run '%s --help' for usage.\n", c.CommandPath())
 		return exitUsage
 	}
 	return exitFailed
@@ -85,12 +85,34 @@ func command() *cobra.Command {
 		RunE:          needsCommand,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Version = version
+	root.SetVersionTemplate("crmsync {{.Version}}\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plainly(err)} })
 	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), healthCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		checkArguments(c)
 	}
 	return root
+}
+
+// plainly takes strconv's words out of an error about a flag.
+func plainly(err error) error {
+	text, strconvs, found := strings.Cut(err.Error(), ": strconv.")
+	switch {
+	case !found:
+		return err
+	case strings.HasPrefix(strconvs, "ParseBool"):
+		return errors.New(text + "; it is true or false")
+	}
+	return errors.New(text + "; it is a whole number")
+}
+
+// program is how the program was called, for commands to copy.
+func program() string {
+	if strings.Contains(os.Args[0], "/go-build") {
+		return "go run ./cmd/crmsync" // it is gone when it ends
+	}
+	return os.Args[0]
 }
 
 // needsCommand answers for commands that only have subcommands.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +27,7 @@ func sandboxCommand() *cobra.Command {
 		Short: "See it work: simulated vendors, a worker and sample traffic, nothing to set up",
 		Args:  cobra.NoArgs,
 	}
-	options := sandboxFlags(c)
+	options := sandboxFlags(c, "a temporary folder")
 	output := outputFlag(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		asJSON, err := output()
@@ -36,12 +38,18 @@ func sandboxCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// A reader who goes away must not take the program down before it has
+		// cleaned up.
+		signal.Ignore(syscall.SIGPIPE)
 		s, err := sandbox.Start(cmd.Context(), o)
-		if err != nil {
+		if err != nil && cmd.Context().Err() == nil {
 			return err
 		}
+		if err != nil {
+			return nil // interrupted while starting; it has cleaned up
+		}
 		defer func() { err = errors.Join(err, s.Close()) }()
-		out := cmd.OutOrStdout()
+		out := &pipe{Writer: cmd.OutOrStdout()}
 		if !asJSON {
 			fmt.Fprintf(out, "\nWhatsApp, HubSpot and a worker are running in this process.\n\n")
 			printAddresses(out, s.Info)
@@ -49,16 +57,19 @@ func sandboxCommand() *cobra.Command {
 		}
 		within, cancel := context.WithTimeout(cmd.Context(), sampleWithin)
 		story, err := s.Tell(within)
+		interrupted, late := cmd.Context().Err() != nil, within.Err() != nil
 		cancel()
-		if err != nil && within.Err() == nil {
+		switch {
+		case interrupted:
+		case err != nil && !late:
 			return err
-		}
-		if asJSON {
-			if err := writeJSON(out, s.Info); err != nil {
-				return err
-			}
-		} else {
+		case asJSON:
+			_ = writeJSON(out, s.Info) // out remembers
+		default:
 			tell(out, s.Info, story)
+		}
+		if out.broken {
+			return nil
 		}
 		select {
 		case <-cmd.Context().Done():
@@ -68,6 +79,18 @@ func sandboxCommand() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// A pipe remembers that nobody reads it any more.
+type pipe struct {
+	io.Writer
+	broken bool
+}
+
+func (p *pipe) Write(text []byte) (int, error) {
+	n, err := p.Writer.Write(text)
+	p.broken = p.broken || err != nil
+	return n, err
 }
 
 // tell prints what became of the sample traffic.
@@ -98,10 +121,10 @@ Try it
   curl %s/_sim/inbound -d '{"from":"16315555555","name":"Kerry Fisher","text":"And again!"}'
   curl '%s/_sim/messages?phone=%%2B16315555555'
   curl %s/metrics
-  crmsync deadletters list --config %s
+  %s deadletters list --config %s
 
 Ctrl-C stops it.
-`, info.WhatsApp.URL, info.HubSpot.URL, info.Worker.URL, info.Config)
+`, info.WhatsApp.URL, info.HubSpot.URL, info.Worker.URL, program(), info.Config)
 }
 
 // mapped are the fields that crmsync wrote, the familiar ones first.

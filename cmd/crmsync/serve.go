@@ -26,7 +26,14 @@ func serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		worker, err := app.New(cmd.Context(), settings, logger(os.Stderr, settings.Log.Level))
+		if len(settings.Placeholders) > 0 {
+			return settings.Placeholders
+		}
+		log := logger(os.Stderr, settings.Log.Level)
+		for _, note := range settings.Notes {
+			log.Warn("odd configuration", "where", note.File, "problem", note.Problem)
+		}
+		worker, err := app.New(cmd.Context(), settings, log)
 		if err != nil {
 			return err
 		}

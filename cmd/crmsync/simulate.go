@@ -19,7 +19,7 @@ func simulateCommand() *cobra.Command {
 		Short: "Run the simulated vendors alone, for a worker that you start yourself",
 		Args:  cobra.NoArgs,
 	}
-	options := sandboxFlags(c)
+	options := sandboxFlags(c, "data, beside the written configuration")
 	output := outputFlag(c)
 	dir := c.Flags().String("write-config", "", "write a crmsync.yaml and a mapping.yaml into this folder that point at the simulators")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
@@ -50,7 +50,13 @@ func simulateCommand() *cobra.Command {
 		if asJSON {
 			err = writeJSON(cmd.OutOrStdout(), s.Info)
 		} else {
-			printAddresses(cmd.OutOrStdout(), s.Info)
+			out := cmd.OutOrStdout()
+			printAddresses(out, s.Info)
+			printCredentials(out, s.Info)
+			if *dir != "" {
+				fmt.Fprintf(out, "\nStart the worker: %s serve --config %s\n", program(), s.Info.Config)
+			}
+			fmt.Fprintln(out, "\nCtrl-C stops the simulators.")
 		}
 		<-cmd.Context().Done()
 		return err
@@ -58,13 +64,14 @@ func simulateCommand() *cobra.Command {
 	return c
 }
 
-// sandboxFlags adds the flags that sandbox and simulate share.
-func sandboxFlags(c *cobra.Command) func() (sandbox.Options, error) {
+// sandboxFlags adds the flags that sandbox and simulate share, which differ in
+// where the worker's data lies by default.
+func sandboxFlags(c *cobra.Command, dataDefault string) func() (sandbox.Options, error) {
 	host := c.Flags().String("listen", "127.0.0.1", "the host to listen on")
 	port := c.Flags().Int("port", 0, "the first port; 0 for free ones")
 	quota := c.Flags().String("quota", "documented", "the vendors' quotas: documented or off")
 	lag := c.Flags().String("lag", "on", "the lag of the vendors' search index: on or off")
-	data := c.Flags().String("data", "", "the worker's data directory; default one that goes with the sandbox")
+	data := c.Flags().String("data", "", "the worker's data directory; default "+dataDefault)
 	plain := c.Flags().Bool("plain-messages", false, "let HubSpot refuse custom properties on messages, as some accounts may")
 	latency := c.Flags().String("latency", "0", "service time of a vendor's call, such as 40ms-120ms")
 	return func() (sandbox.Options, error) {
@@ -101,6 +108,17 @@ func parseLatency(text string) (least, most time.Duration, err error) {
 		return 0, 0, errors.New("the second is the longer one")
 	}
 	return least, most, nil
+}
+
+func printCredentials(w io.Writer, info sandbox.Info) {
+	for _, c := range [][2]string{
+		{"WhatsApp token", info.WhatsApp.Token},
+		{"WhatsApp app secret", info.WhatsApp.AppSecret},
+		{"WhatsApp verify token", info.WhatsApp.VerifyToken},
+		{"HubSpot token", info.HubSpot.Token},
+	} {
+		fmt.Fprintf(w, "  %-22s %s\n", c[0], c[1])
+	}
 }
 
 func printAddresses(w io.Writer, info sandbox.Info) {

@@ -18,7 +18,7 @@ const maxMalformed = 1000
 
 // A splitter collects the facts of one body.
 type splitter struct {
-	facts     []connectors.Fact
+	facts      []connectors.Fact
 	unreadable int
 }
 

@@ -50,6 +50,13 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 	dsn := "file:" + filepath.Join(dir, "crmsync.db") +
 		"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)" +
 		"&_pragma=synchronous(FULL)&_txlock=immediate&_time_format=sqlite"
+	// It holds people's numbers: the file is its owner's, and those that SQLite
+	// puts beside it take over the mode.
+	file, err := os.OpenFile(filepath.Join(dir, "crmsync.db"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the embedded database: %w", err)
+	}
+	file.Close()
 	db, err := open(sqlite.New(sqlite.Config{DriverName: "sqlite", DSN: dsn}), false)
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded database in %s: %w", dir, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -85,13 +86,28 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	return a, nil
 }
 
-// LoadMapping compiles the mapping that a configuration names.
+// LoadMapping compiles the mapping that a configuration names. It has fields
+// for every account that is delivered to; it may have more accounts.
 func LoadMapping(c *config.Config) (*mapping.Mapping, error) {
 	source, err := os.ReadFile(c.Mapping)
 	if err != nil {
 		return nil, fmt.Errorf("read the mapping: %w", err)
 	}
-	return mapping.Compile(c.Mapping, source)
+	compiled, err := mapping.Compile(c.Mapping, source)
+	if err != nil {
+		return nil, err
+	}
+	var missing config.Findings
+	for _, account := range c.Accounts {
+		if account.Kind != config.WhatsApp && len(compiled.Lines(account.Name)) == 0 {
+			missing = append(missing, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
+				"there are no fields for account %[1]s; list them under accounts: %[1]s: contact:", account.Name)})
+		}
+	}
+	if len(missing) > 0 {
+		return nil, missing
+	}
+	return compiled, nil
 }
 
 // OpenStore opens the database that a configuration names.
@@ -110,6 +126,19 @@ func OpenStore(ctx context.Context, c *config.Config) (*store.DB, error) {
 	return db, nil
 }
 
+// hasStore reports whether there is a database to open. PostgreSQL says for
+// itself.
+func hasStore(c *config.Config) bool {
+	if c.Database.URL.Reveal() != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(c.DataDir, "crmsync.db"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// streams is where the embedded broker keeps its files.
+func streams(c *config.Config) string { return filepath.Join(c.DataDir, "streams") }
+
 func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*stream.Broker, error) {
 	tls, err := c.NATS.TLS.Config()
 	if err != nil {
@@ -119,7 +148,7 @@ func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*strea
 		log.Warn("the broker is external: what it acknowledges is on disk only if its servers have sync_interval: always, which cannot be asked")
 	}
 	return stream.Open(ctx, stream.Options{
-		Dir:  filepath.Join(c.DataDir, "streams"),
+		Dir:  streams(c),
 		URLs: c.NATS.URLs, CredentialsFile: c.NATS.CredentialsFile, Token: c.NATS.Token.Reveal(), TLS: tls,
 		MaxBytes: int64(c.NATS.MaxBytes), Replicas: c.NATS.Replicas,
 		Log: log,

@@ -1,10 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -14,9 +20,11 @@ import (
 
 // A Check is one thing asked of the outside, and the answer.
 type Check struct {
-	Name  string   `json:"name"`
-	OK    bool     `json:"ok"`
-	Notes []string `json:"notes,omitempty"`
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Notes are for people; they include the findings.
+	Notes    []string             `json:"notes,omitempty"`
+	Findings []connectors.Finding `json:"findings,omitempty"`
 }
 
 // CheckLive asks the database, an external broker and every account whether
@@ -29,24 +37,39 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	}
 	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
 	for _, account := range c.Accounts {
+		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {
+			checks = append(checks, Check{Name: name, OK: true, Notes: []string{
+				"it only sends webhooks: the app secret and the verify token are set, and there is nothing to ask",
+			}})
 			continue
 		}
 		connector, _ := a.connector(account)
 		findings, err := connector.Setup(ctx, deliver.FieldsOf(compiled, account.Name), fix)
 		if err != nil {
-			checks = append(checks, failed("account "+account.Name, connectors.AsError(err)))
+			checks = append(checks, failed(name, fmt.Errorf("%s: %w", host(account), connectors.AsError(err))))
 			continue
 		}
-		checks = append(checks, judge("account "+account.Name, findings))
+		checks = append(checks, judge(name, findings))
 	}
 	return checks
 }
 
+// host is where an account is asked.
+func host(a config.Account) string {
+	if u, err := url.Parse(a.BaseURL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return cmp.Or(map[string]string{config.HubSpot: "api.hubapi.com"}[a.Kind], a.Kind)
+}
+
 func judge(name string, findings []connectors.Finding) Check {
-	check := Check{Name: name, OK: true}
+	check := Check{Name: name, OK: true, Findings: findings}
 	for _, f := range findings {
 		note := f.Problem
+		if place := placeOf(f); place != "" {
+			note = place + ": " + note
+		}
 		if f.Fixable {
 			note += " (--fix creates it)"
 		}
@@ -56,27 +79,71 @@ func judge(name string, findings []connectors.Finding) Check {
 	return check
 }
 
+// placeOf is what a finding is about, such as "contact field lastname".
+func placeOf(f connectors.Finding) string {
+	place := strings.TrimSuffix(f.Object, "s")
+	if f.Field != "" {
+		place += " field " + f.Field
+	}
+	return strings.TrimSpace(place)
+}
+
+// checkDatabase opens the database, unless that would create one.
 func checkDatabase(ctx context.Context, c *config.Config) Check {
-	name := "database PostgreSQL"
+	check := Check{Name: "database PostgreSQL", OK: true}
 	if c.Database.URL.Reveal() == "" {
-		name = "database SQLite in " + c.DataDir
-		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-			return failed(name, err)
+		check.Name = "database SQLite in " + c.DataDir
+		if !hasStore(c) {
+			if err := writable(c.DataDir); err != nil {
+				return failed(check.Name, err)
+			}
+			check.Notes = []string{"it does not exist yet; serve creates it"}
+			return check
 		}
 	}
 	db, err := OpenStore(ctx, c)
 	if err != nil {
-		return failed(name, err)
+		return failed(check.Name, err)
 	}
 	defer db.Close()
-	return Check{Name: name, OK: true}
+	return check
+}
+
+// writable reports why files cannot be created in a directory, or the
+// directory itself. It leaves nothing behind.
+func writable(dir string) error {
+	var created []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		created = append(created, d)
+	}
+	defer func() {
+		for _, d := range created {
+			_ = os.Remove(d) // fails if somebody uses it by now
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "check-")
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return os.Remove(f.Name())
 }
 
 // checkBroker asks an external broker. The embedded one belongs to a running
 // worker and is not disturbed.
 func checkBroker(ctx context.Context, c *config.Config) Check {
 	if len(c.NATS.URLs) == 0 {
-		return Check{Name: "broker embedded in " + c.DataDir, OK: true}
+		name := "broker embedded in " + c.DataDir
+		if err := writable(streams(c)); err != nil {
+			return failed(name, err)
+		}
+		return Check{Name: name, OK: true}
 	}
 	name := fmt.Sprintf("broker NATS at %d address(es)", len(c.NATS.URLs))
 	var b *stream.Broker

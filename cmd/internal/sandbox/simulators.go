@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -97,14 +98,14 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 		listeners[i] = l
 	}
 	s.Info.WhatsApp = WhatsAppInfo{
-		URL: "http://" + listeners[0].Addr().String(), AppSecret: rand.Text(), VerifyToken: rand.Text(),
+		URL: reachable(o.address(listeners[0])), AppSecret: rand.Text(), VerifyToken: rand.Text(),
 		PhoneNumberID: "106540352242922", WABAID: "102290129340398", Token: "EAA" + rand.Text(),
 	}
 	s.Info.HubSpot = HubSpotInfo{
-		URL: "http://" + listeners[1].Addr().String(), Token: "pat-na1-" + strings.ToLower(rand.Text()), ClientSecret: rand.Text(),
+		URL: reachable(o.address(listeners[1])), Token: "pat-na1-" + strings.ToLower(rand.Text()), ClientSecret: rand.Text(),
 	}
 	if worker != "" {
-		s.Info.Worker = &WorkerInfo{URL: "http://" + worker, Webhooks: map[string]string{"whatsapp": "http://" + worker + "/webhooks/whatsapp"}}
+		s.Info.Worker = &WorkerInfo{URL: reachable(worker), Webhooks: map[string]string{"whatsapp": reachable(worker) + "/webhooks/whatsapp"}}
 	}
 	s.WhatsApp = whatsappsim.New(whatsappsim.Options{
 		AppSecret: s.Info.WhatsApp.AppSecret, VerifyToken: s.Info.WhatsApp.VerifyToken, Token: s.Info.WhatsApp.Token,
@@ -132,7 +133,26 @@ func WorkerAddress(o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return l.Addr().String(), l.Close()
+	return o.address(l), l.Close()
+}
+
+// address is where a listener is, on the host as it was asked for.
+func (o Options) address(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort(o.Host, port)
+}
+
+// reachable is the URL of an address to listen on: one that means every
+// interface is called on the machine itself.
+func reachable(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	switch ip := net.ParseIP(host); {
+	case host == "", ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.IsUnspecified():
+		host = "::1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 func (s *Simulators) serve(l net.Listener, handler http.Handler) {
@@ -159,7 +179,7 @@ func (s *Simulators) subscribed(next http.Handler) http.Handler {
 func (s *Simulators) Subscribe(ctx context.Context) error {
 	s.subscribe.Lock()
 	defer s.subscribe.Unlock()
-	address := "http://" + s.address + "/webhooks/whatsapp"
+	address := reachable(s.address) + "/webhooks/whatsapp"
 	for s.callback != address {
 		err := s.WhatsApp.SetCallback(ctx, address)
 		if err == nil {
@@ -177,9 +197,16 @@ func (s *Simulators) Subscribe(ctx context.Context) error {
 
 // WriteConfig writes a crmsync.yaml, its secrets included, and a mapping.yaml
 // into dir, for a worker that serves these simulators and keeps its data in
-// data (if relative, in dir).
+// data (if relative, in dir). It overwrites nothing but its own.
 func (s *Simulators) WriteConfig(dir, data string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := ours(dir); err != nil {
 		return err
 	}
 	mapping, err := config.Samples.ReadFile("mapping.yaml")
@@ -187,8 +214,8 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 		return err
 	}
 	s.Info.Config = filepath.Join(dir, "crmsync.yaml")
-	text := fmt.Sprintf(`# Written by crmsync: a worker for its simulators.
-listen: %s
+	text := fmt.Sprintf(written+`: a worker for its simulators.
+listen: %q
 data_dir: %q
 mapping: mapping.yaml
 accounts:
@@ -209,6 +236,23 @@ accounts:
 		return err
 	}
 	return os.WriteFile(s.Info.Config, []byte(text), 0o600)
+}
+
+// written is how a configuration begins that may be overwritten.
+const written = "# Written by crmsync"
+
+// ours reports why the files in dir are somebody's own.
+func ours(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "crmsync.yaml"))
+	if err == nil && strings.HasPrefix(string(text), written) {
+		return nil
+	}
+	for _, name := range []string{"crmsync.yaml", "mapping.yaml"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is a %s in %s that crmsync has not written; name another folder", name, dir)
+		}
+	}
+	return nil
 }
 
 // Close stops the simulators.

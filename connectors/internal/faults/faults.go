@@ -69,8 +69,8 @@ type Spec struct {
 	Mode Mode `json:"mode"`
 	// For bounds the fault, counted from when it begins. Defaults to until None.
 	For string `json:"for,omitempty"`
-	// Share of the calls which are hit. Defaults to 1.
-	Share float64 `json:"share,omitempty"`
+	// Share of the calls which are hit, from 0 for none to 1. Defaults to 1.
+	Share *float64 `json:"share,omitempty"`
 	// RetryAfter is sent as the header of an outage or a throttled call, as it
 	// is. Defaults to no header, or what the vendor sends.
 	RetryAfter string `json:"retry_after,omitempty"`
@@ -193,8 +193,8 @@ func (i *Injector) parse(s Spec) (*pending, error) {
 		return nil, err
 	}
 	switch {
-	case s.Share < 0 || s.Share > 1:
-		return nil, fmt.Errorf("share %v is not between 0 and 1", s.Share)
+	case s.Share != nil && (*s.Share < 0 || *s.Share > 1):
+		return nil, fmt.Errorf("share %v is not between 0 and 1", *s.Share)
 	case s.After < 0 || s.Times < 0:
 		return nil, fmt.Errorf("after and times count calls and cannot be negative")
 	case s.Status != 0 && (s.Status < 400 || s.Status > 599):
@@ -260,7 +260,7 @@ func (i *Injector) hit(p *pending, text string) bool {
 		return false
 	}
 	i.begin(p)
-	if p.spec.Share > 0 && i.rand.Float64() >= p.spec.Share {
+	if p.spec.Share != nil && i.rand.Float64() >= *p.spec.Share {
 		return false
 	}
 	p.hits++

@@ -243,7 +243,7 @@ func TestAFaultBeginsAfterSomeCalls(t *testing.T) {
 func TestAShareOfTheCallsIsHit(t *testing.T) {
 	t.Parallel()
 	i := faults.New(faults.Options{})
-	if err := i.Set(faults.Spec{Mode: faults.Throttle, Share: 0.1}); err != nil {
+	if err := i.Set(faults.Spec{Mode: faults.Throttle, Share: share(0.1)}); err != nil {
 		t.Fatal(err)
 	}
 	hits := 0
@@ -254,6 +254,19 @@ func TestAShareOfTheCallsIsHit(t *testing.T) {
 	}
 	if hits < 800 || hits > 1200 {
 		t.Errorf("got %d of 10000 calls hit, want about 1000", hits)
+	}
+}
+
+func share(f float64) *float64 { return &f }
+
+func TestAShareOfNothingHitsNothing(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, faults.Options{})
+	v.must(t, `{"mode":"outage","share":0}`)
+	for range 20 {
+		if got := v.call(t, "/").status; got != 200 {
+			t.Fatalf("got %d, want 200", got)
+		}
 	}
 }
 
@@ -297,7 +310,7 @@ func TestACallHasOneVerdictPerMode(t *testing.T) {
 			}
 		}
 	}))
-	_ = i.Set(faults.Spec{Mode: faults.ExpireToken, Share: 0.5})
+	_ = i.Set(faults.Spec{Mode: faults.ExpireToken, Share: share(0.5)})
 	for range 50 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 	}

@@ -42,7 +42,7 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.stats
-	st.Contacts = s.contacts
+	st.Contacts = len(s.met)
 	st.Faults = int(s.faults.Faults())
 	return st
 }
@@ -100,11 +100,14 @@ func (s *Server) control() *http.ServeMux {
 	})
 	mux.HandleFunc("GET /_sim/messages", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		direction := orElse(q.Get("direction"), "out")
+		direction := q.Get("direction")
 		if direction == "any" {
 			direction = ""
 		}
 		reply(w, s.Messages(MessageFilter{WAMID: q.Get("wamid"), Phone: q.Get("phone"), Direction: direction}))
+	})
+	mux.HandleFunc("GET /_sim/contacts", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, s.Contacts(r.URL.Query().Get("phone"), r.URL.Query().Get("id")))
 	})
 	mux.HandleFunc("POST /_sim/people", func(w http.ResponseWriter, r *http.Request) {
 		var p Person
@@ -163,7 +166,9 @@ func (s *Server) control() *http.ServeMux {
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<20)).Decode(into)
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<20))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
 	if err != nil {
 		refuseControl(w, fmt.Errorf("decode request: %w", err))
 	}

@@ -50,7 +50,13 @@ func TestASendWhoseAnswerIsLostWasAccepted(t *testing.T) {
 	if status, err := send(); err != nil || status != http.StatusOK {
 		t.Errorf("answered %d (error %v), want 200", status, err)
 	}
-	if st := s.Stats(); st.Messages != 2 || st.Faults != 2 {
-		t.Errorf("%d messages and %d faults, want 2 and 2", st.Messages, st.Faults)
+	for mode, want := range map[string]int{"throttle": http.StatusBadRequest, "expire_token": http.StatusUnauthorized, "reject": http.StatusBadRequest} {
+		fault(`{"mode":"` + mode + `","times":1}`)
+		if status, err := send(); err != nil || status != want {
+			t.Errorf("%s: answered %d (error %v), want %d", mode, status, err, want)
+		}
+	}
+	if st := s.Stats(); st.Messages != 2 || st.Faults != 5 {
+		t.Errorf("%d messages and %d faults, want 2 and 5", st.Messages, st.Faults)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/faults"
 )
 
 const (
@@ -265,7 +267,8 @@ func (s *Server) authorize(r *http.Request, scope string) (Token, *failure) {
 		f.message = "Invalid OAuth access token - Cannot parse access token"
 		return token, f
 	}
-	if !token.Expires.IsZero() && s.now().After(token.Expires) {
+	_, expire := s.faults.Active(r, faults.ExpireToken)
+	if expire || !token.Expires.IsZero() && s.now().After(token.Expires) {
 		f := refuse(190, "")
 		f.subcode = 463
 		f.message = "Error validating access token: Session has expired"

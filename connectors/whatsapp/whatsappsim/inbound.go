@@ -36,7 +36,8 @@ type Inbound struct {
 	Timestamp any `json:"timestamp"`
 	// Count repeats the event with an id of its own each time.
 	Count int `json:"count"`
-	// Raw is a whole webhook body, or a bare message object.
+	// Raw is a whole webhook body, sent as it is, or a bare message object:
+	// one with a type and neither object nor entry.
 	Raw json.RawMessage `json:"raw"`
 	// Signature is wrong, missing or modified (the body changed after
 	// signing). Only for raw bodies.
@@ -65,6 +66,9 @@ func (s *Server) Receive(ctx context.Context, in Inbound) (Receipt, error) {
 		}
 		deliveries, wamids = append(deliveries, d), ids
 	} else {
+		if in.From == "" && in.UserID == "" && in.Type != "user_actions" && in.Type != "errors" {
+			return Receipt{}, errors.New("say who writes, as from or user_id, or give a raw body")
+		}
 		for i := range max(in.Count, 1) {
 			if i > 0 {
 				in.ID = ""
@@ -114,7 +118,7 @@ func (s *Server) raw(in Inbound) (*delivery, []string, error) {
 	body := Escape(in.Raw, s.opt.WideEscapes)
 	_, hasObject := doc["object"]
 	_, hasEntry := doc["entry"]
-	if !hasObject || !hasEntry {
+	if text(doc, "type") != "" && !hasObject && !hasEntry {
 		value := s.value()
 		value["messages"] = []any{in.Raw}
 		if c := s.contactOf(doc, in.Name); len(c) > 0 {

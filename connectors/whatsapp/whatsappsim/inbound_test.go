@@ -146,6 +146,9 @@ func TestARawBodyIsSentAsGiven(t *testing.T) {
 			`{"object":"whatsapp_business_account", "entry":[{"id":"1","changes":[{"field":"novelty","value":{"x":1.0,"x":2,"y":"è"}}]}]}`: `{"object":"whatsapp_business_account", "entry":[{"id":"1","changes":[{"field":"novelty","value":{"x":1.0,"x":2,"y":"\u00e8"}}]}]}`,
 			`{"object":"page","entry":null}`:               `{"object":"page","entry":null}`,
 			`{"object":5,"entry":[[],{"changes":"none"}]}`: `{"object":5,"entry":[[],{"changes":"none"}]}`,
+			`{"object":"whatsapp_business_account"}`:       `{"object":"whatsapp_business_account"}`,
+			`{"id":"1", "from":2}`:                         `{"id":"1", "from":2}`,
+			`{}`:                                           `{}`,
 		} {
 			w.receive(Inbound{Raw: json.RawMessage(given)})
 			p := w.to.posts()
@@ -239,6 +242,10 @@ func TestTheControlPlane(t *testing.T) {
 		_, _, id := w.send(textTo("+393331234567", "Buongiorno"))
 		var messages []Message
 		w.control("GET", "/_sim/messages?phone=%2B393331234567", "", &messages)
+		if len(messages) != 2 || messages[0].Direction != "in" || messages[1].Direction != "out" {
+			w.Errorf("messages of both directions %+v", messages)
+		}
+		w.control("GET", "/_sim/messages?phone=%2B393331234567&direction=out", "", &messages)
 		if len(messages) != 1 || messages[0].WAMID != id || messages[0].Text != "Buongiorno" || messages[0].Direction != "out" {
 			w.Errorf("messages %+v", messages)
 		}
@@ -267,9 +274,54 @@ func TestTheControlPlane(t *testing.T) {
 			w.Errorf("webhooks %v", hooks)
 		}
 
-		var refusal map[string]string
-		if code := w.control("POST", "/_sim/inbound", `{"raw":"text"}`, &refusal); code != 400 || refusal["error"] == "" {
-			w.Errorf("a raw text: %d %v", code, refusal)
+		for name, call := range map[string][2]string{
+			"a raw text":      {"/_sim/inbound", `{"raw":"text"}`},
+			"from nobody":     {"/_sim/inbound", `{"text":"ciao"}`},
+			"an unknown word": {"/_sim/inbound", `{"from":"393331234567","txet":"ciao"}`},
+			"an empty page":   {"/_sim/faults", `{"mode":"page_empty"}`},
+			"a lost refresh":  {"/_sim/faults", `{"mode":"refresh_lost"}`},
+		} {
+			var refusal map[string]any
+			if code := w.control("POST", call[0], call[1], &refusal); code != 400 || refusal["error"] == nil {
+				w.Errorf("%s: %d %v", name, code, refusal)
+			}
+		}
+	})
+}
+
+func TestThePeopleSeen(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Name: "Giulia", Text: "ciao"})
+		met := stamp(time.Now())
+		time.Sleep(1500 * time.Millisecond)
+		w.receive(Inbound{From: "393331234567", Text: "ciao", Username: "giulia"})
+		w.receive(Inbound{UserID: "IT.1", Name: "Nascosto", Text: "ciao"})
+		w.receive(Inbound{From: "553187654321", Name: "João", Text: "oi"})
+
+		var people []Contact
+		w.control("GET", "/_sim/contacts", "", &people)
+		if len(people) != 3 {
+			w.Fatalf("people %+v", people)
+		}
+		for path, name := range map[string]string{
+			"?phone=%2B393331234567":  "Giulia",
+			"?id=IT.1":                "Nascosto",
+			"?phone=%2B5531987654321": "João", // as people write it
+			"?phone=%2B15550000000":   "",
+		} {
+			w.control("GET", "/_sim/contacts"+path, "", &people)
+			if name == "" && len(people) != 0 || name != "" && (len(people) != 1 || people[0].Name != name) {
+				w.Errorf("%s: %+v, want %q", path, people, name)
+			}
+		}
+		w.control("GET", "/_sim/contacts?id=393331234567", "", &people)
+		if g := people[0]; g.ID != userID("393331234567") || g.Phone != "+393331234567" || g.Fields["username"] != "giulia" ||
+			g.CreatedAt != met || g.UpdatedAt != stamp(time.Now()) {
+			w.Errorf("Giulia is %+v", g)
+		}
+		var messages []Message
+		if w.control("GET", "/_sim/messages", "", &messages); messages[0].ContactID != people[0].ID {
+			w.Errorf("her message is of %s", messages[0].ContactID)
 		}
 	})
 }

@@ -23,6 +23,8 @@ type Person struct {
 	// Brazilian mobile with its ninth digit.
 	Aliases []string `json:"aliases,omitempty"`
 
+	created, updated time.Time
+
 	stopped        bool // marketing, by user_preferences
 	lastMessage    time.Time
 	freeEntryUntil time.Time
@@ -64,9 +66,9 @@ func (s *Server) SetPerson(p Person) {
 	defer s.mu.Unlock()
 	known := s.lookup(p.WaID, p.UserID)
 	if known == nil {
-		known = &Person{}
-		s.contacts++
+		known = s.newPerson()
 	}
+	p.created, p.updated = known.created, s.now()
 	p.stopped, p.lastMessage, p.freeEntryUntil = known.stopped, known.lastMessage, known.freeEntryUntil
 	*known = p
 	s.index(known)
@@ -100,16 +102,60 @@ func (s *Server) meet(waID, userID string, learn func(*Person)) {
 	defer s.mu.Unlock()
 	p := s.lookup(waID, userID)
 	if p == nil {
-		p = &Person{WaID: waID, UserID: userID}
+		p = s.newPerson()
 		if waID == "" {
 			p.Phone = PhoneAbsent
 		}
-		s.contacts++
 	}
 	set(&p.UserID, userID)
 	set(&p.WaID, waID)
 	learn(p)
+	p.updated = s.now()
 	s.index(p)
+}
+
+func (s *Server) newPerson() *Person {
+	p := &Person{created: s.now()}
+	s.met = append(s.met, p)
+	return p
+}
+
+// Contact is a person as the control plane shows one.
+type Contact struct {
+	ID        string            `json:"id"`
+	Phone     string            `json:"phone"`
+	Name      string            `json:"name"`
+	Fields    map[string]string `json:"fields"`
+	CreatedAt string            `json:"created_at"`
+	UpdatedAt string            `json:"updated_at"`
+}
+
+// Contacts returns the people seen on WhatsApp, in the order met: all, those
+// of a phone number, or the one of an id, which is a wa_id or a user id.
+func (s *Server) Contacts(phone, id string) []Contact {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number := digits(phone)
+	if s.people[number] == nil {
+		number = canonical(number)
+	}
+	found := []Contact{}
+	for _, p := range s.met {
+		if phone != "" && s.people[number] != p || id != "" && id != p.WaID && id != p.UserID {
+			continue
+		}
+		c := Contact{ID: orElse(p.UserID, p.WaID), Name: p.Name, Fields: map[string]string{}, CreatedAt: stamp(p.created), UpdatedAt: stamp(p.updated)}
+		if p.WaID != "" {
+			c.Phone = "+" + p.WaID
+		}
+		for key, value := range map[string]string{"wa_id": p.WaID, "user_id": p.UserID, "parent_user_id": p.ParentUserID, "username": p.Username} {
+			if value != "" {
+				c.Fields[key] = value
+			}
+		}
+		found = append(found, c)
+	}
+	return found
 }
 
 // canonical returns the wa_id for a dialled number. Cloud API guide: a phone

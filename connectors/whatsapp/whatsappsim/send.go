@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"crmsync/connectors/internal/faults"
 )
 
 // outgoing is an accepted message on its way to a person.
@@ -63,6 +65,15 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) (any, *fail
 	shown, f := s.checkContent(doc, &m)
 	if f != nil {
 		return nil, f
+	}
+	if fault, hit := s.faults.Active(r, faults.Throttle); hit {
+		if fault.RetryAfter != "" {
+			w.Header().Set("Retry-After", fault.RetryAfter)
+		}
+		return nil, refuse(130429, "Message failed to send because there were too many messages sent from this phone number in a short period of time")
+	}
+	if _, hit := s.faults.Rejects(string(encode(doc))); hit {
+		return nil, refuse(131009, "Parameter value is not valid")
 	}
 	if f := s.admit(&m); f != nil {
 		return nil, f

@@ -235,7 +235,7 @@ func (s *Server) received(m any) (wamid string) {
 	}
 	s.stats.Inbound++
 	s.messages.add(&Message{
-		ID: wamid, WAMID: wamid, ContactID: from, Phone: from, Direction: "in", Type: kind,
+		ID: wamid, WAMID: wamid, ContactID: orElse(text(m, "from_user_id"), from), Phone: from, Direction: "in", Type: kind,
 		Text: readable(m, kind), Status: "received", At: stamp(at), CommittedAt: stamp(s.now()),
 	})
 	return wamid

@@ -145,7 +145,7 @@ type Server struct {
 	joined    bool // the app is in subscribed_apps
 	tokens    map[string]Token
 	people    map[string]*Person // by wa_id and by user id
-	contacts  int
+	met       []*Person          // each once
 	messages  messageLog
 	templates []*Template
 	media     map[string]*medium
@@ -223,7 +223,10 @@ func New(opt Options) *Server {
 	for _, t := range opt.Templates {
 		s.addTemplate(t)
 	}
-	s.faults = faults.New(faults.Options{LatencyMin: opt.LatencyMin, LatencyMax: opt.LatencyMax, Seed: opt.Seed})
+	s.faults = faults.New(faults.Options{
+		LatencyMin: opt.LatencyMin, LatencyMax: opt.LatencyMax, Seed: opt.Seed,
+		Without: []faults.Mode{faults.RefreshLost, faults.PageEmpty, faults.PageRepeat, faults.PageHalf},
+	})
 	s.handler = s.faults.Wrap(s.routes())
 	return s
 }
