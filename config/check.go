@@ -14,7 +14,10 @@ import (
 
 var (
 	accountName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	apiVersion  = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
+	// inboundWebhook is how Bitrix24 shows them: user id, then secret.
+	inboundWebhook = regexp.MustCompile(`^https?://[^/\s]+/rest/[0-9]+/[A-Za-z0-9]+/?$`)
+
+	apiVersion = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
 )
 
 // defaults fills in what accounts leave open. A quota of 0 is not left open.
@@ -101,13 +104,23 @@ func (p *parser) accounts() {
 			if !apiVersion.MatchString(a.APIVersion) {
 				p.at(at("api_version"), "api_version is %q; write one like 2026-09", a.APIVersion)
 			}
+		case Zoho:
+			if a.ClientID == "" {
+				p.at(at("client_id"), "account %s has no client_id; Zoho gives no token without it", a.Name)
+			}
+			p.need(i, a.ClientSecret, a.ClientSecretFile, "client_secret", "Zoho gives no token without it")
+			p.need(i, a.RefreshToken, a.RefreshTokenFile, "refresh_token", "Zoho gives no token without it")
+			p.address(at("accounts_url"), a.AccountsURL, "https://accounts.zoho.eu")
+		case Bitrix24:
+			p.need(i, a.WebhookURL, a.WebhookURLFile, "webhook_url", "Bitrix24 cannot be called without it")
+			if u := a.WebhookURL.Reveal(); u != "" && !inboundWebhook.MatchString(u) {
+				p.at(at("webhook_url"), "webhook_url of account %s is not an inbound webhook; it looks like https://portal.bitrix24.com/rest/1/secret/", a.Name)
+			}
 		default:
-			p.at(at("kind"), "account %s is of kind %q; there are %s and %s", a.Name, a.Kind, WhatsApp, HubSpot)
+			p.at(at("kind"), "account %s is of kind %q; there are %s, %s, %s and %s", a.Name, a.Kind, WhatsApp, HubSpot, Zoho, Bitrix24)
 			continue
 		}
-		if u, err := url.Parse(a.BaseURL); a.BaseURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			p.at(at("base_url"), "base_url is not an address; write one like https://api.hubapi.com")
-		}
+		p.address(at("base_url"), a.BaseURL, "https://api.hubapi.com")
 		p.foreignKeys(i, a)
 	}
 	if unsure {
@@ -116,7 +129,7 @@ func (p *parser) accounts() {
 	if kinds[WhatsApp] == 0 {
 		p.at([]string{"accounts"}, "there is no account of kind whatsapp, so nothing would ever arrive")
 	}
-	if kinds[HubSpot] == 0 && kinds[WhatsApp] == len(p.config.Accounts) {
+	if kinds[WhatsApp] == len(p.config.Accounts) {
 		p.at([]string{"accounts"}, "there is no CRM account, so nothing would ever be delivered")
 	}
 }
@@ -126,6 +139,14 @@ func (p *parser) need(i int, s Secret, file, key, why string) {
 	// Of a secret in a file it has been said already what is wrong.
 	if strings.TrimSpace(s.Reveal()) == "" && file == "" && !p.refused(at(key+"_file")) {
 		p.at(at(key), "account %s has no %s; %s (set %s, %s_file or %s)", p.config.Accounts[i].Name, key, why, key, key, p.variable(at(key)...))
+	}
+}
+
+// address reports an address that is none.
+func (p *parser) address(path []string, text, example string) {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		p.at(path, "%s is not an address; write one like %s", path[len(path)-1], example)
 	}
 }
 

@@ -135,6 +135,8 @@ func (r Retry) Pauses() []time.Duration {
 const (
 	WhatsApp = "whatsapp"
 	HubSpot  = "hubspot"
+	Zoho     = "zoho"
+	Bitrix24 = "bitrix24"
 )
 
 // Account is one account of one vendor. Its values can be set in the
@@ -144,12 +146,36 @@ type Account struct {
 	// Name is how the account is called everywhere: in webhook addresses,
 	// metrics, the mapping. Small letters, digits and -, at most 32.
 	Name string `yaml:"name"`
-	// Kind is whatsapp or hubspot.
+	// Kind is whatsapp, hubspot, zoho or bitrix24.
 	Kind string `yaml:"kind"`
 
-	// Token is the access token. HubSpot needs it.
+	// Token is the access token of a HubSpot private app, or WhatsApp's.
 	Token     Secret `yaml:"token,omitempty" env:"TOKEN"`
 	TokenFile string `yaml:"token_file,omitempty" env:"TOKEN_FILE"`
+
+	// ClientID, ClientSecret and RefreshToken are those of Zoho's OAuth
+	// client; ClientSecret also signs HubSpot's webhooks.
+	ClientID         string `yaml:"client_id,omitempty" env:"CLIENT_ID"`
+	ClientSecret     Secret `yaml:"client_secret,omitempty" env:"CLIENT_SECRET"`
+	ClientSecretFile string `yaml:"client_secret_file,omitempty" env:"CLIENT_SECRET_FILE"`
+	RefreshToken     Secret `yaml:"refresh_token,omitempty" env:"REFRESH_TOKEN"`
+	RefreshTokenFile string `yaml:"refresh_token_file,omitempty" env:"REFRESH_TOKEN_FILE"`
+
+	// AccountsURL is where Zoho's tokens come from, which depends on the data
+	// centre.
+	//
+	// Defaults to https://accounts.zoho.com.
+	AccountsURL string `yaml:"accounts_url,omitempty" env:"ACCOUNTS_URL"`
+
+	// WebhookURL is a Bitrix24 portal's inbound webhook,
+	// https://portal/rest/1/secret/. All of it is a secret.
+	WebhookURL     Secret `yaml:"webhook_url,omitempty" env:"WEBHOOK_URL"`
+	WebhookURLFile string `yaml:"webhook_url_file,omitempty" env:"WEBHOOK_URL_FILE"`
+
+	// WebhookToken proves that a webhook comes from Zoho, or from Bitrix24,
+	// which calls it application token.
+	WebhookToken     Secret `yaml:"webhook_token,omitempty" env:"WEBHOOK_TOKEN"`
+	WebhookTokenFile string `yaml:"webhook_token_file,omitempty" env:"WEBHOOK_TOKEN_FILE"`
 
 	// BaseURL is where the API is, for a simulator or a sandbox.
 	//
@@ -179,8 +205,9 @@ type Account struct {
 
 	// Quota is how many calls the account allows.
 	//
-	// Defaults to 190 per 10s, which HubSpot Professional and Enterprise
-	// allow; Free and Starter allow 100 per 10s.
+	// Defaults to what the vendors document: 190 per 10s for HubSpot
+	// Professional and Enterprise (Free and Starter allow 100), 120 per 1m for
+	// Bitrix24, 10 per 1s for Zoho, where credits per day are the limit.
 	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
 
 	// Timeout is how long one call may take; calls that carry a batch get
@@ -215,10 +242,15 @@ func (a *Account) AppSecrets() []string {
 // keys are the keys that only some kinds of accounts have.
 var keys = map[string][]string{
 	"token": {WhatsApp, HubSpot}, "token_file": {WhatsApp, HubSpot},
+	"client_id": {Zoho}, "client_secret": {HubSpot, Zoho}, "client_secret_file": {HubSpot, Zoho},
+	"refresh_token": {Zoho}, "refresh_token_file": {Zoho}, "accounts_url": {Zoho},
+	"webhook_url": {Bitrix24}, "webhook_url_file": {Bitrix24},
+	"webhook_token": {Zoho, Bitrix24}, "webhook_token_file": {Zoho, Bitrix24},
 	"app_secret": {WhatsApp}, "app_secret_file": {WhatsApp},
 	"app_secret_previous": {WhatsApp}, "app_secret_previous_file": {WhatsApp},
 	"verify_token": {WhatsApp}, "verify_token_file": {WhatsApp}, "deliver_to": {WhatsApp},
-	"api_version": {HubSpot}, "quota": {HubSpot}, "timeout": {HubSpot}, "create_fields": {HubSpot},
+	"api_version": {HubSpot},
+	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
 }
 
 // DeliverTo returns the names of the accounts that an account feeds.
@@ -250,17 +282,25 @@ func Default() *Config {
 
 // setDefaults fills in what an account leaves open.
 func (a *Account) setDefaults() {
-	if a.Kind != HubSpot {
+	quota, crm := map[string]Quota{
+		HubSpot:  {190, Duration(10 * time.Second)},
+		Zoho:     {10, Duration(time.Second)},
+		Bitrix24: {120, Duration(time.Minute)},
+	}[a.Kind]
+	if !crm {
 		return
 	}
-	if a.APIVersion == "" {
+	if a.Kind == HubSpot && a.APIVersion == "" {
 		a.APIVersion = "2026-09"
 	}
+	if a.Kind == Zoho && a.AccountsURL == "" {
+		a.AccountsURL = "https://accounts.zoho.com"
+	}
 	if a.Quota.Requests == 0 {
-		a.Quota.Requests = 190
+		a.Quota.Requests = quota.Requests
 	}
 	if a.Quota.Per == 0 {
-		a.Quota.Per = Duration(10 * time.Second)
+		a.Quota.Per = quota.Per
 	}
 	if a.Timeout == 0 {
 		a.Timeout = Duration(3500 * time.Millisecond)

@@ -29,6 +29,10 @@ func (c *Config) secrets() []secretKey {
 		add("app_secret", &a.AppSecret, &a.AppSecretFile)
 		add("app_secret_previous", &a.AppSecretPrevious, &a.AppSecretPreviousFile)
 		add("verify_token", &a.VerifyToken, &a.VerifyTokenFile)
+		add("client_secret", &a.ClientSecret, &a.ClientSecretFile)
+		add("refresh_token", &a.RefreshToken, &a.RefreshTokenFile)
+		add("webhook_url", &a.WebhookURL, &a.WebhookURLFile)
+		add("webhook_token", &a.WebhookToken, &a.WebhookTokenFile)
 	}
 	return all
 }
