@@ -1,0 +1,361 @@
+package zohosim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"crmsync/connectors/internal/faults"
+)
+
+// coql answers a query. It knows of every write at once.
+func (s *Server) coql(c *call) (*reply, *refusal) {
+	if c.Method != "POST" {
+		return nil, noMethod()
+	}
+	if c.wrong != nil {
+		return nil, c.wrong
+	}
+	q := c.query
+	m := s.modules[q.module]
+	if m == nil || m.name == notesModule {
+		return nil, bad("INVALID_QUERY", "the module name given seems to be invalid", obj{"module": q.module})
+	}
+	if refused := s.check(q, m); refused != nil {
+		return nil, refused
+	}
+	rows, more := s.run(q, m)
+	rows, more = s.spoilQuery(c, rows, more)
+	if len(rows) == 0 {
+		return nothing(), nil
+	}
+	return ok(obj{"data": rows, "info": obj{"count": len(rows), "more_records": more}}), nil
+}
+
+// spoilQuery is spoil for pages which the caller makes up by itself.
+func (s *Server) spoilQuery(c *call, rows []obj, more bool) ([]obj, bool) {
+	if _, hit := s.faults.Active(c.Request, faults.PageEmpty); hit {
+		return nil, false
+	}
+	if _, hit := s.faults.Active(c.Request, faults.PageRepeat); hit && s.lastRows != nil {
+		return s.lastRows, true
+	}
+	if _, hit := s.faults.Active(c.Request, faults.PageHalf); hit && len(rows) > 1 {
+		return rows[:len(rows)/2], false
+	}
+	s.lastRows = rows
+	return rows, more
+}
+
+func (s *Server) check(q *query, m *module) *refusal {
+	if q.limit > s.knobs.COQLRows {
+		return bad(limit, "limit exceeded", obj{"limit": s.knobs.COQLRows, "clause": "limit"})
+	}
+	if q.offset+q.limit > reachableRows {
+		return bad(limit, "limit exceeded", obj{"limit": reachableRows, "clause": "offset"})
+	}
+	names := slices.Clone(q.fields)
+	if q.order != "" {
+		names = append(names, q.order)
+	}
+	for _, name := range append(names, q.where.names()...) {
+		if !s.column(m, name) {
+			return bad("INVALID_QUERY", "column given seems to be invalid", obj{"column_name": name})
+		}
+	}
+	return nil
+}
+
+func (c *condition) names() []string {
+	if c.join != "" {
+		return append(c.left.names(), c.right.names()...)
+	}
+	return []string{c.field}
+}
+
+// column reports whether there is such a field, be it one of a related record.
+func (s *Server) column(m *module, name string) bool {
+	first, rest, related := strings.Cut(name, ".")
+	f := m.byName[first]
+	if f == nil || !related {
+		return f != nil
+	}
+	if f.kind == "ownerlookup" {
+		return slices.Contains([]string{"id", "first_name", "last_name", "email"}, rest)
+	}
+	target := s.modules[f.lookup]
+	return target != nil && target.byName[rest] != nil
+}
+
+// run finds, sorts and cuts. Only records that an index proposes are looked
+// at, and where the order is that of the ids, no more than needed.
+func (s *Server) run(q *query, m *module) (rows []obj, more bool) {
+	byID := q.order == "" || q.order == "id"
+	candidates, found := m.candidates(q.where)
+	if found {
+		slices.SortFunc(candidates, func(a, b *record) int { return cmp.Compare(a.id, b.id) })
+		candidates = slices.Compact(candidates)
+	} else {
+		candidates = m.records
+		if low, high := q.where.idRange(); byID {
+			from := sort.Search(len(candidates), func(n int) bool { return candidates[n].id >= low })
+			to := sort.Search(len(candidates), func(n int) bool { return candidates[n].id > high })
+			candidates = candidates[from:max(from, to)]
+		}
+	}
+	need := q.offset + q.limit + 1
+	var hits []*record
+	each(0, len(candidates), !byID || !q.desc, func(n int) bool {
+		if r := candidates[n]; r.now.deleted.IsZero() && r.meets(q.where) {
+			hits = append(hits, r)
+		}
+		return !byID || len(hits) < need
+	})
+	if !byID {
+		slices.SortStableFunc(hits, func(a, b *record) int {
+			order := compare(a.path(q.order), b.path(q.order))
+			if q.desc {
+				return -order
+			}
+			return order
+		})
+	}
+	hits = hits[min(q.offset, len(hits)):]
+	if more = len(hits) > q.limit; more {
+		hits = hits[:q.limit]
+	}
+	for _, r := range hits {
+		row := obj{"id": r.name()}
+		for _, name := range q.fields {
+			row[name] = s.queried(r.path(name))
+		}
+		rows = append(rows, row)
+	}
+	return rows, more
+}
+
+// queried is a value as COQL shows it: of others only the id.
+func (s *Server) queried(v any) any {
+	switch v := v.(type) {
+	case *record:
+		return obj{"id": v.name()}
+	case *user:
+		return obj{"id": v.id}
+	}
+	return s.shown(v)
+}
+
+// path is a field of the record or of one it points at.
+func (r *record) path(name string) any {
+	first, rest, related := strings.Cut(name, ".")
+	v := r.value(r.now, first)
+	if !related {
+		return v
+	}
+	switch v := v.(type) {
+	case *record:
+		return v.path(rest)
+	case *user:
+		return map[string]any{"id": v.id, "first_name": v.first, "last_name": v.last, "email": v.email}[rest]
+	}
+	return nil
+}
+
+// candidates are the records among which all those are that meet the
+// condition; false if no index helps.
+func (m *module) candidates(c *condition) ([]*record, bool) {
+	switch c.join {
+	case "and":
+		left, found := m.candidates(c.left)
+		right, also := m.candidates(c.right)
+		if found && (!also || len(left) <= len(right)) {
+			return left, true
+		}
+		return right, also
+	case "or":
+		left, found := m.candidates(c.left)
+		right, also := m.candidates(c.right)
+		return append(slices.Clone(left), right...), found && also
+	}
+	if c.field == "Modified_Time" && (c.operator == ">" || c.operator == ">=") {
+		return m.recent(c.values[0])
+	}
+	if c.operator != "=" && c.operator != "in" {
+		return nil, false
+	}
+	name, rest, related := strings.Cut(c.field, ".")
+	if related && rest != "id" {
+		return nil, false
+	}
+	list := []*record{}
+	if name == "id" {
+		for _, v := range c.values {
+			if r := m.get(v); r != nil {
+				list = append(list, r)
+			}
+		}
+		return list, true
+	}
+	f := m.byName[name]
+	if f == nil || !f.keyed() || f.readOnly {
+		return nil, false
+	}
+	for _, v := range c.values {
+		list = append(list, m.indexed(name)[fold(v)]...)
+	}
+	return list, true
+}
+
+// recent are those changed since, if they are few.
+func (m *module) recent(since string) ([]*record, bool) {
+	t, err := time.Parse(time.RFC3339, since)
+	if err != nil {
+		return nil, false
+	}
+	entries := m.log[m.since(whole(t)):]
+	if len(entries) > len(m.records)/4 {
+		return nil, false
+	}
+	list := []*record{}
+	for _, e := range entries {
+		if e.fresh() {
+			list = append(list, e.record)
+		}
+	}
+	return list, true
+}
+
+// idRange bounds the ids that can meet the condition.
+func (c *condition) idRange() (low, high int64) {
+	low, high = 0, 1<<63-1
+	if c.join == "and" {
+		l1, h1 := c.left.idRange()
+		l2, h2 := c.right.idRange()
+		return max(l1, l2), min(h1, h2)
+	}
+	if c.join != "" || c.field != "id" || len(c.values) == 0 {
+		return low, high
+	}
+	n, err := strconv.ParseInt(c.values[0], 10, 64)
+	if err != nil {
+		return low, high
+	}
+	switch c.operator {
+	case ">", ">=":
+		low = n
+	case "<", "<=":
+		high = n
+	}
+	return low, high
+}
+
+// meets reports whether the condition holds. Text is compared without regard
+// to case; nothing compares with null.
+func (r *record) meets(c *condition) bool {
+	switch c.join {
+	case "and":
+		return r.meets(c.left) && r.meets(c.right)
+	case "or":
+		return r.meets(c.left) || r.meets(c.right)
+	}
+	v := r.path(c.field)
+	switch c.operator {
+	case "is null":
+		return v == nil
+	case "is not null":
+		return v != nil
+	}
+	if v == nil {
+		return false
+	}
+	operator, negated := strings.CutPrefix(c.operator, "not ")
+	return holds(v, operator, c.values) != negated
+}
+
+func holds(v any, operator string, values []string) bool {
+	switch operator {
+	case "in":
+		return slices.ContainsFunc(values, func(w string) bool { return compare(v, w) == 0 })
+	case "between":
+		return compare(v, values[0]) >= 0 && compare(v, values[1]) <= 0
+	case "like":
+		return like(fmt.Sprint(v), values[0])
+	}
+	order := compare(v, values[0])
+	switch operator {
+	case "=":
+		return order == 0
+	case "!=":
+		return order != 0
+	case "<":
+		return order < 0
+	case "<=":
+		return order <= 0
+	case ">":
+		return order > 0
+	}
+	return order >= 0
+}
+
+// like knows % only at the ends, where integrations use it.
+func like(text, pattern string) bool {
+	text, pattern = strings.ToLower(text), strings.ToLower(pattern)
+	core := strings.Trim(pattern, "%")
+	switch before, after := strings.HasPrefix(pattern, "%"), strings.HasSuffix(pattern, "%"); {
+	case before && after:
+		return strings.Contains(text, core)
+	case before:
+		return strings.HasSuffix(text, core)
+	case after:
+		return strings.HasPrefix(text, core)
+	}
+	return text == core
+}
+
+// compare orders a stored value against another one or against what a query
+// says.
+func compare(a, b any) int {
+	switch v := a.(type) {
+	case nil:
+		if b == nil {
+			return 0
+		}
+		return -1
+	case time.Time:
+		if t, is := b.(time.Time); is {
+			return v.Compare(t)
+		}
+		if t, err := time.Parse(time.RFC3339, fmt.Sprint(b)); err == nil {
+			return v.Compare(t)
+		}
+		return -1
+	case float64:
+		if n, err := strconv.ParseFloat(fmt.Sprint(b), 64); err == nil {
+			return cmp.Compare(v, n)
+		}
+		return -1
+	case *user:
+		a = v.id
+	case *record:
+		a = v.name()
+	}
+	switch v := b.(type) {
+	case nil:
+		return 1
+	case *user:
+		b = v.id
+	case *record:
+		b = v.name()
+	}
+	left, right := strings.ToLower(fmt.Sprint(a)), strings.ToLower(fmt.Sprint(b))
+	if len(left) > 17 && numeric.MatchString(left) && numeric.MatchString(right) {
+		if order := cmp.Compare(len(left), len(right)); order != 0 {
+			return order
+		}
+	}
+	return strings.Compare(left, right)
+}

@@ -1,0 +1,246 @@
+package zohosim
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	searchParams = []string{"criteria", "email", "phone", "word"}
+	phoneQuery   = regexp.MustCompile(`^[+]?[0-9\s\-().]+$`)
+)
+
+const (
+	searchReach = 2000
+	maxCriteria = 10
+	maxSearched = 100
+)
+
+// search answers from the index, which lags. Zoho: search records.
+func (s *Server) search(c *call, m *module) (*reply, *refusal) {
+	if m.name == notesModule {
+		return nil, bad("NOT_SUPPORTED", "search is not supported for this module", obj{"module": m.name})
+	}
+	if !slices.ContainsFunc(searchParams, func(p string) bool { return c.q.Get(p) != "" }) {
+		return nil, bad("EXPECTED_PARAM_MISSING", "one of the expected parameters is missing", obj{"param_names": searchParams})
+	}
+	matches, refused := s.matcher(c, m)
+	if refused != nil {
+		return nil, refused
+	}
+	names, refused := fieldList(c, false)
+	if refused != nil {
+		return nil, refused
+	}
+	if len(names) == 0 {
+		for _, f := range m.fields {
+			names = append(names, f.name)
+		}
+	}
+	page, perPage, refused := s.paging(c)
+	if refused != nil {
+		return nil, refused
+	}
+	if page*perPage > searchReach {
+		return nil, bad("LIMIT_REACHED", "maximum response iteration limit reached", obj{"limit": fmt.Sprint(searchReach)})
+	}
+	skip, more := (page-1)*perPage, false
+	var rows []obj
+	each(0, len(m.records), c.q.Get("sort_order") == "asc", func(n int) bool {
+		r := m.records[n]
+		if r.seen == nil || !r.seen.deleted.IsZero() || !matches(r, r.seen) {
+			return true
+		}
+		if skip > 0 {
+			skip--
+			return true
+		}
+		if len(rows) == perPage {
+			more = true
+			return false
+		}
+		rows = append(rows, s.pick(r, r.seen, names, true))
+		return true
+	})
+	info := obj{"per_page": perPage, "count": len(rows), "page": page, "more_records": more}
+	if rows = s.spoil(c, rows, info); rows == nil {
+		return nothing(), nil
+	}
+	delete(info, "next_page_token")
+	delete(info, "page_token_expiry")
+	return ok(obj{"data": rows, "info": info}), nil
+}
+
+type match func(r *record, v *state) bool
+
+// matcher is the first of criteria, email, phone and word that is given.
+func (s *Server) matcher(c *call, m *module) (match, *refusal) {
+	if text := c.q.Get("criteria"); text != "" {
+		p := &criteria{s: s, m: m, rest: text}
+		found, refused := p.group()
+		if refused == nil && p.rest != "" {
+			refused = p.wrong("the criteria cannot be understood", nil)
+		}
+		if refused == nil && p.count > maxCriteria {
+			refused = bad("CRITERIA_LIMIT_EXCEEDED", "the criteria limit is exceeded", obj{"limit": maxCriteria})
+		}
+		return found, refused
+	}
+	if text := c.q.Get("email"); text != "" {
+		return m.any("email", func(v string) bool { return strings.EqualFold(v, text) }), nil
+	}
+	if text := c.q.Get("phone"); text != "" {
+		if len(text) < 3 || len(text) > 50 || !phoneQuery.MatchString(text) {
+			return nil, badParam("phone", "phone")
+		}
+		want := digits(text)
+		return m.any("phone", func(v string) bool { return strings.Contains(digits(v), want) }), nil
+	}
+	word := strings.ToLower(c.q.Get("word"))
+	return m.any("", func(v string) bool { return strings.Contains(strings.ToLower(v), word) }), nil
+}
+
+// any matches if one field of this kind, or of any, does.
+func (m *module) any(kind string, is func(string) bool) match {
+	return func(_ *record, v *state) bool {
+		for name, value := range v.values {
+			if text, plain := value.(string); plain && (kind == "" || m.byName[name] != nil && m.byName[name].kind == kind) && is(text) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// criteria is a text such as ((Last_Name:equals:Burns)and(Mobile:starts_with:\+49)).
+type criteria struct {
+	s     *Server
+	m     *module
+	rest  string
+	count int
+}
+
+func (p *criteria) wrong(reason string, more obj) *refusal {
+	details := obj{"reason": reason}
+	for k, v := range more {
+		details[k] = v
+	}
+	return bad("INVALID_QUERY", "Invalid query formed", details)
+}
+
+// group reads parenthesised parts joined by and, or.
+func (p *criteria) group() (match, *refusal) {
+	left, refused := p.part()
+	for refused == nil {
+		p.rest = strings.TrimSpace(p.rest)
+		join := ""
+		for _, word := range []string{"and", "or"} {
+			if len(p.rest) > len(word) && strings.EqualFold(p.rest[:len(word)], word) {
+				join, p.rest = word, strings.TrimSpace(p.rest[len(word):])
+				break
+			}
+		}
+		if join == "" {
+			return left, nil
+		}
+		var right match
+		if right, refused = p.part(); refused != nil {
+			break
+		}
+		first := left
+		left = func(r *record, v *state) bool {
+			if join == "and" {
+				return first(r, v) && right(r, v)
+			}
+			return first(r, v) || right(r, v)
+		}
+	}
+	return nil, refused
+}
+
+func (p *criteria) part() (match, *refusal) {
+	rest, is := strings.CutPrefix(strings.TrimSpace(p.rest), "(")
+	if !is {
+		return nil, p.wrong("the criteria cannot be understood", nil)
+	}
+	p.rest = rest
+	var found match
+	var refused *refusal
+	if strings.HasPrefix(strings.TrimSpace(rest), "(") {
+		found, refused = p.group()
+	} else {
+		found, refused = p.comparison()
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	if p.rest, is = strings.CutPrefix(p.rest, ")"); !is {
+		return nil, p.wrong("the criteria cannot be understood", nil)
+	}
+	return found, nil
+}
+
+// comparison reads field:operator:value up to a bracket that is not escaped.
+func (p *criteria) comparison() (match, *refusal) {
+	p.count++
+	values := []string{""}
+	n := 0
+	for ; n < len(p.rest) && p.rest[n] != ')'; n++ {
+		switch {
+		case p.rest[n] == '\\' && n+1 < len(p.rest):
+			n++
+			values[len(values)-1] += p.rest[n : n+1]
+		case p.rest[n] == ',':
+			values = append(values, "")
+		default:
+			values[len(values)-1] += p.rest[n : n+1]
+		}
+	}
+	head := strings.SplitN(values[0], ":", 3)
+	if n == len(p.rest) || len(head) != 3 {
+		return nil, p.wrong("the criteria cannot be understood", nil)
+	}
+	p.rest = p.rest[n:]
+	name, operator := head[0], head[1]
+	values[0] = head[2]
+	if p.m.byName[name] == nil {
+		return nil, p.wrong("the field is not available for search", obj{"api_name": name})
+	}
+	if !slices.Contains([]string{
+		"equals", "not_equal", "starts_with", "in", "between", "greater_than", "greater_equal", "less_than", "less_equal",
+	}, operator) {
+		return nil, p.wrong("the operator is not supported", obj{"api_name": name, "operator": operator})
+	}
+	if len(values) > maxSearched || operator == "between" && len(values) != 2 {
+		return nil, p.wrong("the value is not supported", obj{"api_name": name, "operator": operator, "value": head[2]})
+	}
+	return func(r *record, v *state) bool { return found(r.value(v, name), operator, values) }, nil
+}
+
+// found compares as search does: of text, equals means contains.
+func found(v any, operator string, values []string) bool {
+	if v == nil {
+		return operator == "not_equal"
+	}
+	text, isText := v.(string)
+	contains := func(w string) bool {
+		if isText {
+			return strings.Contains(strings.ToLower(text), strings.ToLower(w))
+		}
+		return compare(v, w) == 0
+	}
+	switch operator {
+	case "equals":
+		return contains(strings.Join(values, ","))
+	case "not_equal":
+		return !contains(strings.Join(values, ","))
+	case "starts_with":
+		return strings.HasPrefix(strings.ToLower(text), strings.ToLower(strings.Join(values, ",")))
+	}
+	signs := map[string]string{
+		"in": "in", "between": "between", "greater_than": ">", "greater_equal": ">=", "less_than": "<", "less_equal": "<=",
+	}
+	return holds(v, signs[operator], values)
+}
