@@ -3,6 +3,7 @@ package zohosim
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"sort"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 
 // coql answers a query. It knows of every write at once.
 func (s *Server) coql(c *call) (*reply, *refusal) {
-	if c.Method != "POST" {
+	if c.Method != http.MethodPost {
 		return nil, noMethod()
 	}
 	if c.wrong != nil {

@@ -10,7 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-const dateTime = "2006-01-02T15:04:05-07:00"
+// dateTime is the form of a datetime. Zoho: insert records shows an offset; its own
+// SDK sends Z.
+const dateTime = "2006-01-02T15:04:05Z07:00"
 
 var (
 	emailForm = regexp.MustCompile(`^[^@\s<>,;]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}$`)
@@ -74,7 +76,7 @@ func (s *Server) parse(f *field, raw any, ext externals) (any, *wrong) {
 		}
 	case "datetime":
 		t, err := time.Parse(dateTime, text)
-		if err != nil || strings.Contains(text, ".") {
+		if err != nil || strings.ContainsAny(text, ".,") {
 			return nil, notA("datetime")
 		}
 		return t.UTC(), nil
