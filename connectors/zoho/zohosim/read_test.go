@@ -1,0 +1,325 @@
+package zohosim_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"crmsync/connectors/zoho/zohosim"
+)
+
+func (a *org) query(text string) answer {
+	a.t.Helper()
+	return a.post("/coql", obj{"select_query": text})
+}
+
+func TestS14AListNeedsFields(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.person(obj{})
+	a.get("/Contacts").says(t, 400, "REQUIRED_PARAM_MISSING", `"param_name":"fields"`)
+	a.get("/Contacts?fields="+strings.Repeat("x,", 51)).says(t, 400, "LIMIT_EXCEEDED")
+	a.get("/Contacts?fields="+strings.Repeat("Email,", 49)+"Phone").says(t, 200, `"Email":null`, `"id":"`)
+	a.get("/Contacts?fields=id,Shoe_Size").says(t, 200)
+	a.get("/Contacts?fields=id&per_page=201").says(t, 400, "INVALID_DATA", "per_page")
+	a.get("/Contacts?fields=id&sort_by=Email").says(t, 400, "INVALID_DATA", "sort_by")
+	a.knob(`{"cap_per_page":true}`)
+	same(t, "capped", a.get("/Contacts?fields=id&per_page=500").want(t, 200).at("info", "per_page"), 200)
+}
+
+func TestS15TokensReachWherePagesEnd(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{Grants: map[string]zohosim.Grant{"other": {}}})
+	a.post("/_sim/contacts", `{"count":2450}`).want(t, 200)
+	a.get("/Contacts?fields=id&page=11").says(t, 400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", `"limit":2000`)
+	tenth := a.get("/Contacts?fields=id&page=10").want(t, 200)
+	got := a.get("/Contacts?fields=id&page_token=" + tenth.str("info", "next_page_token"))
+	same(t, "after the wall", got.want(t, 200).at("info", "page"), 11)
+	for _, order := range []string{"", "&sort_by=id&sort_order=asc", "&sort_by=Modified_Time&sort_order=asc", "&sort_by=Created_Time"} {
+		seen, path := map[string]bool{}, "/Contacts?fields=Last_Name"+order
+		page := a.get(path)
+		for {
+			for n := range page.count("data") {
+				seen[page.str("data", n, "id")] = true
+			}
+			token := page.str("info", "next_page_token")
+			if token == "" {
+				break
+			}
+			same(t, "more", page.at("info", "more_records"), true)
+			page = a.get(path+"&page_token="+token).want(t, 200)
+		}
+		same(t, "all"+order, len(seen), 2450)
+		same(t, "the end", page.at("info", "more_records"), false)
+	}
+	token := a.get("/Contacts?fields=id&per_page=100").str("info", "next_page_token")
+	a.get("/Contacts?fields=id,Email&per_page=100&page_token="+token).says(t, 400, "TOKEN_BOUND_DATA_MISMATCH")
+	a.get("/Contacts?fields=id&per_page=200&page_token="+token).says(t, 400, "TOKEN_BOUND_DATA_MISMATCH")
+	a.get("/Contacts?fields=id&per_page=100&page=2&page_token="+token).says(t, 400, "AMBIGUITY_DURING_PROCESSING")
+	a.get("/Contacts?fields=id&cvid=1&sort_by=id").says(t, 400, "AMBIGUITY_DURING_PROCESSING")
+	a.get("/Contacts?fields=id&page_token=abc").says(t, 400, "INVALID_DATA")
+	mine := a.token
+	a.token = a.refresh("other").str("access_token")
+	a.get("/Contacts?fields=id&per_page=100&page_token="+token).says(t, 400, "INVALID_DATA")
+	a.token = mine
+	a.get("/Contacts?fields=id&per_page=100&page_token="+token).says(t, 200)
+	a.pass(24 * time.Hour)
+	a.token = a.refresh("r").str("access_token")
+	a.get("/Contacts?fields=id&per_page=100&page_token="+token).says(t, 400, "EXPIRED_VALUE")
+}
+
+func TestS15TokensEndAtAHundredThousand(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	if err := a.Seed(100100); err != nil {
+		t.Fatal(err)
+	}
+	path, pages := "/Contacts?fields=Last_Name", 0
+	page := a.get(path)
+	for page.status == 200 {
+		pages++
+		page = a.get(path + "&page_token=" + page.str("info", "next_page_token"))
+	}
+	page.says(t, 400, "PAGINATION_LIMIT_EXCEEDED")
+	same(t, "pages", pages, 500)
+}
+
+func TestS16NothingIsAnsweredWithNothing(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.get("/Contacts?fields=id").silent(t, 204)
+	a.get("/Contacts/5725767000000999999").silent(t, 204)
+	a.get("/Contacts/search?word=x").silent(t, 204)
+	a.query("select id from Contacts where Email = 'x'").silent(t, 204)
+	a.get("/Contacts/deleted").silent(t, 204)
+	a.get("/actions/watch").silent(t, 204)
+	id := a.person(obj{})
+	for _, test := range []struct {
+		since string
+		want  int
+	}{
+		{"2026-10-01T07:59:59Z", 200},
+		{"2026-10-01T08:00:00Z", 200},
+		{"2026-10-01T13:30:00+05:30", 200},
+		{"2026-10-01T08:00:01Z", 304},
+		{"2026-10-01T13:30:01+05:30", 304},
+	} {
+		for _, path := range []string{"/Contacts?fields=id", "/Contacts?fields=id&sort_by=Modified_Time&sort_order=asc", "/Contacts/" + id} {
+			a.with("If-Modified-Since", test.since, func() {
+				got := a.get(path)
+				if test.want == 200 {
+					got.says(t, 200, id)
+				} else {
+					got.silent(t, 304)
+				}
+			})
+		}
+	}
+	a.with("If-Modified-Since", "yesterday", func() { a.get("/Contacts?fields=id").says(t, 400) })
+}
+
+func TestS16DeltasFollowTheTimeOfChange(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	var ids []string
+	for range 30 {
+		ids = append(ids, a.person(obj{}))
+		a.pass(time.Second)
+	}
+	a.put("/Contacts/"+ids[3], rows(obj{"Title": "x"})).want(t, 200)
+	a.with("If-Modified-Since", "2026-10-01T08:00:27Z", func() {
+		for order, want := range map[string][]string{
+			"&sort_by=Modified_Time&sort_order=asc": {ids[27], ids[28], ids[29], ids[3]}, "&sort_by=Modified_Time": {ids[3], ids[29], ids[28], ids[27]},
+			"": {ids[29], ids[28], ids[27], ids[3]}, "&sort_by=id&sort_order=asc": {ids[3], ids[27], ids[28], ids[29]},
+		} {
+			var got []string
+			page := a.get("/Contacts?fields=id&per_page=3" + order)
+			for n := range page.count("data") {
+				got = append(got, page.str("data", n, "id"))
+			}
+			page = a.get("/Contacts?fields=id&per_page=3" + order + "&page_token=" + page.str("info", "next_page_token"))
+			same(t, order, append(got, page.str("data", 0, "id")), want)
+		}
+	})
+}
+
+func TestS17TimesAndIDs(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	id := a.person(obj{})
+	if len(id) < 18 || len(id) > 19 {
+		t.Errorf("got id %s, want 18 or 19 digits", id)
+	}
+	row := a.get("/Contacts/"+id).at("data", 0).(obj)
+	same(t, "time", row["Modified_Time"], "2026-10-01T13:30:00+05:30")
+	same(t, "id", row["id"], id)
+	b := open(t, zohosim.Options{TimeZone: time.FixedZone("", -3*60*60-30*60)})
+	same(t, "time", b.get("/Contacts/"+b.person(obj{})).str("data", 0, "Created_Time"), "2026-10-01T04:30:00-03:30")
+}
+
+func TestS20DeletedRecordsPassThroughTheBin(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	first, second := a.person(obj{"Last_Name": "First"}), a.person(obj{"Last_Name": "Second"})
+	same(t, "row", a.remove("/Contacts?ids="+first+"&wf_trigger=false").want(t, 200).body,
+		`{"data":[{"code":"SUCCESS","details":{"id":"`+first+`"},"message":"record deleted","status":"success"}]}`)
+	a.get("/Contacts/"+first).silent(t, 204)
+	a.remove("/Contacts/"+first).says(t, 400, "INVALID_DATA", "record not deleted")
+	a.put("/Contacts/"+first, rows(obj{"Title": "x"})).says(t, 400, "the id given seems to be invalid")
+	a.remove("/Contacts?ids=abc").says(t, 400, "UNABLE_TO_PARSE_DATA_TYPE")
+	a.pass(time.Minute)
+	a.remove("/_sim/contacts?id="+second).want(t, 200)
+	got := a.get("/Contacts/deleted?type=recycle").want(t, 200)
+	same(t, "newest first", got.str("data", 0, "id"), second)
+	same(t, "by", got.str("data", 0, "deleted_by", "name"), "Priya Raman")
+	same(t, "by", got.str("data", 1, "deleted_by", "name"), "CRM Sync")
+	same(t, "name", got.str("data", 1, "display_name"), "First")
+	same(t, "type", got.str("data", 1, "type"), "recycle")
+	if _, is := got.at("info").(obj)["next_page_token"]; is {
+		t.Error("there is a token")
+	}
+	a.with("If-Modified-Since", "2026-10-01T08:00:30Z", func() { same(t, "since", a.get("/Contacts/deleted").count("data"), 1) })
+	a.get("/Contacts/deleted?type=x").says(t, 400, "PATTERN_NOT_MATCHED")
+	a.post("/_sim/purge", `{"id":"`+first+`"}`).want(t, 200)
+	same(t, "purged", a.get("/Contacts/deleted?type=permanent").str("data", 0, "id"), first)
+	later := func(days int) {
+		a.pass(time.Duration(days) * 24 * time.Hour)
+		a.token = a.refresh("r").str("access_token")
+	}
+	later(60)
+	same(t, "after 60 days", a.get("/Contacts/deleted?type=permanent").count("data"), 2)
+	a.get("/Contacts/deleted?type=recycle").silent(t, 204)
+	later(60)
+	same(t, "the purged one is gone", a.get("/Contacts/deleted").count("data"), 1)
+	later(60)
+	a.get("/Contacts/deleted").silent(t, 204)
+}
+
+func TestS21SearchLagsAndCOQLDoesNot(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{Lag: true})
+	a.person(obj{"Last_Name": "ABC Inc", "Email": "a@example.com", "Mobile": "+49 151 1234567"})
+	byEmail := "/Contacts/search?email=A@example.com&fields=Last_Name"
+	a.get(byEmail).silent(t, 204)
+	a.query("select Last_Name from Contacts where Email = 'a@example.com'").says(t, 200, "ABC Inc")
+	a.pass(1900 * time.Millisecond)
+	a.get(byEmail).silent(t, 204)
+	a.pass(1200 * time.Millisecond)
+	a.get(byEmail).says(t, 200, "ABC Inc")
+	a.get("/Contacts/search?criteria=(Last_Name:equals:abc)").says(t, 200, "ABC Inc")
+	a.get("/Contacts/search?criteria=((Last_Name:starts_with:abc)and(Mobile:equals:%2B49%20151))&email=ignored@x.de").says(t, 200)
+	a.get("/Contacts/search?phone=1511234").says(t, 200)
+	a.get("/Contacts/search?word=inc").says(t, 200)
+	a.get("/Contacts/search?criteria=(Last_Name:in:x,y)").silent(t, 204)
+	a.get(`/Contacts/search?criteria=(Last_Name:equals:a\)b)`).silent(t, 204)
+	a.get("/Contacts/search").says(t, 400, "EXPECTED_PARAM_MISSING", "criteria")
+	a.get("/Contacts/search?criteria=(Nothing:equals:x)").says(t, 400, "INVALID_QUERY", `"api_name":"Nothing"`)
+	a.get("/Contacts/search?criteria=(Last_Name:sounds:x)").says(t, 400, "INVALID_QUERY", `"operator":"sounds"`)
+	a.get("/Contacts/search?criteria=("+strings.Repeat("(Last_Name:equals:x)or", 10)+"(Last_Name:equals:x))").says(t, 400, "CRITERIA_LIMIT_EXCEEDED")
+	a.get("/Contacts/search?word=x&page=11").says(t, 400, "LIMIT_REACHED", `"limit":"2000"`)
+	a.get("/Notes/search?word=x").says(t, 400, "NOT_SUPPORTED")
+	same(t, "count", a.get("/Contacts/actions/count?email=a@example.com").at("count"), 1)
+}
+
+func TestS21COQL(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.messages()
+	ada := a.person(obj{"Last_Name": "O'Brien", "Email": "ada@example.com", "Title": "x", "Email_Opt_Out": true})
+	bob := a.person(obj{"Last_Name": "Bob"})
+	a.post("/WhatsApp_Messages", rows(obj{"Name": "m", "Contact": obj{"id": ada}})).want(t, 201)
+	a.pass(time.Minute)
+	a.put("/Contacts/"+bob, rows(obj{"Mobile": "5"})).want(t, 200)
+	where := func(condition string) string {
+		got := a.query("select Last_Name from Contacts where " + condition + " order by id asc limit 2000")
+		var names []string
+		for n := range got.count("data") {
+			names = append(names, got.str("data", n, "Last_Name"))
+		}
+		if got.status != 200 && got.status != 204 {
+			return got.str("code")
+		}
+		return strings.Join(names, " ")
+	}
+	for condition, want := range map[string]string{
+		`Last_Name = 'o\'brien'`: "O'Brien", `Last_Name = 'o'brien'`: "SYNTAX_ERROR", `Last_Name != 'bob'`: "O'Brien",
+		`Last_Name like '%bri%'`: "O'Brien", `Last_Name in ('BOB','x')`: "Bob", `Last_Name not in ('bob')`: "O'Brien", `Last_Name not like 'B%'`: "O'Brien",
+		`Email is null`: "Bob", `Email is not null`: "O'Brien", `Email_Opt_Out = true`: "O'Brien", `Email_Opt_Out = 'false'`: "Bob",
+		`id > ` + ada: "Bob", `id >= '` + ada + `'`: "O'Brien Bob", `id = ` + bob: "Bob", `id in (` + ada + `,` + bob + `)`: "O'Brien Bob",
+		`Modified_Time > '2026-10-01T08:00:30+00:00'`: "Bob", `Modified_Time between '2026-10-01T13:30:00+05:30' and '2026-10-01T13:30:05+05:30'`: "O'Brien",
+		`(Last_Name = 'bob' or Email = 'ADA@example.com')`: "O'Brien Bob", `((Last_Name = 'bob' and Mobile = '5') and id > 0)`: "Bob",
+		`Last_Name = 'a' and Email = 'b' and Title = 'c'`: "SYNTAX_ERROR", `Nothing = 1`: "INVALID_QUERY", `Last_Name ~ 'x'`: "SYNTAX_ERROR",
+		`Last_Name == 'x'`: "SYNTAX_ERROR", `Owner.email = 'crm.sync@example.com'`: "O'Brien Bob",
+		`Last_Name in (` + strings.Repeat("'x',", 50) + `'x')`: "LIMIT_EXCEEDED",
+	} {
+		same(t, condition, where(condition), want)
+	}
+	got := a.query("select Name, Contact, Contact.Last_Name from WhatsApp_Messages where Contact = '"+ada+"'").want(t, 200)
+	same(t, "a lookup", got.at("data", 0, "Contact"), obj{"id": ada})
+	same(t, "of the related one", got.str("data", 0, "Contact.Last_Name"), "O'Brien")
+	same(t, "info", got.at("info"), obj{"count": 1, "more_records": false})
+	a.query("select id from Contacts").says(t, 400, "SYNTAX_ERROR", `"clause":"where"`)
+	a.query("select id from Nowhere where id is not null").says(t, 400, "INVALID_QUERY")
+	a.query("select "+strings.Repeat("id,", 50)+"id from Contacts where id is not null").says(t, 400, "LIMIT_EXCEEDED")
+	a.query("select id from Contacts where id is not null limit 2001").says(t, 400, "LIMIT_EXCEEDED")
+	a.query("select id from Contacts where id is not null limit 2000 offset 98001").says(t, 400, "LIMIT_EXCEEDED")
+	a.query("").says(t, 400, "MANDATORY_NOT_FOUND")
+	same(t, "offset", a.query("select Last_Name from Contacts where id is not null order by Last_Name desc limit 1 offset 1").str("data", 0, "Last_Name"), "Bob")
+	same(t, "two numbers", a.query("select Last_Name from Contacts where id is not null limit 1, 1").str("data", 0, "Last_Name"), "Bob")
+	same(t, "more", a.query("select Last_Name from Contacts where id is not null limit 1").at("info", "more_records"), true)
+	a.knob(`{"coql_rows":200}`)
+	a.query("select id from Contacts where id is not null limit 201").says(t, 400, "LIMIT_EXCEEDED")
+}
+
+func TestS23WhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.messages()
+	a.with("X-ZOHO-SDK", "linux/1.0/nodejs", func() {
+		a.post("/Contacts", rows(obj{"Last_Name": "A"})).says(t, 201)
+		a.get("/Contacts?fields=Last_Name&").says(t, 200)
+	})
+	a.get("/crm/v2.1/Contacts?fields=id").says(t, 200)
+	a.get("/crm/v7/org").says(t, 200, `"paid_type":"enterprise"`)
+	a.get("/crm/v99/org").says(t, 404, "INVALID_URL_PATTERN")
+	modules := a.get("/settings/modules").want(t, 200)
+	untyped := 0
+	for n := range modules.count("modules") {
+		name := modules.str("modules", n, "api_name")
+		fields := a.get("/settings/fields?module="+name).want(t, 200)
+		for n := range fields.count("fields") {
+			f := fields.at("fields", n).(obj)
+			if f["api_name"] == "" || f["data_type"] == "" || f["api_name"] == nil || f["data_type"] == nil {
+				t.Errorf("%s: got %v", name, f)
+			}
+			if f["json_type"] == nil {
+				untyped++
+			}
+		}
+	}
+	same(t, "modules", modules.count("modules"), 5)
+	if untyped != 1 {
+		t.Errorf("got %d fields without json_type, want one, as in real organisations", untyped)
+	}
+	a.get("/settings/fields?module=Nowhere").says(t, 400, "INVALID_MODULE")
+	a.get("/settings/fields").says(t, 400, "REQUIRED_PARAM_MISSING")
+	a.get("/settings/layouts?module=Contacts").says(t, 200, `"layouts":[`)
+	a.get("/users?type=CurrentUser").says(t, 200, "crm.sync@example.com")
+	var page struct{ Users []json.RawMessage }
+	_ = json.Unmarshal([]byte(a.get("/users?type=ActiveUsers&per_page=200").body), &page)
+	same(t, "users", len(page.Users), 3)
+}
+
+func TestOwnersChangeInBulk(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	id := a.person(obj{})
+	other := a.get("/users").str("users", 1, "id")
+	got := a.post("/Contacts/actions/change_owner", obj{"ids": []string{id, "5"}, "owner": obj{"id": other}}).want(t, 207)
+	same(t, "message", got.str("data", 0, "message"), "owner is successfully updated")
+	same(t, "owner", a.get("/Contacts/"+id).str("data", 0, "Owner", "id"), other)
+	a.post("/Contacts/actions/change_owner", obj{"ids": []string{id}, "owner": obj{"id": "7"}}).says(t, 400, "INVALID_DATA")
+	same(t, "count", a.get("/Contacts/actions/count").body, fmt.Sprintf(`{"count":%d}`, 1))
+}
