@@ -142,10 +142,10 @@ func parseFields(lines string) []*field {
 				f.length = areas[word]
 			case "":
 			default:
-				switch {
-				case f.kind == "lookup":
+				switch f.kind {
+				case "lookup":
 					f.lookup = word
-				case f.kind == "picklist" || f.kind == "multiselectpicklist":
+				case "picklist", "multiselectpicklist":
 					f.options = strings.Split(word, "|")
 				default:
 					f.length, _ = strconv.Atoi(word)

@@ -194,3 +194,6 @@ func (s *Server) worded(r *refusal) any {
 	}
 	return r
 }
+
+// Limits are the organisation's figures as they are in force.
+func (s *Server) Limits() Limits { return s.opts.Limits }

@@ -1,0 +1,266 @@
+package zohosim_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"crmsync/connectors/zoho/zohosim"
+)
+
+func people(n int) obj {
+	var list []obj
+	for m := range n {
+		list = append(list, obj{"Last_Name": fmt.Sprint("P", m)})
+	}
+	return rows(list...)
+}
+
+func TestS33CallsCostCredits(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{Quota: "documented", Limits: zohosim.Limits{Credits: 2000}})
+	spent := int64(0)
+	cost := func(want int64, what string, got answer) {
+		t.Helper()
+		if got.status >= 400 {
+			t.Errorf("%s: got %d %s", what, got.status, got.body)
+		}
+		now := a.Stats().Credits
+		same(t, what, now-spent, want)
+		spent = now
+	}
+	cost(1, "a list", a.get("/Contacts?fields=id"))
+	cost(3, "a view", a.get("/Contacts?fields=id&cvid=1"))
+	cost(2, "deleted", a.get("/Contacts/deleted"))
+	cost(1, "ten rows", a.post("/Contacts", people(10)))
+	cost(2, "eleven rows", a.post("/Contacts/upsert", people(11)))
+	cost(10, "a hundred rows", a.post("/Contacts", people(100)))
+	ids := func(n int) []string {
+		return strings.Split(strings.Repeat(a.Contacts("", "")[0].ID+",", n-1)+a.Contacts("", "")[0].ID, ",")
+	}
+	cost(2, "51 tagged", a.post("/Contacts/actions/add_tags", obj{"ids": ids(51), "tags": []obj{{"name": "x"}}}))
+	for limit, want := range map[int]int64{200: 1, 201: 2, 1000: 2, 1001: 3, 2000: 3} {
+		cost(want, fmt.Sprint("COQL ", limit), a.query(fmt.Sprintf("select id from Contacts where id is not null limit %d", limit)))
+	}
+	cost(1, "search", a.get("/Contacts/search?word=x"))
+	cost(20, "two fields", a.post("/settings/fields?module=Contacts", obj{"fields": []obj{{"field_label": "A", "data_type": "text"}, {"field_label": "B", "data_type": "text"}}}))
+	got := a.get("/Contacts?fields=id")
+	same(t, "no header below half", got.header.Get("X-API-CREDITS-REMAINING"), "")
+	a.post("/settings/modules", obj{"modules": []obj{{"plural_label": "Ones", "singular_label": "One", "profiles": []obj{{"id": a.get("/settings/profiles").str("profiles", 0, "id")}}}}}).want(t, 201)
+	for a.Stats().Credits < 1000 {
+		a.post("/Contacts", people(100)).want(t, 201)
+	}
+	got = a.get("/Contacts?fields=id").want(t, 200)
+	same(t, "header", got.header.Get("X-API-CREDITS-REMAINING"), 2000-a.Stats().Credits)
+	for a.Stats().Credits <= 1990 {
+		a.post("/Contacts", people(100)).want(t, 201)
+	}
+	a.post("/Contacts", people(100)).says(t, 429, "TOO_MANY_REQUESTS")
+	a.pass(23 * time.Hour)
+	a.token = a.refresh("r").str("access_token")
+	a.post("/Contacts", people(100)).says(t, 429)
+	a.pass(time.Hour)
+	a.token = a.refresh("r").str("access_token")
+	a.post("/Contacts", people(100)).says(t, 201)
+	for edition, want := range map[string]string{"free": "[5000 5 10]", "standard": "[55000 10 10]", "professional": "[60000 15 10]", "enterprise": "[70000 20 10]", "ultimate": "[90000 25 10]"} {
+		o := open(t, zohosim.Options{Edition: edition})
+		l := o.Limits()
+		same(t, edition, []int{l.Credits, l.Concurrency, l.Heavy}, want)
+	}
+}
+
+// crowd holds n calls open, each for a while, and returns what lets them go.
+func (a *org) crowd(n int, method, path string, body any) func() {
+	a.t.Helper()
+	a.fault(`{"mode":"slow","delay":"2s","match":"crowd"}`)
+	var all sync.WaitGroup
+	ctx, leave := context.WithCancel(context.Background())
+	for range n {
+		r := a.request(method, path+"crowd", body).WithContext(ctx)
+		all.Go(func() {
+			defer func() { _ = recover() }()
+			a.ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	return func() { leave(); all.Wait() }
+}
+
+func TestS34CallsAtTheSameTimeAreLimited(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{Quota: "documented", Edition: "professional"})
+	release := a.crowd(10, http.MethodPost, "/Contacts/upsert?", people(11))
+	for what, got := range map[string]answer{
+		"eleven rows": a.post("/Contacts/upsert", people(11)), "COQL": a.query("select id from Contacts where id is not null"),
+		"search": a.get("/Contacts/search?word=x"), "sorted": a.get("/Contacts?fields=id&sort_by=id"), "inserts": a.post("/Contacts", people(11)),
+	} {
+		if got.status != 429 {
+			t.Errorf("%s: got %d %s, want 429", what, got.status, got.body)
+		}
+	}
+	a.post("/Contacts/upsert", people(10)).says(t, 200)
+	a.get("/Contacts?fields=id").says(t, 200)
+	release()
+	a.post("/Contacts/upsert", people(11)).says(t, 200)
+	release = a.crowd(15, http.MethodGet, "/Contacts?fields=", nil)
+	a.get("/Contacts?fields=id").says(t, 429, "TOO_MANY_REQUESTS")
+	a.refresh("r").says(t, 200, "access_token")
+	release()
+	a.get("/Contacts?fields=id").says(t, 200)
+	same(t, "throttled", a.Stats().Throttled, 6)
+}
+
+func TestS35ThrottledCallsSayLittle(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.fault(`{"mode":"throttle"}`)
+	for profile, want := range map[string]string{
+		"envelope": `{"code":"TOO_MANY_REQUESTS","details":{},"message":"too many requests. please try again after some time","status":"error"}`,
+		"numeric":  `{"code":429,"details":[],"error":"TOO_MANY_REQUESTS","error_info":"Many requests fired than the allowed limit for the past 24 hours."}`,
+		"spec":     `{"code":"RATE_LIMIT_EXCEEDED","details":{},"message":"too many requests. please try again after some time","status":"error"}`,
+	} {
+		a.knob(`{"throttle_body":"` + profile + `"}`)
+		got := a.get("/Contacts?fields=id").want(t, 429)
+		same(t, profile, got.body, want)
+		same(t, "Retry-After", got.header.Get("Retry-After"), "")
+	}
+	a.fault(`{"mode":"throttle","retry_after":"7"}`)
+	same(t, "Retry-After", a.get("/Contacts?fields=id").header.Get("Retry-After"), "7")
+}
+
+func TestS36OutagesComeInThreeForms(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	for _, test := range []struct {
+		body, want string
+		status     int
+	}{
+		{"json", `{"code":"INTERNAL_ERROR","details":{},"message":"Internal Server Error","status":"error"}`, 503},
+		{"html", "<html>", 500},
+		{"empty", "", 502},
+		{"mixed", `"INTERNAL_ERROR"`, 500},
+		{"mixed", "<html>", 502},
+	} {
+		a.knob(`{"outage_body":"` + test.body + `"}`)
+		a.fault(fmt.Sprintf(`{"mode":"outage","status":%d}`, test.status))
+		got := a.get("/Contacts?fields=id").says(t, test.status, test.want)
+		if test.want == "" {
+			got.silent(t, test.status)
+		}
+	}
+}
+
+func TestS36AnAnswerIsLostBeforeOrAfterTheContactIsStored(t *testing.T) {
+	t.Parallel()
+	for mode, stored := range map[string]int{"reset": 0, "reset_after_commit": 1, "truncate": 1, "garbage": 1, "slow": 1} {
+		a := open(t, zohosim.Options{})
+		server := httptest.NewServer(a)
+		defer server.Close()
+		a.fault(`{"mode":"` + mode + `","delay":"20ms"}`)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/crm/v8/Contacts", strings.NewReader(`{"data":[{"Last_Name":"A"}]}`))
+		r.Header.Set("Authorization", "Zoho-oauthtoken "+a.token)
+		if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			body, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if (mode == "slow") != strings.HasSuffix(string(body), `"}]}`) {
+				t.Errorf("%s: got %s", mode, body)
+			}
+		}
+		same(t, mode, a.Stats().Contacts, stored)
+	}
+}
+
+func TestOnePoisonedRecordIsRejected(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.fault(`{"mode":"reject","match":"poison"}`)
+	got := a.post("/Contacts", rows(obj{"Last_Name": "A"}, obj{"Last_Name": "B", "Title": "poison"})).want(t, 207)
+	same(t, "rejected", got.str("data", 1, "details", "json_path"), "$.data[1].Title")
+	same(t, "code", got.str("data", 1, "code"), "INVALID_DATA")
+	a.post("/_sim/contacts", obj{"phone": "+1", "fields": obj{"Last_Name": "poison"}}).says(t, 400, "INVALID_DATA")
+}
+
+func TestTokensExpireOnRequest(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	a.fault(`{"mode":"expire_token","times":1}`)
+	a.get("/users").says(t, 401, "INVALID_TOKEN")
+	a.get("/users").says(t, 401, "INVALID_TOKEN")
+	a.token = a.refresh("r").str("access_token")
+	a.get("/users").says(t, 200)
+	// The refresh is carried out, and counts, but nobody learns of it.
+	a.fault(`{"mode":"refresh_lost","times":1}`)
+	before := a.Stats().Refreshes
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the answer arrived")
+			}
+		}()
+		a.refresh("r")
+	}()
+	same(t, "refreshes", a.Stats().Refreshes-before, 1)
+}
+
+func TestAPageIsSpoilt(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	if err := a.Seed(10); err != nil {
+		t.Fatal(err)
+	}
+	path := "/Contacts?fields=id&per_page=4"
+	first := a.get(path)
+	token := first.str("info", "next_page_token")
+	second := path + "&page_token=" + token
+	a.fault(`{"mode":"page_empty","after":1}`)
+	same(t, "before", a.get(path).count("data"), 4)
+	a.get(second).silent(t, 204)
+	a.fault(`{"mode":"none"}`)
+	a.fault(`{"mode":"page_repeat"}`)
+	got := a.get(second).want(t, 200)
+	same(t, "again", got.str("info", "next_page_token"), token)
+	same(t, "more", got.at("info", "more_records"), true)
+	a.fault(`{"mode":"none"}`)
+	a.fault(`{"mode":"page_half"}`)
+	got = a.get(second).want(t, 200)
+	same(t, "half", got.count("data"), 2)
+	same(t, "no more", got.at("info", "more_records"), false)
+	a.fault(`{"mode":"none"}`)
+	query := func(after string) answer {
+		return a.query("select id from Contacts where id > " + after + " order by id limit 4")
+	}
+	page := query("0")
+	a.fault(`{"mode":"page_repeat"}`)
+	same(t, "the same rows", query(page.str("data", 3, "id")).at("data"), page.at("data"))
+	a.fault(`{"mode":"none"}`)
+	a.fault(`{"mode":"page_half"}`)
+	same(t, "half", query("0").count("data"), 2)
+	a.fault(`{"mode":"page_empty"}`)
+	query("0").silent(t, 204)
+}
+
+func TestS37EveryCallIsCounted(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	id := a.person(obj{})
+	a.get("/Contacts/"+id).want(t, 200)
+	a.get("/Contacts/5725767000000999999").want(t, 204)
+	a.upserted("Contacts", nil, obj{"Last_Name": "A"}, obj{}).want(t, 207)
+	a.post("/Contacts", rows(obj{})).want(t, 400)
+	got := a.get("/_sim/stats")
+	same(t, "calls", got.at("calls"), 6)
+	same(t, "refreshes", got.at("refreshes"), 1)
+	same(t, "writes", got.at("writes"), 2)
+	same(t, "credits", got.at("credits"), 5)
+	same(t, "by call", got.at("by_call"), obj{"GET /Contacts/{id}": 2, "POST /Contacts": 2, "POST /Contacts/upsert": 1})
+	a.post("/_sim/clock", `{"advance":"24h"}`).says(t, 200, "2026-10-02T08:00:00.500Z")
+	a.post("/_sim/clock", `{"advance":"tomorrow"}`).says(t, 400, "tomorrow")
+}
