@@ -2,7 +2,6 @@ package zohosim
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 	"sort"
@@ -96,7 +95,7 @@ func (s *Server) column(m *module, name string) bool {
 // at, and where the order is that of the ids, no more than needed.
 func (s *Server) run(q *query, m *module) (rows []obj, more bool) {
 	byID := q.order == "" || q.order == "id"
-	candidates, found := m.candidates(q.where)
+	candidates, found := s.candidates(m, q.where)
 	if found {
 		slices.SortFunc(candidates, func(a, b *record) int { return cmp.Compare(a.id, b.id) })
 		candidates = slices.Compact(candidates)
@@ -168,18 +167,18 @@ func (r *record) path(name string) any {
 
 // candidates are the records among which all those are that meet the
 // condition; false if no index helps.
-func (m *module) candidates(c *condition) ([]*record, bool) {
+func (s *Server) candidates(m *module, c *condition) ([]*record, bool) {
 	switch c.join {
 	case "and":
-		left, found := m.candidates(c.left)
-		right, also := m.candidates(c.right)
+		left, found := s.candidates(m, c.left)
+		right, also := s.candidates(m, c.right)
 		if found && (!also || len(left) <= len(right)) {
 			return left, true
 		}
 		return right, also
 	case "or":
-		left, found := m.candidates(c.left)
-		right, also := m.candidates(c.right)
+		left, found := s.candidates(m, c.left)
+		right, also := s.candidates(m, c.right)
 		return append(slices.Clone(left), right...), found && also
 	}
 	if c.field == "Modified_Time" && (c.operator == ">" || c.operator == ">=") {
@@ -190,7 +189,7 @@ func (m *module) candidates(c *condition) ([]*record, bool) {
 	}
 	name, rest, related := strings.Cut(c.field, ".")
 	if related && rest != "id" {
-		return nil, false
+		return s.throughLookup(m, name, &condition{field: rest, operator: c.operator, values: c.values})
 	}
 	list := []*record{}
 	if name == "id" {
@@ -209,6 +208,20 @@ func (m *module) candidates(c *condition) ([]*record, bool) {
 		list = append(list, m.indexed(name)[fold(v)]...)
 	}
 	return list, true
+}
+
+// throughLookup are the records that point at one which meets a condition.
+func (s *Server) throughLookup(m *module, name string, c *condition) ([]*record, bool) {
+	f := m.byName[name]
+	if f == nil || s.modules[f.lookup] == nil {
+		return nil, false
+	}
+	others, found := s.candidates(s.modules[f.lookup], c)
+	list := []*record{}
+	for _, other := range others {
+		list = append(list, m.indexed(name)[fold(other)]...)
+	}
+	return list, found
 }
 
 // recent are those changed since, if they are few.
@@ -275,88 +288,4 @@ func (r *record) meets(c *condition) bool {
 	}
 	operator, negated := strings.CutPrefix(c.operator, "not ")
 	return holds(v, operator, c.values) != negated
-}
-
-func holds(v any, operator string, values []string) bool {
-	switch operator {
-	case "in":
-		return slices.ContainsFunc(values, func(w string) bool { return compare(v, w) == 0 })
-	case "between":
-		return compare(v, values[0]) >= 0 && compare(v, values[1]) <= 0
-	case "like":
-		return like(fmt.Sprint(v), values[0])
-	}
-	order := compare(v, values[0])
-	switch operator {
-	case "=":
-		return order == 0
-	case "!=":
-		return order != 0
-	case "<":
-		return order < 0
-	case "<=":
-		return order <= 0
-	case ">":
-		return order > 0
-	}
-	return order >= 0
-}
-
-// like knows % only at the ends, where integrations use it.
-func like(text, pattern string) bool {
-	text, pattern = strings.ToLower(text), strings.ToLower(pattern)
-	core := strings.Trim(pattern, "%")
-	switch before, after := strings.HasPrefix(pattern, "%"), strings.HasSuffix(pattern, "%"); {
-	case before && after:
-		return strings.Contains(text, core)
-	case before:
-		return strings.HasSuffix(text, core)
-	case after:
-		return strings.HasPrefix(text, core)
-	}
-	return text == core
-}
-
-// compare orders a stored value against another one or against what a query
-// says.
-func compare(a, b any) int {
-	switch v := a.(type) {
-	case nil:
-		if b == nil {
-			return 0
-		}
-		return -1
-	case time.Time:
-		if t, is := b.(time.Time); is {
-			return v.Compare(t)
-		}
-		if t, err := time.Parse(time.RFC3339, fmt.Sprint(b)); err == nil {
-			return v.Compare(t)
-		}
-		return -1
-	case float64:
-		if n, err := strconv.ParseFloat(fmt.Sprint(b), 64); err == nil {
-			return cmp.Compare(v, n)
-		}
-		return -1
-	case *user:
-		a = v.id
-	case *record:
-		a = v.name()
-	}
-	switch v := b.(type) {
-	case nil:
-		return 1
-	case *user:
-		b = v.id
-	case *record:
-		b = v.name()
-	}
-	left, right := strings.ToLower(fmt.Sprint(a)), strings.ToLower(fmt.Sprint(b))
-	if len(left) > 17 && numeric.MatchString(left) && numeric.MatchString(right) {
-		if order := cmp.Compare(len(left), len(right)); order != 0 {
-			return order
-		}
-	}
-	return strings.Compare(left, right)
 }

@@ -25,6 +25,9 @@ type Knobs struct {
 	WrapSingleDuplicate bool `json:"wrap_single_duplicate"`
 	// OldDuplicateForm names the record in the way by details.id alone.
 	OldDuplicateForm bool `json:"old_duplicate_form"`
+	// RejectCode is what a row says that an injected fault rejects, such as
+	// RECORD_LOCKED or NO_PERMISSION. Defaults to INVALID_DATA.
+	RejectCode string `json:"reject_code"`
 	// RefuseUnknownFields makes a field that does not exist a row error; it
 	// is ignored otherwise.
 	RefuseUnknownFields bool `json:"refuse_unknown_fields"`

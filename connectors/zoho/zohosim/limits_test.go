@@ -186,6 +186,10 @@ func TestOnePoisonedRecordIsRejected(t *testing.T) {
 	same(t, "rejected", got.str("data", 1, "details", "json_path"), "$.data[1].Title")
 	same(t, "code", got.str("data", 1, "code"), "INVALID_DATA")
 	a.post("/_sim/contacts", obj{"phone": "+1", "fields": obj{"Last_Name": "poison"}}).says(t, 400, "INVALID_DATA")
+	a.knob(`{"reject_code":"RECORD_LOCKED"}`)
+	a.post("/Contacts", rows(obj{"Last_Name": "poison"})).says(t, 400, `"code":"RECORD_LOCKED"`)
+	a.knob(`{"reject_code":"NO_PERMISSION"}`)
+	a.post("/Contacts", rows(obj{"Last_Name": "poison"})).says(t, 400, `"permissions":["Crm_Implied_Edit_Contacts"]`)
 }
 
 func TestTokensExpireOnRequest(t *testing.T) {

@@ -237,7 +237,9 @@ func TestS31DeliveryMisbehavesOnRequest(t *testing.T) {
 	p.forget()
 	a.knob(`{"notice_delay_ms":0,"notice_first":true}`)
 	a.person(obj{})
-	p.wait(1)
+	p.mu.Lock()
+	same(t, "before the answer", len(p.got), 1)
+	p.mu.Unlock()
 	p.forget()
 	a.knob(`{"notice_first":false,"reorder_notices":true}`)
 	ids := []string{a.person(obj{}), a.person(obj{}), a.person(obj{}), a.person(obj{})}
@@ -250,7 +252,9 @@ func TestS31DeliveryMisbehavesOnRequest(t *testing.T) {
 	}
 	p.forget()
 	a.knob(`{"reorder_notices":false}`)
+	p.mu.Lock()
 	p.status = 500
+	p.mu.Unlock()
 	a.person(obj{})
 	time.Sleep(50 * time.Millisecond)
 	p.wait(1)

@@ -258,6 +258,8 @@ func TestS21COQL(t *testing.T) {
 	}
 	got := a.query("select Name, Contact, Contact.Last_Name from WhatsApp_Messages where Contact = '"+ada+"'").want(t, 200)
 	same(t, "a lookup", got.at("data", 0, "Contact"), obj{"id": ada})
+	same(t, "by the related one", a.query("select Name from WhatsApp_Messages where (Contact.Email = 'ada@example.com' and Name = 'm')").count("data"), 1)
+	a.query("select Name from WhatsApp_Messages where Contact.Email in ('bob@example.com')").silent(t, 204)
 	same(t, "of the related one", got.str("data", 0, "Contact.Last_Name"), "O'Brien")
 	same(t, "info", got.at("info"), obj{"count": 1, "more_records": false})
 	a.query("select id from Contacts").says(t, 400, "SYNTAX_ERROR", `"clause":"where"`)

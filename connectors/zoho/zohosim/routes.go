@@ -16,16 +16,16 @@ import (
 type call struct {
 	*http.Request
 	// path is what follows /crm/v8, segment by segment; nil for the token endpoint.
-	path  []string
-	q     url.Values
-	body  []byte
-	rows  int
+	path []string
+	q    url.Values
+	body []byte
+	// rows is how many records a write names.
+	rows int
+	// query is what COQL is asked, wrong what is wrong with it.
 	query *query
-	// wrong is what parsing the query had to say.
 	wrong *refusal
 	token *token
-	// slots are what the call takes of the concurrency; crowded says that
-	// there were none.
+	// crowded says that too many calls were under way when this one arrived.
 	crowded bool
 }
 

@@ -88,7 +88,7 @@ func (v *state) clone() *state {
 	return &next
 }
 
-// live returns the record with this id unless it is deleted.
+// get returns the record with this id unless it is deleted.
 func (m *module) get(id string) *record {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
@@ -268,7 +268,7 @@ func numbers(values map[string]any) []string {
 	add(values["Phone"])
 	add(values["Mobile"])
 	for name, v := range values {
-		if name == "WA_ID" || strings.HasSuffix(name, "_WA_ID") {
+		if len(name) >= 5 && strings.EqualFold(name[len(name)-5:], "WA_ID") {
 			add(v)
 		}
 	}
