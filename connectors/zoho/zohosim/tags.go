@@ -208,6 +208,6 @@ func (s *Server) retag(c *call, m *module, in *tagging, change func([]*tag) []*t
 	}
 	a := s.answered("data", rows, http.StatusOK)
 	// Zoho counts in strings here.
-	a.body = obj{"data": rows, "success_count": strconv.Itoa(done), "locked_count": "0", "wf_scheduler": "success"}
+	a.body = obj{"data": rows, "success_count": strconv.Itoa(done), "locked_count": "0", "wf_scheduler": "false"}
 	return a, nil
 }
