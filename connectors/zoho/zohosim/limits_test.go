@@ -78,12 +78,8 @@ func TestS33CallsCostCredits(t *testing.T) {
 // crowd holds n calls open, each for a while, and returns what lets them go.
 func (a *org) crowd(n int, method, path string, body any) func() {
 	a.t.Helper()
-<<<<<<< HEAD
-	a.fault(`{"mode":"slow","delay":"2s","match":"crowd"}`)
-=======
 	a.fault(`{"mode":"slow","delay":"20s","match":"crowd"}`)
 	before := a.Stats().Calls
->>>>>>> zohosim
 	var all sync.WaitGroup
 	ctx, leave := context.WithCancel(context.Background())
 	for range n {
@@ -93,13 +89,9 @@ func (a *org) crowd(n int, method, path string, body any) func() {
 			a.ServeHTTP(httptest.NewRecorder(), r)
 		})
 	}
-<<<<<<< HEAD
-	time.Sleep(100 * time.Millisecond)
-=======
 	for a.Stats().Calls < before+int64(n) {
 		time.Sleep(time.Millisecond)
 	}
->>>>>>> zohosim
 	return func() { leave(); all.Wait() }
 }
 

@@ -89,22 +89,14 @@ func (s *Server) matcher(c *call, m *module) (match, *refusal) {
 		return found, refused
 	}
 	if text := c.q.Get("email"); text != "" {
-<<<<<<< HEAD
-		return m.any("email", func(v string) bool { return strings.EqualFold(v, text) }), nil
-=======
 		return m.any("email", func(v string) bool { return len(v) == len(text) && strings.EqualFold(v, text) }), nil
->>>>>>> zohosim
 	}
 	if text := c.q.Get("phone"); text != "" {
 		if len(text) < 3 || len(text) > 50 || !phoneQuery.MatchString(text) {
 			return nil, badParam("phone", "phone")
 		}
 		want := digits(text)
-<<<<<<< HEAD
-		return m.any("phone", func(v string) bool { return strings.Contains(digits(v), want) }), nil
-=======
 		return m.any("phone", func(v string) bool { return hasDigits(v, want) }), nil
->>>>>>> zohosim
 	}
 	word := strings.ToLower(c.q.Get("word"))
 	return m.any("", func(v string) bool { return strings.Contains(strings.ToLower(v), word) }), nil
@@ -112,11 +104,6 @@ func (s *Server) matcher(c *call, m *module) (match, *refusal) {
 
 // any matches if one field of this kind, or of any, does.
 func (m *module) any(kind string, is func(string) bool) match {
-<<<<<<< HEAD
-	return func(_ *record, v *state) bool {
-		for name, value := range v.values {
-			if text, plain := value.(string); plain && (kind == "" || m.byName[name] != nil && m.byName[name].kind == kind) && is(text) {
-=======
 	var names []string
 	for _, f := range m.fields {
 		if (kind == "" || f.kind == kind) && jsonTypes[f.kind] == "" && !f.readOnly {
@@ -126,7 +113,6 @@ func (m *module) any(kind string, is func(string) bool) match {
 	return func(_ *record, v *state) bool {
 		for _, name := range names {
 			if text, plain := v.values[name].(string); plain && is(text) {
->>>>>>> zohosim
 				return true
 			}
 		}
@@ -134,8 +120,6 @@ func (m *module) any(kind string, is func(string) bool) match {
 	}
 }
 
-<<<<<<< HEAD
-=======
 // hasDigits reports whether a number holds these digits, however it is
 // written. It is asked of every contact.
 func hasDigits(number, want string) bool {
@@ -149,7 +133,6 @@ func hasDigits(number, want string) bool {
 	return strings.Contains(string(plain), want)
 }
 
->>>>>>> zohosim
 // criteria is a text such as ((Last_Name:equals:Burns)and(Mobile:starts_with:\+49)).
 type criteria struct {
 	s     *Server
