@@ -51,7 +51,7 @@ func sandboxCommand() *cobra.Command {
 		defer func() { err = errors.Join(err, s.Close()) }()
 		out := &pipe{Writer: cmd.OutOrStdout()}
 		if !asJSON {
-			fmt.Fprintf(out, "\nWhatsApp, HubSpot and a worker are running in this process.\n\n")
+			fmt.Fprintf(out, "\nWhatsApp, three CRMs and a worker are running in this process.\n\n")
 			printAddresses(out, s.Info)
 			fmt.Fprintf(out, "  %-10s %s\n", "log", s.LogFile())
 		}
@@ -96,24 +96,39 @@ func (p *pipe) Write(text []byte) (int, error) {
 // tell prints what became of the sample traffic.
 func tell(w io.Writer, info sandbox.Info, story sandbox.Story) {
 	fmt.Fprintf(w, "\nWhat just happened\n\n")
-	guide := story.Guide
-	if len(guide.Messages) > 0 {
-		fmt.Fprintf(w, "  Kerry Fisher wrote %q on WhatsApp. HubSpot had it %s later:\n\n", guide.Messages[0].Text, short(guide.Delay))
-		fmt.Fprintf(w, "    contact %s\n", guide.Contact.ID)
-		for _, name := range mapped(guide.Contact.Fields) {
-			fmt.Fprintf(w, "      %-32s %s\n", name, guide.Contact.Fields[name])
+	first := story.CRMs[0]
+	if guide := first.Guide; len(guide.Messages) > 0 {
+		fmt.Fprintf(w, "  Kerry Fisher wrote %q on WhatsApp.\n\n", guide.Messages[0].Text)
+		for _, crm := range story.CRMs {
+			if g := crm.Guide; len(g.Messages) > 0 {
+				fmt.Fprintf(w, "    %-10s had it %6s later, on the timeline of contact %s\n", crm.Name, short(g.Delay), g.Contact.ID)
+			} else {
+				fmt.Fprintf(w, "    %-10s does not have it yet; see the log\n", crm.Name)
+			}
 		}
-		fmt.Fprintf(w, "    on its timeline\n      %-32s %s\n\n", "WhatsApp message", guide.Messages[0].Text)
+		fmt.Fprintf(w, "\n  The contact in %s:\n\n", first.Name)
+		for _, name := range mapped(guide.Contact.Fields) {
+			fmt.Fprintf(w, "    %-32s %v\n", name, guide.Contact.Fields[name])
+		}
 	} else {
-		fmt.Fprintf(w, "  Kerry Fisher's message has not reached HubSpot yet; see the log.\n\n")
+		fmt.Fprintf(w, "  Kerry Fisher's message has not reached %s yet; see the log.\n", first.Name)
 	}
-	if template := story.Template; len(template.Messages) > 0 {
-		fmt.Fprintf(w, "  A template went out to %s: sent, delivered, read.\n", template.Contact.Name)
-		fmt.Fprintf(w, "  HubSpot shows it on the timeline of contact %s as: %s\n\n", template.Contact.ID, template.Messages[0].Status)
+	if t := first.Template; len(t.Messages) > 0 {
+		fmt.Fprintf(w, "\n  A template went out to %s: sent, delivered, read. Now the CRMs show it as:", t.Contact.Name)
+		for _, crm := range story.CRMs {
+			if t := crm.Template; len(t.Messages) > 0 {
+				fmt.Fprintf(w, " %s", t.Messages[0].Status)
+			}
+		}
+		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "  %d of %d webhooks accepted; HubSpot shows %d contacts and %d messages.\n", story.Accepted, story.Webhooks, story.Contacts, story.Messages)
-	if n := len(story.Delays); n > 0 {
-		fmt.Fprintf(w, "  From webhook to HubSpot: median %s, slowest %s.\n", short(story.Delays[n/2]), short(story.Delays[n-1]))
+	fmt.Fprintf(w, "\n  %d of %d webhooks were accepted.\n\n", story.Accepted, story.Webhooks)
+	for _, crm := range story.CRMs {
+		fmt.Fprintf(w, "    %-10s %2d contacts, %2d messages", crm.Name, crm.Contacts, crm.Messages)
+		if n := len(crm.Delays); n > 0 {
+			fmt.Fprintf(w, "; from webhook to CRM median %s, slowest %s", short(crm.Delays[n/2]), short(crm.Delays[n-1]))
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, `
 Try it
@@ -128,12 +143,12 @@ Ctrl-C stops it.
 }
 
 // mapped are the fields that crmsync wrote, the familiar ones first.
-func mapped(fields map[string]string) []string {
+func mapped(fields map[string]any) []string {
 	names := []string{"firstname", "lastname", "phone", "country"}
-	names = slices.DeleteFunc(names, func(name string) bool { return fields[name] == "" })
+	names = slices.DeleteFunc(names, func(name string) bool { return fields[name] == nil || fields[name] == "" })
 	var own []string
 	for name, value := range fields {
-		if strings.HasPrefix(name, "crmsync_") && value != "" {
+		if strings.HasPrefix(name, "crmsync_") && value != nil && value != "" {
 			own = append(own, name)
 		}
 	}

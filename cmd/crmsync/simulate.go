@@ -116,6 +116,11 @@ func printCredentials(w io.Writer, info sandbox.Info) {
 		{"WhatsApp app secret", info.WhatsApp.AppSecret},
 		{"WhatsApp verify token", info.WhatsApp.VerifyToken},
 		{"HubSpot token", info.HubSpot.Token},
+		{"Zoho client id", info.Zoho.ClientID},
+		{"Zoho client secret", info.Zoho.ClientSecret},
+		{"Zoho refresh token", info.Zoho.RefreshToken},
+		{"Bitrix24 webhook", info.Bitrix24.URL},
+		{"Bitrix24 app token", info.Bitrix24.ApplicationToken},
 	} {
 		fmt.Fprintf(w, "  %-22s %s\n", c[0], c[1])
 	}
@@ -127,7 +132,9 @@ func printAddresses(w io.Writer, info sandbox.Info) {
 		line("worker", info.Worker.URL)
 	}
 	line("WhatsApp", info.WhatsApp.URL)
-	line("HubSpot", info.HubSpot.URL)
+	for _, crm := range info.CRMs() {
+		line(crm.Name, crm.URL)
+	}
 	if info.Config != "" {
 		line("config", info.Config)
 	}

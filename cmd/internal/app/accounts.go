@@ -7,9 +7,11 @@ import (
 
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/connectors/bitrix24"
 	"crmsync/connectors/guard"
 	"crmsync/connectors/hubspot"
 	"crmsync/connectors/whatsapp"
+	"crmsync/connectors/zoho"
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
 )
@@ -52,10 +54,23 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 // connector speaks to the account; the limiter paces its calls.
 func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter) {
 	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
-	return hubspot.New(hubspot.Options{
-		BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-		Region: a.config.DefaultRegion, Timeout: c.Timeout.Duration(), Pace: limiter.Pace, Observe: a.observeCalls(c.Name),
-	}), limiter
+	region, timeout, observe := a.config.DefaultRegion, c.Timeout.Duration(), a.observeCalls(c.Name)
+	switch c.Kind {
+	case config.Zoho:
+		return zoho.New(zoho.Options{
+			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
+			BaseURL: c.BaseURL, Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+		}), limiter
+	case config.Bitrix24:
+		return bitrix24.New(bitrix24.Options{
+			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+		}), limiter
+	default:
+		return hubspot.New(hubspot.Options{
+			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
+			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+		}), limiter
+	}
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {

@@ -60,6 +60,11 @@ func host(a config.Account) string {
 	if u, err := url.Parse(a.BaseURL); err == nil && u.Host != "" {
 		return u.Host
 	}
+	for _, address := range []string{a.WebhookURL.Reveal(), a.AccountsURL} {
+		if u, err := url.Parse(address); err == nil && u.Host != "" {
+			return u.Host
+		}
+	}
 	return cmp.Or(map[string]string{config.HubSpot: "api.hubapi.com"}[a.Kind], a.Kind)
 }
 

@@ -17,14 +17,17 @@ import (
 	"time"
 
 	"crmsync/config"
+	"crmsync/connectors/bitrix24/bitrix24sim"
 	"crmsync/connectors/hubspot/hubspotsim"
 	"crmsync/connectors/whatsapp/whatsappsim"
+	"crmsync/connectors/zoho/zohosim"
 )
 
 // Options say how the simulated vendors behave and where they are.
 type Options struct {
 	// Host is where to listen, Port the first of the ports: the worker's,
-	// then WhatsApp's, then HubSpot's. Port 0 means free ones.
+	// then WhatsApp's, HubSpot's, Zoho's and Bitrix24's. Port 0 means free
+	// ones.
 	Host string
 	Port int
 	// Quota is on as the vendors document it; off means none.
@@ -46,6 +49,8 @@ type Info struct {
 	Worker   *WorkerInfo  `json:"worker,omitempty"`
 	WhatsApp WhatsAppInfo `json:"whatsapp"`
 	HubSpot  HubSpotInfo  `json:"hubspot"`
+	Zoho     ZohoInfo     `json:"zoho"`
+	Bitrix24 Bitrix24Info `json:"bitrix24"`
 	Config   string       `json:"config,omitempty"`
 }
 
@@ -72,11 +77,51 @@ type HubSpotInfo struct {
 	ClientSecret string `json:"client_secret"`
 }
 
+// ZohoInfo says where the simulated Zoho CRM is, and its credentials.
+type ZohoInfo struct {
+	URL          string `json:"url"`
+	AccountsURL  string `json:"accounts_url"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+// Bitrix24Info says where the simulated Bitrix24 is. URL is an inbound
+// webhook, with its secret.
+type Bitrix24Info struct {
+	URL              string `json:"url"`
+	ApplicationToken string `json:"application_token"`
+}
+
+// Base is where the portal itself is, and its control plane.
+func (b Bitrix24Info) Base() string {
+	base, _, _ := strings.Cut(b.URL, "/rest/")
+	return base
+}
+
+// A CRM is one of the simulated CRMs.
+type CRM struct {
+	// Account is what the configuration calls it, Name what people do.
+	Account, Name string
+	// URL is the simulator's address.
+	URL string
+}
+
+// CRMs are the simulated CRMs, the one that the story is told of first.
+func (i Info) CRMs() []CRM {
+	return []CRM{
+		{"hubspot", "HubSpot", i.HubSpot.URL},
+		{"zoho", "Zoho CRM", i.Zoho.URL},
+		{"bitrix24", "Bitrix24", i.Bitrix24.Base()},
+	}
+}
+
 // Simulators are running simulators.
 type Simulators struct {
 	Info     Info
 	WhatsApp *whatsappsim.Server
-	HubSpot  *hubspotsim.Server
+
+	crms []interface{ Close() }
 
 	address string // where the worker is or will be, host:port
 	servers []*http.Server
@@ -89,7 +134,7 @@ type Simulators struct {
 // will listen; empty if there is none.
 func StartSimulators(o Options, worker string) (*Simulators, error) {
 	s := &Simulators{address: worker}
-	listeners := make([]net.Listener, 2)
+	listeners := make([]net.Listener, 4)
 	for i := range listeners {
 		l, err := listen(o, i+1)
 		if err != nil {
@@ -104,6 +149,14 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 	s.Info.HubSpot = HubSpotInfo{
 		URL: reachable(o.address(listeners[1])), Token: "pat-na1-" + strings.ToLower(rand.Text()), ClientSecret: rand.Text(),
 	}
+	s.Info.Zoho = ZohoInfo{
+		URL: reachable(o.address(listeners[2])), AccountsURL: reachable(o.address(listeners[2])),
+		ClientID: "1000." + rand.Text(), ClientSecret: strings.ToLower(rand.Text()), RefreshToken: "1000." + strings.ToLower(rand.Text()),
+	}
+	secret := strings.ToLower(rand.Text())
+	s.Info.Bitrix24 = Bitrix24Info{
+		URL: reachable(o.address(listeners[3])) + "/rest/1/" + secret + "/", ApplicationToken: strings.ToLower(rand.Text()),
+	}
 	if worker != "" {
 		s.Info.Worker = &WorkerInfo{URL: reachable(worker), Webhooks: map[string]string{"whatsapp": reachable(worker) + "/webhooks/whatsapp"}}
 	}
@@ -112,9 +165,14 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 		PhoneNumberID: s.Info.WhatsApp.PhoneNumberID, DisplayPhone: "15550783881", WABAID: s.Info.WhatsApp.WABAID,
 		BaseURL: s.Info.WhatsApp.URL, Unlimited: !o.Quota, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	})
-	s.HubSpot = hubspotsim.New(hubSpotOptions(o, s.Info.HubSpot))
 	s.serve(listeners[0], s.subscribed(s.WhatsApp))
-	s.serve(listeners[1], s.HubSpot)
+	hubspot := hubspotsim.New(hubSpotOptions(o, s.Info.HubSpot))
+	zoho := zohosim.New(zohoOptions(o, s.Info.Zoho))
+	bitrix24 := bitrix24sim.New(bitrix24Options(o, s.Info.Bitrix24, secret))
+	s.crms = append(s.crms, hubspot, zoho, bitrix24)
+	s.serve(listeners[1], hubspot)
+	s.serve(listeners[2], zoho)
+	s.serve(listeners[3], bitrix24)
 	return s, nil
 }
 
@@ -230,8 +288,22 @@ accounts:
     token: %s
     base_url: %s
     create_fields: true
+  - name: zoho
+    kind: zoho
+    client_id: %s
+    client_secret: %s
+    refresh_token: %s
+    accounts_url: %s
+    create_fields: true
+  - name: bitrix24
+    kind: bitrix24
+    webhook_url: %s
+    webhook_token: %s
+    create_fields: true
 `, s.address, data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
-		s.Info.HubSpot.Token, s.Info.HubSpot.URL)
+		s.Info.HubSpot.Token, s.Info.HubSpot.URL,
+		s.Info.Zoho.ClientID, s.Info.Zoho.ClientSecret, s.Info.Zoho.RefreshToken, s.Info.Zoho.AccountsURL,
+		s.Info.Bitrix24.URL, s.Info.Bitrix24.ApplicationToken)
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
 		return err
 	}
@@ -264,8 +336,8 @@ func (s *Simulators) Close() error {
 	if s.WhatsApp != nil {
 		all = errors.Join(all, s.WhatsApp.Close())
 	}
-	if s.HubSpot != nil {
-		s.HubSpot.Close()
+	for _, crm := range s.crms {
+		crm.Close()
 	}
 	return all
 }

@@ -15,17 +15,24 @@ import (
 type Story struct {
 	// Webhooks is how many were sent, Accepted how many were answered 200.
 	Webhooks, Accepted int
-	// Contacts and Messages are how many HubSpot shows.
+	// CRMs are what has arrived where.
+	CRMs []Arrived
+}
+
+// Arrived is what a CRM shows of the sample traffic.
+type Arrived struct {
+	CRM
+	// Contacts and Messages are how many it has.
 	Contacts, Messages int
-	// Guide is the guide's own contact in HubSpot, with its messages.
+	// Guide is the guide's own contact, with its messages.
 	Guide Shown
 	// Template is the contact that was sent a template, with that message.
 	Template Shown
-	// Delays are from a webhook until HubSpot had its message, ascending.
+	// Delays are from a webhook until the CRM had its message, ascending.
 	Delays []time.Duration
 }
 
-// Shown is a contact as HubSpot shows it.
+// Shown is a contact as a CRM shows it.
 type Shown struct {
 	Contact  SimContact
 	Messages []SimMessage
@@ -34,10 +41,10 @@ type Shown struct {
 
 // SimContact is a contact as a simulator's control plane shows it.
 type SimContact struct {
-	ID     string            `json:"id"`
-	Phone  string            `json:"phone"`
-	Name   string            `json:"name"`
-	Fields map[string]string `json:"fields"`
+	ID     string         `json:"id"`
+	Phone  string         `json:"phone"`
+	Name   string         `json:"name"`
+	Fields map[string]any `json:"fields"`
 }
 
 // SimMessage is a message as a simulator's control plane shows it.
@@ -56,7 +63,8 @@ const (
 	templatePhone = "+393331234567"
 )
 
-// Tell sends the sample traffic and waits until HubSpot shows it, or ctx ends.
+// Tell sends the sample traffic and waits until every CRM shows it, or ctx
+// ends.
 func (s *Sandbox) Tell(ctx context.Context) (Story, error) {
 	var story Story
 	sent := map[string]time.Time{}
@@ -77,10 +85,20 @@ func (s *Sandbox) Tell(ctx context.Context) (Story, error) {
 	if err != nil {
 		return story, err
 	}
+	for _, crm := range s.Info.CRMs() {
+		story.CRMs = append(story.CRMs, Arrived{CRM: crm})
+	}
 	for {
-		done, err := s.read(ctx, &story, sent, template)
-		if err != nil || done || !wait(ctx, 50*time.Millisecond) {
-			return story, err
+		done := true
+		for i := range story.CRMs {
+			shows, err := story.CRMs[i].read(ctx, sent, template)
+			if err != nil {
+				return story, err
+			}
+			done = done && shows
+		}
+		if done || !wait(ctx, 50*time.Millisecond) {
+			return story, nil
 		}
 	}
 }
@@ -142,45 +160,45 @@ func (s *Sandbox) sendTemplate(ctx context.Context) (string, error) {
 	return answer.Messages[0].ID, nil
 }
 
-// read looks at HubSpot and reports whether it shows everything.
-func (s *Sandbox) read(ctx context.Context, story *Story, sent map[string]time.Time, template string) (bool, error) {
+// read looks at the CRM and reports whether it shows everything.
+func (a *Arrived) read(ctx context.Context, sent map[string]time.Time, template string) (bool, error) {
 	var stats struct{ Contacts, Messages int }
-	if err := s.get(ctx, "/_sim/stats", &stats); err != nil {
+	if err := a.get(ctx, "/_sim/stats", &stats); err != nil {
 		return false, err
 	}
-	story.Contacts, story.Messages = stats.Contacts, stats.Messages
-	story.Delays = story.Delays[:0]
+	a.Contacts, a.Messages = stats.Contacts, stats.Messages
+	a.Delays = a.Delays[:0]
 	done := true
 	for wamid, at := range sent {
 		var shown []SimMessage
-		if err := s.get(ctx, "/_sim/messages?wamid="+url.QueryEscape(wamid), &shown); err != nil {
+		if err := a.get(ctx, "/_sim/messages?wamid="+url.QueryEscape(wamid), &shown); err != nil {
 			return false, err
 		}
 		if len(shown) == 0 {
 			done = false
 			continue
 		}
-		story.Delays = append(story.Delays, shown[0].CommittedAt.Sub(at))
+		a.Delays = append(a.Delays, shown[0].CommittedAt.Sub(at))
 	}
-	slices.Sort(story.Delays)
-	if err := s.shown(ctx, guidePhone, &story.Guide, sent); err != nil {
+	slices.Sort(a.Delays)
+	if err := a.shown(ctx, guidePhone, &a.Guide, sent); err != nil {
 		return false, err
 	}
-	if err := s.shown(ctx, templatePhone, &story.Template, sent); err != nil {
+	if err := a.shown(ctx, templatePhone, &a.Template, sent); err != nil {
 		return false, err
 	}
-	story.Template.Messages = slices.DeleteFunc(story.Template.Messages, func(m SimMessage) bool { return m.WAMID != template })
-	return done && len(story.Template.Messages) == 1 && story.Template.Messages[0].Status == "read", nil
+	a.Template.Messages = slices.DeleteFunc(a.Template.Messages, func(m SimMessage) bool { return m.WAMID != template })
+	return done && len(a.Template.Messages) == 1 && a.Template.Messages[0].Status == "read", nil
 }
 
-func (s *Sandbox) shown(ctx context.Context, phone string, into *Shown, sent map[string]time.Time) error {
+func (a *Arrived) shown(ctx context.Context, phone string, into *Shown, sent map[string]time.Time) error {
 	var contacts []SimContact
-	if err := s.get(ctx, "/_sim/contacts?phone="+url.QueryEscape(phone), &contacts); err != nil || len(contacts) == 0 {
+	if err := a.get(ctx, "/_sim/contacts?phone="+url.QueryEscape(phone), &contacts); err != nil || len(contacts) == 0 {
 		return err
 	}
 	into.Contact = contacts[0]
 	into.Messages = nil
-	if err := s.get(ctx, "/_sim/messages?phone="+url.QueryEscape(phone), &into.Messages); err != nil {
+	if err := a.get(ctx, "/_sim/messages?phone="+url.QueryEscape(phone), &into.Messages); err != nil {
 		return err
 	}
 	for _, m := range into.Messages {
@@ -191,9 +209,9 @@ func (s *Sandbox) shown(ctx context.Context, phone string, into *Shown, sent map
 	return nil
 }
 
-// get reads HubSpot's control plane.
-func (s *Sandbox) get(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Info.HubSpot.URL+path, nil)
+// get reads the control plane.
+func (a *Arrived) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+path, nil)
 	if err != nil {
 		return err
 	}

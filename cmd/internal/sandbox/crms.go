@@ -1,0 +1,49 @@
+package sandbox
+
+import (
+	"time"
+
+	"crmsync/connectors/bitrix24/bitrix24sim"
+	"crmsync/connectors/hubspot/hubspotsim"
+	"crmsync/connectors/zoho/zohosim"
+)
+
+// hubSpotOptions sets up an account of HubSpot Professional.
+func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
+	h := hubspotsim.Options{
+		Token: info.Token, ClientSecret: info.ClientSecret,
+		Quota: "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
+		CustomCommunicationProperties: "allowed",
+	}
+	if o.Quota {
+		h.Quota = "documented"
+		h.Limits = hubspotsim.Limits{TenSeconds: 190, Daily: 625_000, SearchSecond: 5}
+	}
+	if o.PlainMessages {
+		h.CustomCommunicationProperties = "refused"
+	}
+	return h
+}
+
+// zohoOptions sets up an organisation of the Enterprise edition with 20 users.
+func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
+	return zohosim.Options{
+		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
+		Quota: quota(o), Lag: o.Lag, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
+	}
+}
+
+// bitrix24Options sets up a portal of any plan but Enterprise.
+func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Options {
+	return bitrix24sim.Options{
+		UserID: "1", Secret: secret, ApplicationToken: info.ApplicationToken,
+		Quota: quota(o), LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
+	}
+}
+
+func quota(o Options) string {
+	if o.Quota {
+		return "documented"
+	}
+	return "off"
+}
