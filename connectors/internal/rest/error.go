@@ -35,6 +35,9 @@ type Error struct {
 	Status int
 	// Cancelled says that the caller's context ended the call.
 	Cancelled bool
+	// Late says that nothing ended the call but its time: of one that is Lost
+	// the vendor may still be at work on the request.
+	Late bool
 }
 
 func (e *Error) Error() string { return e.Reason }
@@ -88,6 +91,7 @@ func lost(err error, sent bool) *Error {
 	case errors.As(err, &dns):
 		e.Reason = "the host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		e.Late = true
 		e.Reason = "no answer in time"
 		if !sent {
 			e.Reason = "no connection in time"
