@@ -10,7 +10,7 @@ import (
 // versions put the version behind the API's name, the numbered ones before it,
 // and associations were at number 4 when objects were at 3.
 type paths struct {
-	objects, properties, associations string
+	objects, properties, associations, owners, account string
 }
 
 func pathsOf(version string) paths {
@@ -19,12 +19,16 @@ func pathsOf(version string) paths {
 			objects:      "/crm/" + version + "/objects/",
 			properties:   "/crm/" + version + "/properties/",
 			associations: "/crm/v4/objects/",
+			owners:       "/crm/" + version + "/owners",
+			account:      "/account-info/" + version + "/details",
 		}
 	}
 	return paths{
 		objects:      "/crm/objects/" + version + "/",
 		properties:   "/crm/properties/" + version + "/",
 		associations: "/crm/objects/" + version + "/",
+		owners:       "/crm/owners/" + version,
+		account:      "/account-info/" + version + "/details",
 	}
 }
 

@@ -204,7 +204,7 @@ func (w *writing) updateByID(ctx context.Context, rows []*row) (gone []*row) {
 func (c *Client) survivor(ctx context.Context, id string) (string, *connectors.Error) {
 	var o object
 	q := url.Values{"properties": {"hs_object_id"}}
-	err := c.call(ctx, plain, http.MethodGet, c.paths.objects+contacts+"/"+url.PathEscape(id), q, nil, &o)
+	err := c.call(ctx, named, http.MethodGet, c.paths.objects+contacts+"/"+url.PathEscape(id), q, nil, &o)
 	switch {
 	case err != nil:
 		return "", err

@@ -4,7 +4,6 @@ package hubspot
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +26,14 @@ type Options struct {
 	// *[connectors.Error] keeps its class.
 	Token func(ctx context.Context) (string, error)
 
-	// APIVersion is a dated version of HubSpot's API, or "v3".
+	// Renew is told of a token that HubSpot has refused, and returns when
+	// Token will return another: the call is repeated then, once. Nil is for
+	// tokens that stay as they are. See [TokenSource].
+	Renew func(ctx context.Context, refused string) error
+
+	// APIVersion is a dated version of HubSpot's API, or "v3". Where the
+	// account does not know one newer than [FallbackVersion], that one is
+	// used instead.
 	//
 	// Defaults to [DefaultVersion].
 	APIVersion string
@@ -60,10 +66,6 @@ type Options struct {
 	HTTP *http.Client
 }
 
-// DefaultVersion is the newest version of HubSpot's API that was generally
-// available when this was written.
-const DefaultVersion = "2026-09"
-
 // StaticToken is an [Options.Token] that never changes.
 func StaticToken(token string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return token, nil }
@@ -77,6 +79,9 @@ const perBatch = 100
 type Client struct {
 	rest         rest.Client
 	paths        paths
+	version      version
+	renew        func(ctx context.Context, refused string) error
+	day          day
 	region       string
 	batchTimeout time.Duration
 	paceSearch   func(ctx context.Context) error
@@ -85,7 +90,7 @@ type Client struct {
 	schema *schema
 }
 
-var _ connectors.Connector = (*Client)(nil)
+var _ connectors.Writer = (*Client)(nil)
 
 // New returns a client of the account. It makes no call.
 func New(o Options) *Client {
@@ -105,6 +110,8 @@ func New(o Options) *Client {
 	}
 	c := &Client{
 		paths:        pathsOf(o.APIVersion),
+		version:      version{wanted: o.APIVersion},
+		renew:        o.Renew,
 		region:       o.Region,
 		batchTimeout: o.BatchTimeout,
 		paceSearch:   o.PaceSearch,
@@ -117,14 +124,7 @@ func New(o Options) *Client {
 	c.rest.Timeout = o.Timeout
 	c.rest.Pace = o.Pace
 	c.rest.Observe = o.Observe
-	c.rest.Authorize = func(ctx context.Context, h http.Header) error {
-		token, err := o.Token(ctx)
-		if err != nil {
-			return err
-		}
-		h.Set("Authorization", "Bearer "+token)
-		return nil
-	}
+	c.rest.Authorize = authorize(o.Token)
 	return c
 }
 
@@ -199,42 +199,4 @@ func (c *Client) Limits() connectors.Limits {
 		l.LookAfter = time.Second
 	}
 	return l
-}
-
-// A kind is what there is to know about a call beyond its address.
-type kind int
-
-const (
-	plain kind = iota
-	// batched: takes its time.
-	batched
-	// creating: takes its time, and repeating it would not be harmless.
-	creating
-	// searching: has a quota of its own.
-	searching
-)
-
-// call makes one call and decodes its answer into out, unless that is nil.
-func (c *Client) call(ctx context.Context, k kind, method, path string, query url.Values, in, out any) *connectors.Error {
-	r := rest.Request{Method: method, Path: path, Query: query, Body: in}
-	switch k {
-	case batched, creating:
-		r.Timeout = c.batchTimeout
-	case searching:
-		r.Pace = c.paceSearch
-	}
-	a, err := c.rest.Do(ctx, r)
-	if err != nil {
-		return rest.Failure(err, k == creating)
-	}
-	if !a.OK() {
-		return classify(a.Status, a.Body, rest.RetryAfter(a.Header, time.Now()), k == creating)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := a.Decode(out); err != nil {
-		return rest.Failure(err, k == creating)
-	}
-	return nil
 }

@@ -83,9 +83,6 @@ func (c *Client) definitions(ctx context.Context, typ string) (map[string]proper
 		Results []property `json:"results"`
 	}
 	if err := c.call(ctx, batched, http.MethodGet, c.paths.properties+typ, nil, nil, &list); err != nil {
-		if err.Status == http.StatusNotFound {
-			err = noSuchAddress()
-		}
 		return nil, err
 	}
 	have := make(map[string]property, len(list.Results))
@@ -113,7 +110,7 @@ func (s *setup) create(ctx context.Context, typ string, p property) *connectors.
 	path := s.client.paths.properties + typ
 	if !s.grouped[typ] {
 		g := propertyGroup{Name: group, Label: group, DisplayOrder: -1}
-		if err := s.client.call(ctx, plain, http.MethodPost, path+"/groups", nil, g, nil); err != nil && !exists(err) {
+		if err := s.client.call(ctx, named, http.MethodPost, path+"/groups", nil, g, nil); err != nil && !exists(err) {
 			return err
 		}
 		if s.grouped == nil {
@@ -122,7 +119,7 @@ func (s *setup) create(ctx context.Context, typ string, p property) *connectors.
 		s.grouped[typ] = true
 	}
 	p.GroupName = group
-	if err := s.client.call(ctx, plain, http.MethodPost, path, nil, p, nil); err != nil && !exists(err) {
+	if err := s.client.call(ctx, named, http.MethodPost, path, nil, p, nil); err != nil && !exists(err) {
 		return err
 	}
 	return nil

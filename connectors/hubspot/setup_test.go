@@ -169,6 +169,7 @@ func TestAnAccountThatCannotBeAskedIsAnError(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			p, c := newPortal(t)
 			p.on(contactFields, say(status, m{"status": "error"}))
+			p.on("GET properties/2026-03/contacts", say(status, m{"status": "error"}))
 			_, err := c.Setup(t.Context(), nil, true)
 			if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Class != class {
 				t.Errorf("got %v, want %s", err, class)
