@@ -4,6 +4,7 @@ package hubspot
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,9 +89,15 @@ type Client struct {
 
 	mu     sync.Mutex
 	schema *schema
+	fields fields
+	owners owners
+
+	walks walks
+	// editing has room for one who changes a property's options.
+	editing chan struct{}
 }
 
-var _ connectors.Writer = (*Client)(nil)
+var _ connectors.Connector = (*Client)(nil)
 
 // New returns a client of the account. It makes no call.
 func New(o Options) *Client {
@@ -115,6 +122,7 @@ func New(o Options) *Client {
 		region:       o.Region,
 		batchTimeout: o.BatchTimeout,
 		paceSearch:   o.PaceSearch,
+		editing:      make(chan struct{}, 1),
 	}
 	if o.Token == nil {
 		o.Token = StaticToken("")
@@ -131,13 +139,14 @@ func New(o Options) *Client {
 // Setup compares the account with what crmsync needs and with fix creates what
 // is missing. It may be repeated, also by several replicas at once.
 func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {
-	s := setup{client: c, fix: fix, schema: &schema{dates: map[string]bool{}}}
+	s := setup{client: c, fix: fix, schema: &schema{}}
 	if err := s.contacts(ctx, fields); err != nil {
 		return nil, err
 	}
 	if err := s.communications(ctx); err != nil {
 		return nil, err
 	}
+	c.learnFields(s.fields)
 	c.mu.Lock()
 	c.schema = s.schema
 	c.mu.Unlock()
@@ -150,6 +159,9 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 // is left is upserted by key, which creates it at most once.
 func (c *Client) WriteContacts(ctx context.Context, changes []connectors.ContactChange) []connectors.Result {
 	w := writing{client: c, results: make([]connectors.Result, len(changes))}
+	changes = slices.Clone(changes)
+	w.assign(ctx, changes)
+	w.label(ctx, changes)
 	rows := w.rows(changes, c.dates())
 
 	var known, open []*row
@@ -170,6 +182,7 @@ func (c *Client) WriteContacts(ctx context.Context, changes []connectors.Contact
 	found, open = w.name(ctx, open)
 	w.update(ctx, found)
 	w.upsert(ctx, open)
+	w.missedLabels()
 	return w.results
 }
 
