@@ -1,6 +1,7 @@
 package hubspot
 
 import (
+	"maps"
 	"slices"
 	"sync"
 )
@@ -13,11 +14,12 @@ type walks struct {
 	list []*walk
 }
 
-// A walk is one listing: the page on which it listed each record. A page that
-// is asked for again lists the same.
+// A walk is one listing: the page on which it listed each record, and the last
+// page. Who asks for a page again has not got what it and those behind listed.
 type walk struct {
 	name string
 	page map[string]int
+	last int
 }
 
 const (
@@ -38,14 +40,15 @@ func (w *walks) fresh(at position, ids []string) []string {
 		i = len(w.list) - 1
 	}
 	k := w.list[i]
+	if at.Page <= k.last {
+		maps.DeleteFunc(k.page, func(_ string, page int) bool { return page >= at.Page })
+	}
+	k.last = at.Page
 	return slices.DeleteFunc(ids, func(id string) bool {
-		page, ok := k.page[id]
-		if ok && page < at.Page {
-			return true
-		}
-		if ok || len(k.page) < maxWalked {
+		_, listed := k.page[id]
+		if !listed && len(k.page) < maxWalked {
 			k.page[id] = at.Page
 		}
-		return false
+		return listed
 	})
 }
