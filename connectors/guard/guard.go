@@ -105,39 +105,65 @@ func New(account string, c connectors.Connector, o Options) *Guard {
 }
 
 // Setup passes on, unless the breaker is open.
-func (g *Guard) Setup(ctx context.Context, fields []connectors.Field, fix bool) (findings []connectors.Finding, err error) {
-	open := g.through(ctx, func() []connectors.Result {
-		findings, err = g.connector.Setup(ctx, fields, fix)
-		return []connectors.Result{{Err: connectors.AsError(err)}}
-	})
-	if open != nil {
-		return nil, open
-	}
-	return findings, err
+func (g *Guard) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {
+	return ask(ctx, g, func() ([]connectors.Finding, error) { return g.connector.Setup(ctx, fields, fix) })
 }
 
 // WriteContacts passes on, unless the breaker is open.
 func (g *Guard) WriteContacts(ctx context.Context, changes []connectors.ContactChange) []connectors.Result {
-	return pass(ctx, g, changes, g.connector.WriteContacts)
+	return pass(ctx, g, changes, g.connector.WriteContacts, failure)
 }
 
 // FindMessages passes on, unless the breaker is open.
 func (g *Guard) FindMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
-	return pass(ctx, g, changes, g.connector.FindMessages)
+	return pass(ctx, g, changes, g.connector.FindMessages, failure)
 }
 
 // CreateMessages passes on, unless the breaker is open.
 func (g *Guard) CreateMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
-	return pass(ctx, g, changes, g.connector.CreateMessages)
+	return pass(ctx, g, changes, g.connector.CreateMessages, failure)
 }
 
 // UpdateMessages passes on, unless the breaker is open.
 func (g *Guard) UpdateMessages(ctx context.Context, changes []connectors.MessageChange) []connectors.Result {
-	return pass(ctx, g, changes, g.connector.UpdateMessages)
+	return pass(ctx, g, changes, g.connector.UpdateMessages, failure)
 }
 
 // Limits are the connector's.
 func (g *Guard) Limits() connectors.Limits { return g.connector.Limits() }
+
+// Describe passes on, unless the breaker is open.
+func (g *Guard) Describe(ctx context.Context) ([]connectors.FieldInfo, error) {
+	return ask(ctx, g, func() ([]connectors.FieldInfo, error) { return g.connector.Describe(ctx) })
+}
+
+// ReadContacts passes on, unless the breaker is open.
+func (g *Guard) ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading {
+	read := func(ctx context.Context, ids []string) []connectors.Reading {
+		return g.connector.ReadContacts(ctx, ids, fields)
+	}
+	return pass(ctx, g, ids, read, func(r *connectors.Reading) **connectors.Error { return &r.Err })
+}
+
+// ListContacts passes on, unless the breaker is open.
+func (g *Guard) ListContacts(ctx context.Context, q connectors.Query) (connectors.Page, error) {
+	return ask(ctx, g, func() (connectors.Page, error) { return g.connector.ListContacts(ctx, q) })
+}
+
+// ListDeleted passes on, unless the breaker is open.
+func (g *Guard) ListDeleted(ctx context.Context, since time.Time, cursor string) (connectors.DeletedPage, error) {
+	return ask(ctx, g, func() (connectors.DeletedPage, error) { return g.connector.ListDeleted(ctx, since, cursor) })
+}
+
+// ListUsers passes on, unless the breaker is open.
+func (g *Guard) ListUsers(ctx context.Context) ([]connectors.User, error) {
+	return ask(ctx, g, func() ([]connectors.User, error) { return g.connector.ListUsers(ctx) })
+}
+
+// Subscribe passes on, unless the breaker is open.
+func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renewBy time.Time, err error) {
+	return ask(ctx, g, func() (time.Time, error) { return g.connector.Subscribe(ctx, s) })
+}
 
 // Open reports whether the breaker is open. It stays so while probes are under
 // way and until one has succeeded.
@@ -183,56 +209,6 @@ func (g *Guard) Wait(ctx context.Context) error {
 	}
 }
 
-func pass[T any](ctx context.Context, g *Guard, changes []T, call func(context.Context, []T) []connectors.Result) []connectors.Result {
-	var results []connectors.Result
-	open := g.through(ctx, func() []connectors.Result {
-		results = call(ctx, changes)
-		return results
-	})
-	if open != nil {
-		results = make([]connectors.Result, len(changes))
-		for i := range results {
-			results[i].Err = open
-		}
-	}
-	return results
-}
-
-var (
-	errFailed  = errors.New("the call failed")
-	errIgnored = errors.New("the call says nothing about the account")
-)
-
-// through makes a call and tells the breaker and the limiter how it went. It
-// returns an error when it did not make it.
-func (g *Guard) through(ctx context.Context, call func() []connectors.Result) *connectors.Error {
-	defer g.tell()
-	defer g.wake()
-	_, err := g.breaker.Execute(func() (struct{}, error) {
-		results := call()
-		v := judge(results)
-		if v.throttled && g.limiter != nil {
-			g.limiter.Slow(v.wait)
-		}
-		switch {
-		case v.worked:
-			return struct{}{}, nil
-		case ctx.Err() != nil, !v.failed:
-			return struct{}{}, errIgnored
-		}
-		g.trip.Store(v.unauthorized)
-		return struct{}{}, errFailed
-	})
-
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return &connectors.Error{
-			Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",
-			RetryAfter: max(g.wait(), 0),
-		}
-	}
-	return nil
-}
-
 // wake makes those who wait for a probe to end look again.
 func (g *Guard) wake() {
 	g.mu.Lock()
@@ -259,47 +235,6 @@ func (g *Guard) tell() {
 		g.told = open
 		g.onChange(open)
 	}
-}
-
-// A verdict is what the results of one call say about the account.
-type verdict struct {
-	// worked: the account has dealt with at least one record.
-	worked bool
-	// failed: at least one record failed as it does when the account is down.
-	failed       bool
-	unauthorized bool
-	throttled    bool
-	wait         time.Duration
-}
-
-func judge(results []connectors.Result) (v verdict) {
-	refused := false
-	for _, r := range results {
-		if r.Err == nil {
-			v.worked = true
-			continue
-		}
-		switch r.Err.Class {
-		case connectors.Rejected, connectors.Conflict:
-			refused = true
-			v.worked = v.worked || r.Err.Status != 0
-		case connectors.Throttled:
-			v.throttled = true
-			v.wait = max(v.wait, r.Err.RetryAfter)
-		case connectors.Unavailable:
-			// No call was made.
-		case connectors.Unauthorized:
-			v.unauthorized, v.failed = true, true
-		default:
-			v.failed = true
-		}
-	}
-	// A record can be refused before anybody is asked: it proves nothing
-	// about an account that fails the others.
-	v.worked = v.worked || refused && !v.failed
-	// Some records may have passed before the token expired.
-	v.worked = v.worked && !v.unauthorized
-	return v
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -81,6 +81,44 @@ func (v *vendor) UpdateMessages(ctx context.Context, ch []connectors.MessageChan
 	return v.answer(ctx, len(ch))
 }
 
+func (v *vendor) err(ctx context.Context) error {
+	if e := v.answer(ctx, 1)[0].Err; e != nil {
+		return e
+	}
+	return nil
+}
+
+func (v *vendor) Describe(ctx context.Context) ([]connectors.FieldInfo, error) {
+	return []connectors.FieldInfo{{Required: true}}, v.err(ctx)
+}
+
+func (v *vendor) ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading {
+	rs := make([]connectors.Reading, len(ids))
+	for i, r := range v.answer(ctx, len(ids)) {
+		rs[i] = connectors.Reading{Record: connectors.Record{ID: ids[i] + fields[0]}, Err: r.Err}
+	}
+	return rs
+}
+
+func (v *vendor) ListContacts(ctx context.Context, q connectors.Query) (connectors.Page, error) {
+	return connectors.Page{Next: q.Cursor + "+"}, v.err(ctx)
+}
+
+func (v *vendor) ListDeleted(ctx context.Context, _ time.Time, cursor string) (connectors.DeletedPage, error) {
+	return connectors.DeletedPage{Next: cursor + "+"}, v.err(ctx)
+}
+
+func (v *vendor) ListUsers(ctx context.Context) ([]connectors.User, error) {
+	return []connectors.User{{ID: "7"}}, v.err(ctx)
+}
+
+func (v *vendor) Subscribe(ctx context.Context, s connectors.Subscription) (time.Time, error) {
+	if s.Address == "" {
+		return time.Time{}, &connectors.Error{Class: connectors.Rejected, Code: connectors.NotOffered}
+	}
+	return time.Now().Add(time.Hour), v.err(ctx)
+}
+
 func (v *vendor) Limits() connectors.Limits { return connectors.Limits{Contacts: 100, Messages: 50} }
 
 func write(ctx context.Context, g *Guard) connectors.Class {
@@ -171,6 +209,86 @@ func TestAnOpenBreakerMakesNoCallsButOneProbeInFiveSeconds(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		if c := write(t.Context(), g); c != "" || g.Open() {
 			t.Errorf("got %q after the outage, open %v", c, g.Open())
+		}
+	})
+}
+
+// reads are the calls that work or fail as a whole, and whether each of them
+// returned what the vendor did.
+var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
+	"Describe": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.Describe(ctx)
+		return len(got) == 1 && got[0].Required, err
+	},
+	"ReadContacts": func(ctx context.Context, g *Guard) (bool, error) {
+		got := g.ReadContacts(ctx, []string{"1", "2"}, []string{"f"})
+		if e := got[1].Err; e != nil {
+			return len(got) == 2, e
+		}
+		return len(got) == 2 && got[1].Record.ID == "2f", nil
+	},
+	"ListContacts": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.ListContacts(ctx, connectors.Query{Cursor: "c"})
+		return got.Next == "c+", err
+	},
+	"ListDeleted": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.ListDeleted(ctx, time.Time{}, "c")
+		return got.Next == "c+", err
+	},
+	"ListUsers": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.ListUsers(ctx)
+		return len(got) == 1 && got[0].ID == "7", err
+	},
+	"Subscribe": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.Subscribe(ctx, connectors.Subscription{Address: "https://x"})
+		return got.After(time.Now()), err
+	},
+}
+
+func TestReadingGoesThroughTheBreakerAndTheQuotaToo(t *testing.T) {
+	for name, read := range reads {
+		t.Run(name, func(t *testing.T) {
+			l := NewLimiter(100, 10*time.Second)
+			inBubble(t, Options{Limiter: l}, func(t *testing.T, g *Guard, v *vendor) {
+				if ok, err := read(t.Context(), g); !ok || err != nil {
+					t.Errorf("it does not pass on: %v, %v", ok, err)
+				}
+				v.is(connectors.Transient)
+				for range 3 {
+					if _, err := read(t.Context(), g); connectors.AsError(err).Class != connectors.Transient {
+						t.Errorf("got %v, want transient", err)
+					}
+				}
+				if _, err := read(t.Context(), g); !g.Open() || connectors.AsError(err).Class != connectors.Unavailable || v.count() != 4 {
+					t.Errorf("got %v after %d calls, open %v", err, v.count(), g.Open())
+				}
+				v.is("")
+				time.Sleep(6 * time.Second)
+				if ok, err := read(t.Context(), g); !ok || err != nil || g.Open() {
+					t.Errorf("after the outage: %v, %v, open %v", ok, err, g.Open())
+				}
+				v.is(connectors.Throttled)
+				v.wait = 10 * time.Second
+				_, _ = read(t.Context(), g)
+				if l.catchUp() < 9*time.Second {
+					t.Error("the limiter has not heard of the quota")
+				}
+			})
+		})
+	}
+}
+
+func TestWhatAVendorDoesNotOfferIsNoSignOfLife(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, g *Guard, v *vendor) {
+		v.is(connectors.Transient)
+		for range 3 {
+			if _, err := g.Subscribe(t.Context(), connectors.Subscription{}); connectors.AsError(err).Code != connectors.NotOffered {
+				t.Errorf("got %v", err)
+			}
+			write(t.Context(), g)
+		}
+		if !g.Open() {
+			t.Error("the breaker is closed")
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 // versions put the version behind the API's name, the numbered ones before it,
 // and associations were at number 4 when objects were at 3.
 type paths struct {
-	objects, properties, associations string
+	objects, properties, associations, owners, account string
 }
 
 func pathsOf(version string) paths {
@@ -19,12 +19,16 @@ func pathsOf(version string) paths {
 			objects:      "/crm/" + version + "/objects/",
 			properties:   "/crm/" + version + "/properties/",
 			associations: "/crm/v4/objects/",
+			owners:       "/crm/" + version + "/owners",
+			account:      "/account-info/" + version + "/details",
 		}
 	}
 	return paths{
 		objects:      "/crm/objects/" + version + "/",
 		properties:   "/crm/properties/" + version + "/",
 		associations: "/crm/objects/" + version + "/",
+		owners:       "/crm/owners/" + version,
+		account:      "/account-info/" + version + "/details",
 	}
 }
 
@@ -82,10 +86,14 @@ type object struct {
 	Properties map[string]value `json:"properties"`
 	Archived   bool             `json:"archived"`
 	New        bool             `json:"new"`
+	CreatedAt  value            `json:"createdAt"`
+	UpdatedAt  value            `json:"updatedAt"`
+	ArchivedAt value            `json:"archivedAt"`
 }
 
 type searchRequest struct {
 	FilterGroups []filterGroup `json:"filterGroups"`
+	Sorts        []sorting     `json:"sorts,omitempty"`
 	Properties   []string      `json:"properties"`
 	Limit        int           `json:"limit"`
 	After        string        `json:"after,omitempty"`
@@ -98,7 +106,13 @@ type filterGroup struct {
 type filter struct {
 	PropertyName string   `json:"propertyName"`
 	Operator     string   `json:"operator"`
-	Values       []string `json:"values"`
+	Value        string   `json:"value,omitempty"`
+	Values       []string `json:"values,omitempty"`
+}
+
+type sorting struct {
+	PropertyName string `json:"propertyName"`
+	Direction    string `json:"direction"`
 }
 
 type page struct {
@@ -130,6 +144,9 @@ type property struct {
 	HasUniqueValue bool     `json:"hasUniqueValue,omitempty"`
 	Options        []option `json:"options,omitempty"`
 
+	// ReferencedObjectType is OWNER for a property that holds an owner's id.
+	ReferencedObjectType string `json:"referencedObjectType,omitempty"`
+
 	Calculated   bool          `json:"calculated,omitempty"`
 	Modification *modification `json:"modificationMetadata,omitempty"`
 }
@@ -143,6 +160,19 @@ type option struct {
 	Value        string `json:"value"`
 	DisplayOrder int    `json:"displayOrder"`
 	Hidden       bool   `json:"hidden"`
+}
+
+type owner struct {
+	ID        value `json:"id"`
+	Email     value `json:"email"`
+	FirstName value `json:"firstName"`
+	LastName  value `json:"lastName"`
+	Type      value `json:"type"`
+}
+
+type ownerPage struct {
+	Results []owner `json:"results"`
+	Paging  paging  `json:"paging"`
 }
 
 type propertyGroup struct {

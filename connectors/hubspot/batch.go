@@ -49,10 +49,6 @@ func (c *Client) write(ctx context.Context, k kind, path string, inputs []input,
 			a.sort(inputs[from:to], out[from:to], match)
 			return
 
-		// The missing have a 207: this address is not served.
-		case err.Status == http.StatusNotFound:
-			err = noSuchAddress()
-			fallthrough
 		case err.Class.AccountTrouble():
 			trouble = err
 		case to-from > 1 && err.Class != connectors.UnknownOutcome:
@@ -68,13 +64,6 @@ func (c *Client) write(ctx context.Context, k kind, path string, inputs []input,
 		send(from, min(from+perBatch, len(inputs)))
 	}
 	return out
-}
-
-func noSuchAddress() *connectors.Error {
-	return &connectors.Error{
-		Class: connectors.Transient, Status: http.StatusNotFound, Code: "NO_SUCH_ADDRESS",
-		Reason: "HubSpot does not serve this address: is the API version still supported?",
-	}
 }
 
 // sort gives every input what the answer says about it.
@@ -145,9 +134,6 @@ func (c *Client) read(ctx context.Context, typ, idProperty string, ids, properti
 		}
 		var a batchAnswer
 		if err := c.call(ctx, batched, http.MethodPost, c.paths.objects+typ+"/batch/read", nil, b, &a); err != nil {
-			if err.Status == http.StatusNotFound {
-				err = noSuchAddress()
-			}
 			return nil, nil, err
 		}
 		found = append(found, a.Results...)

@@ -3,14 +3,9 @@ package hubspot
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"crmsync/connectors"
 )
@@ -57,6 +52,9 @@ func (w *writing) rows(changes []connectors.ContactChange, dates map[string]bool
 	var rows []*row
 	byKey := map[string]*row{}
 	for i, ch := range changes {
+		if w.results[i].Err != nil {
+			continue
+		}
 		if ch.Key == "" && ch.RecordID == "" {
 			w.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the contact has neither a key nor a record"}
 			continue
@@ -98,49 +96,6 @@ func (w *writing) rows(changes []connectors.ContactChange, dates map[string]bool
 	}
 	return rows
 }
-
-// text is a value as HubSpot takes it: everything is text, "" clears.
-func text(name string, v any, date bool) (string, *connectors.Error) {
-	switch v := v.(type) {
-	case nil:
-		return "", nil
-	case string:
-		if name == "email" {
-			// An upsert that creates drops all other properties when the
-			// address has capitals, and says 200.
-			return strings.ToLower(strings.TrimSpace(v)), nil
-		}
-		return v, nil
-	case bool:
-		return strconv.FormatBool(v), nil
-	case int:
-		return strconv.Itoa(v), nil
-	case int64:
-		return strconv.FormatInt(v, 10), nil
-	case float64:
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			return strconv.FormatFloat(v, 'f', -1, 64), nil
-		}
-	case time.Time:
-		if v.IsZero() {
-			return "", nil
-		}
-		if date {
-			return v.UTC().Format(time.DateOnly), nil
-		}
-		return instant(v), nil
-	case []string:
-		// A plain list overwrites; a leading semicolon would append.
-		return strings.Join(slices.DeleteFunc(slices.Clone(v), func(s string) bool { return s == "" }), ";"), nil
-	}
-	return "", &connectors.Error{
-		Class: connectors.Rejected, Code: "INVALID_VALUE", Field: name,
-		Reason: fmt.Sprintf("a value of type %T cannot be written", v),
-	}
-}
-
-// instant is ISO 8601 in UTC with milliseconds, as HubSpot shows times itself.
-func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // update writes rows by the id they have. An id that HubSpot does not have any
 // more may have been merged into another, which batches do not follow but a
@@ -204,7 +159,7 @@ func (w *writing) updateByID(ctx context.Context, rows []*row) (gone []*row) {
 func (c *Client) survivor(ctx context.Context, id string) (string, *connectors.Error) {
 	var o object
 	q := url.Values{"properties": {"hs_object_id"}}
-	err := c.call(ctx, plain, http.MethodGet, c.paths.objects+contacts+"/"+url.PathEscape(id), q, nil, &o)
+	err := c.call(ctx, named, http.MethodGet, c.paths.objects+contacts+"/"+url.PathEscape(id), q, nil, &o)
 	switch {
 	case err != nil:
 		return "", err

@@ -113,9 +113,9 @@ func (f *fault) throttled(e *connectors.Error) {
 	case strings.Contains(said, "secondly"):
 		pause, e.Reason = time.Second, "HubSpot's limit per second is reached"
 
-	// Lifted at midnight in the account's time zone, which we do not know.
+	// Lifted at midnight in the account's time zone, see day.
 	case strings.Contains(said, "daily"):
-		pause, e.Reason = rest.MaxRetryAfter, "HubSpot's limit per day is reached"
+		pause, e.Code, e.Reason = rest.MaxRetryAfter, daily, "HubSpot's limit per day is reached"
 	default:
 		pause, e.Reason = 10*time.Second, "HubSpot says slow down"
 	}

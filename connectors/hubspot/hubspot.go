@@ -4,7 +4,7 @@ package hubspot
 import (
 	"context"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +27,14 @@ type Options struct {
 	// *[connectors.Error] keeps its class.
 	Token func(ctx context.Context) (string, error)
 
-	// APIVersion is a dated version of HubSpot's API, or "v3".
+	// Renew is told of a token that HubSpot has refused, and returns when
+	// Token will return another: the call is repeated then, once. Nil is for
+	// tokens that stay as they are. See [TokenSource].
+	Renew func(ctx context.Context, refused string) error
+
+	// APIVersion is a dated version of HubSpot's API, or "v3". Where the
+	// account does not know one newer than [FallbackVersion], that one is
+	// used instead.
 	//
 	// Defaults to [DefaultVersion].
 	APIVersion string
@@ -60,10 +67,6 @@ type Options struct {
 	HTTP *http.Client
 }
 
-// DefaultVersion is the newest version of HubSpot's API that was generally
-// available when this was written.
-const DefaultVersion = "2026-09"
-
 // StaticToken is an [Options.Token] that never changes.
 func StaticToken(token string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return token, nil }
@@ -77,12 +80,21 @@ const perBatch = 100
 type Client struct {
 	rest         rest.Client
 	paths        paths
+	version      version
+	renew        func(ctx context.Context, refused string) error
+	day          day
 	region       string
 	batchTimeout time.Duration
 	paceSearch   func(ctx context.Context) error
 
 	mu     sync.Mutex
 	schema *schema
+	fields fields
+	owners owners
+
+	walks walks
+	// editing has room for one who changes a property's options.
+	editing chan struct{}
 }
 
 var _ connectors.Connector = (*Client)(nil)
@@ -105,9 +117,12 @@ func New(o Options) *Client {
 	}
 	c := &Client{
 		paths:        pathsOf(o.APIVersion),
+		version:      version{wanted: o.APIVersion},
+		renew:        o.Renew,
 		region:       o.Region,
 		batchTimeout: o.BatchTimeout,
 		paceSearch:   o.PaceSearch,
+		editing:      make(chan struct{}, 1),
 	}
 	if o.Token == nil {
 		o.Token = StaticToken("")
@@ -117,27 +132,21 @@ func New(o Options) *Client {
 	c.rest.Timeout = o.Timeout
 	c.rest.Pace = o.Pace
 	c.rest.Observe = o.Observe
-	c.rest.Authorize = func(ctx context.Context, h http.Header) error {
-		token, err := o.Token(ctx)
-		if err != nil {
-			return err
-		}
-		h.Set("Authorization", "Bearer "+token)
-		return nil
-	}
+	c.rest.Authorize = authorize(o.Token)
 	return c
 }
 
 // Setup compares the account with what crmsync needs and with fix creates what
 // is missing. It may be repeated, also by several replicas at once.
 func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {
-	s := setup{client: c, fix: fix, schema: &schema{dates: map[string]bool{}}}
+	s := setup{client: c, fix: fix, schema: &schema{}}
 	if err := s.contacts(ctx, fields); err != nil {
 		return nil, err
 	}
 	if err := s.communications(ctx); err != nil {
 		return nil, err
 	}
+	c.learnFields(s.fields)
 	c.mu.Lock()
 	c.schema = s.schema
 	c.mu.Unlock()
@@ -150,6 +159,9 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 // is left is upserted by key, which creates it at most once.
 func (c *Client) WriteContacts(ctx context.Context, changes []connectors.ContactChange) []connectors.Result {
 	w := writing{client: c, results: make([]connectors.Result, len(changes))}
+	changes = slices.Clone(changes)
+	w.assign(ctx, changes)
+	w.label(ctx, changes)
 	rows := w.rows(changes, c.dates())
 
 	var known, open []*row
@@ -170,6 +182,7 @@ func (c *Client) WriteContacts(ctx context.Context, changes []connectors.Contact
 	found, open = w.name(ctx, open)
 	w.update(ctx, found)
 	w.upsert(ctx, open)
+	w.missedLabels()
 	return w.results
 }
 
@@ -199,42 +212,4 @@ func (c *Client) Limits() connectors.Limits {
 		l.LookAfter = time.Second
 	}
 	return l
-}
-
-// A kind is what there is to know about a call beyond its address.
-type kind int
-
-const (
-	plain kind = iota
-	// batched: takes its time.
-	batched
-	// creating: takes its time, and repeating it would not be harmless.
-	creating
-	// searching: has a quota of its own.
-	searching
-)
-
-// call makes one call and decodes its answer into out, unless that is nil.
-func (c *Client) call(ctx context.Context, k kind, method, path string, query url.Values, in, out any) *connectors.Error {
-	r := rest.Request{Method: method, Path: path, Query: query, Body: in}
-	switch k {
-	case batched, creating:
-		r.Timeout = c.batchTimeout
-	case searching:
-		r.Pace = c.paceSearch
-	}
-	a, err := c.rest.Do(ctx, r)
-	if err != nil {
-		return rest.Failure(err, k == creating)
-	}
-	if !a.OK() {
-		return classify(a.Status, a.Body, rest.RetryAfter(a.Header, time.Now()), k == creating)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := a.Decode(out); err != nil {
-		return rest.Failure(err, k == creating)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -26,9 +27,10 @@ type portal struct {
 }
 
 type ask struct {
-	path string
-	body string
-	in   batch
+	path  string
+	query url.Values
+	body  string
+	in    batch
 }
 
 // A reply is what a path answers, given the inputs of the batch.
@@ -56,7 +58,7 @@ func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer pat-secret" {
 		p.t.Errorf("%s without the token", path)
 	}
-	a := ask{path: r.Method + " " + path, body: string(body)}
+	a := ask{path: r.Method + " " + path, query: r.URL.Query(), body: string(body)}
 	_ = json.Unmarshal(body, &a.in)
 	p.asked = append(p.asked, a)
 	queue := p.answers[a.path]
@@ -522,8 +524,8 @@ func TestWithoutASearchNobodyIsCreated(t *testing.T) {
 
 func TestEveryVersionHasItsPaths(t *testing.T) {
 	for version, want := range map[string]paths{
-		"v3":      {"/crm/v3/objects/", "/crm/v3/properties/", "/crm/v4/objects/"},
-		"2026-03": {"/crm/objects/2026-03/", "/crm/properties/2026-03/", "/crm/objects/2026-03/"},
+		"v3":      {"/crm/v3/objects/", "/crm/v3/properties/", "/crm/v4/objects/", "/crm/v3/owners", "/account-info/v3/details"},
+		"2026-03": {"/crm/objects/2026-03/", "/crm/properties/2026-03/", "/crm/objects/2026-03/", "/crm/owners/2026-03", "/account-info/2026-03/details"},
 	} {
 		if got := pathsOf(version); got != want {
 			t.Errorf("%s: got %+v, want %+v", version, got, want)

@@ -126,7 +126,7 @@ func (l *logging) findOnTimeline(ctx context.Context, contactID string, notes []
 	q := url.Values{"limit": {"500"}}
 	for len(wanted) > 0 {
 		var p associationPage
-		if err := c.call(ctx, plain, http.MethodGet, path, q, nil, &p); err != nil {
+		if err := c.call(ctx, named, http.MethodGet, path, q, nil, &p); err != nil {
 			fail(err)
 			return
 		}

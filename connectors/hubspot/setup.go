@@ -31,8 +31,6 @@ type schema struct {
 	// key, wamid, direction and status say which of our properties
 	// communications have; key only counts when it is unique.
 	key, wamid, direction, status bool
-	// dates are the properties of contacts that hold a date without a time.
-	dates map[string]bool
 }
 
 // complete reports whether there is a property for everything that is to be
@@ -61,15 +59,6 @@ func (c *Client) learned(ctx context.Context) (*schema, *connectors.Error) {
 	return c.schema, nil
 }
 
-func (c *Client) dates() map[string]bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.schema == nil {
-		return nil
-	}
-	return c.schema.dates
-}
-
 func (s *schema) see(have map[string]property) {
 	s.key = have[messageKeyProperty].HasUniqueValue
 	s.wamid = have[wamidProperty].Name != ""
@@ -77,29 +66,12 @@ func (s *schema) see(have map[string]property) {
 	s.status = have[statusProperty].Name != ""
 }
 
-// definitions are the properties of an object type, by name.
-func (c *Client) definitions(ctx context.Context, typ string) (map[string]property, *connectors.Error) {
-	var list struct {
-		Results []property `json:"results"`
-	}
-	if err := c.call(ctx, batched, http.MethodGet, c.paths.properties+typ, nil, nil, &list); err != nil {
-		if err.Status == http.StatusNotFound {
-			err = noSuchAddress()
-		}
-		return nil, err
-	}
-	have := make(map[string]property, len(list.Results))
-	for _, p := range list.Results {
-		have[p.Name] = p
-	}
-	return have, nil
-}
-
 // A setup is one call of Setup.
 type setup struct {
 	client   *Client
 	fix      bool
 	schema   *schema
+	fields   map[string]property
 	findings []connectors.Finding
 	// grouped are the object types that have our property group by now.
 	grouped map[string]bool
@@ -113,7 +85,7 @@ func (s *setup) create(ctx context.Context, typ string, p property) *connectors.
 	path := s.client.paths.properties + typ
 	if !s.grouped[typ] {
 		g := propertyGroup{Name: group, Label: group, DisplayOrder: -1}
-		if err := s.client.call(ctx, plain, http.MethodPost, path+"/groups", nil, g, nil); err != nil && !exists(err) {
+		if err := s.client.call(ctx, named, http.MethodPost, path+"/groups", nil, g, nil); err != nil && !exists(err) {
 			return err
 		}
 		if s.grouped == nil {
@@ -122,7 +94,7 @@ func (s *setup) create(ctx context.Context, typ string, p property) *connectors.
 		s.grouped[typ] = true
 	}
 	p.GroupName = group
-	if err := s.client.call(ctx, plain, http.MethodPost, path, nil, p, nil); err != nil && !exists(err) {
+	if err := s.client.call(ctx, named, http.MethodPost, path, nil, p, nil); err != nil && !exists(err) {
 		return err
 	}
 	return nil
@@ -141,9 +113,7 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 	if err != nil {
 		return err
 	}
-	for name, p := range have {
-		s.schema.dates[name] = p.Type == "date"
-	}
+	s.fields = have
 
 	key := property{Name: keyProperty, Label: "WhatsApp id (crmsync)", Type: "string", FieldType: "text", HasUniqueValue: true}
 	if p, ok := have[keyProperty]; !ok {
@@ -190,6 +160,7 @@ func (s *setup) missing(ctx context.Context, p property, why string) error {
 	err := s.create(ctx, contacts, p)
 	switch {
 	case err == nil:
+		s.fields[p.Name] = p
 		return nil
 	case !refusal(err):
 		return err
@@ -245,7 +216,7 @@ var holds = map[connectors.FieldType][]string{
 func compare(f connectors.Field, p property) (problem string, fatal bool) {
 	want, ok := holds[f.Type]
 	switch {
-	case p.Calculated || p.Modification != nil && p.Modification.ReadOnlyValue:
+	case p.readOnly():
 		return "the property is read-only in HubSpot: take it out of the mapping", true
 	case ok && !slices.Contains(want, p.Type):
 		return fmt.Sprintf("the property is of type %s in HubSpot and cannot hold a %s", p.Type, f.Type), true
@@ -254,7 +225,8 @@ func compare(f connectors.Field, p property) (problem string, fatal bool) {
 	case f.Type == connectors.TypeText && p.Type == "enumeration":
 		return "the property takes only its options: contacts with another value will be refused", false
 	}
-	if p.Type != "enumeration" || f.Type != connectors.TypeEnum && f.Type != connectors.TypeLabels {
+	// Labels come into being as they are written.
+	if p.Type != "enumeration" || f.Type != connectors.TypeEnum {
 		return "", false
 	}
 	var lacking []string

@@ -52,6 +52,7 @@ func TestSetupFindsWhatIsMissingAndTouchesNothing(t *testing.T) {
 	p.on(contactFields, list(
 		defined("string", "firstname"), defined("number", "age"), defined("datetime", "createdate", "modificationMetadata", m{"readOnlyValue": true}),
 		defined("enumeration", "tags", "fieldType", "checkbox", "options", []m{{"value": "vip"}}),
+		defined("enumeration", "colour", "fieldType", "select", "options", []m{{"value": "red"}}),
 		defined("enumeration", "stage", "fieldType", "select"), defined("date", "birthday")))
 	p.on(messageFields, list())
 	got, err := c.Setup(t.Context(), []connectors.Field{
@@ -59,6 +60,7 @@ func TestSetupFindsWhatIsMissingAndTouchesNothing(t *testing.T) {
 		{Name: "age", Type: connectors.TypeTime},
 		{Name: "createdate", Type: connectors.TypeTime},
 		{Name: "tags", Type: connectors.TypeLabels, Options: []string{"vip", "new"}},
+		{Name: "colour", Type: connectors.TypeEnum, Options: []string{"red", "blue"}},
 		{Name: "stage", Type: connectors.TypeLabels},
 		{Name: "wa_lang", Type: connectors.TypeText},
 		{Name: "birthday", Type: connectors.TypeTime},
@@ -67,7 +69,7 @@ func TestSetupFindsWhatIsMissingAndTouchesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"contacts.crmsync_wa_id fatal fixable", "contacts.age fatal", "contacts.createdate fatal", "contacts.tags", "contacts.stage fatal",
+		"contacts.crmsync_wa_id fatal fixable", "contacts.age fatal", "contacts.createdate fatal", "contacts.colour", "contacts.stage fatal",
 		"contacts.wa_lang fatal fixable", "communications.crmsync_message_key fixable", "communications.crmsync_wamid fixable", "communications.crmsync_direction fixable", "communications.crmsync_status fixable",
 	}
 	if s := summary(got); !slices.Equal(s, want) {
@@ -169,6 +171,7 @@ func TestAnAccountThatCannotBeAskedIsAnError(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			p, c := newPortal(t)
 			p.on(contactFields, say(status, m{"status": "error"}))
+			p.on("GET properties/2026-03/contacts", say(status, m{"status": "error"}))
 			_, err := c.Setup(t.Context(), nil, true)
 			if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Class != class {
 				t.Errorf("got %v, want %s", err, class)

@@ -35,7 +35,7 @@ type Store interface {
 // writes to the account: see [Worker.Run].
 type Worker struct {
 	Account   string
-	Connector connectors.Connector
+	Connector connectors.Writer
 	// Wait returns when the account may be called: its breaker is not open
 	// and there is quota.
 	Wait func(ctx context.Context) error

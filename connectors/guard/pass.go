@@ -1,0 +1,126 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"crmsync/connectors"
+)
+
+func failure(r *connectors.Result) **connectors.Error { return &r.Err }
+
+// pass makes a call that fails item by item; failed says where the failure is
+// in what became of one.
+func pass[T, R any](ctx context.Context, g *Guard, items []T, call func(context.Context, []T) []R, failed func(*R) **connectors.Error) []R {
+	var results []R
+	open := g.through(ctx, func() []*connectors.Error {
+		results = call(ctx, items)
+		errs := make([]*connectors.Error, len(results))
+		for i := range results {
+			errs[i] = *failed(&results[i])
+		}
+		return errs
+	})
+	if open != nil {
+		results = make([]R, len(items))
+		for i := range results {
+			*failed(&results[i]) = open
+		}
+	}
+	return results
+}
+
+// ask makes a call that works or fails as a whole.
+func ask[R any](ctx context.Context, g *Guard, call func() (R, error)) (r R, err error) {
+	open := g.through(ctx, func() []*connectors.Error {
+		r, err = call()
+		return []*connectors.Error{connectors.AsError(err)}
+	})
+	if open != nil {
+		return r, open
+	}
+	return r, err
+}
+
+var (
+	errFailed  = errors.New("the call failed")
+	errIgnored = errors.New("the call says nothing about the account")
+)
+
+// through makes a call, which returns one error or nil per item, and tells the
+// breaker and the limiter how it went. It returns an error when it did not make
+// the call.
+func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *connectors.Error {
+	defer g.tell()
+	defer g.wake()
+	_, err := g.breaker.Execute(func() (struct{}, error) {
+		v := judge(call())
+		if v.throttled && g.limiter != nil {
+			g.limiter.Slow(v.wait)
+		}
+		switch {
+		case v.worked:
+			return struct{}{}, nil
+		case ctx.Err() != nil, !v.failed:
+			return struct{}{}, errIgnored
+		}
+		g.trip.Store(v.unauthorized)
+		return struct{}{}, errFailed
+	})
+
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return &connectors.Error{
+			Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",
+			RetryAfter: max(g.wait(), 0),
+		}
+	}
+	return nil
+}
+
+// A verdict is what the outcome of one call says about the account.
+type verdict struct {
+	// worked: the account has dealt with at least one record.
+	worked bool
+	// failed: at least one record failed as it does when the account is down.
+	failed       bool
+	unauthorized bool
+	throttled    bool
+	wait         time.Duration
+}
+
+func judge(errs []*connectors.Error) (v verdict) {
+	refused := false
+	for _, e := range errs {
+		if e == nil {
+			v.worked = true
+			continue
+		}
+		if e.Code == connectors.NotOffered {
+			// Nobody was asked.
+			continue
+		}
+		switch e.Class {
+		case connectors.Rejected, connectors.Conflict:
+			refused = true
+			v.worked = v.worked || e.Status != 0
+		case connectors.Throttled:
+			v.throttled = true
+			v.wait = max(v.wait, e.RetryAfter)
+		case connectors.Unavailable:
+			// No call was made.
+		case connectors.Unauthorized:
+			v.unauthorized, v.failed = true, true
+		default:
+			v.failed = true
+		}
+	}
+	// A record can be refused before anybody is asked: it proves nothing
+	// about an account that fails the others.
+	v.worked = v.worked || refused && !v.failed
+	// Some records may have passed before the token expired.
+	v.worked = v.worked && !v.unauthorized
+	return v
+}
