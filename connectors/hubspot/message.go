@@ -51,6 +51,7 @@ func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageCh
 			byKey[keyOf(&ch)] = n
 			notes = append(notes, n)
 		}
+		ch.Text = connectors.Clean(ch.Text)
 		n.MessageChange = ch
 		n.changes = append(n.changes, i)
 	}

@@ -17,6 +17,7 @@ func text(name string, v any, date bool) (string, *connectors.Error) {
 	case nil:
 		return "", nil
 	case string:
+		v = connectors.Clean(v)
 		if name == "email" {
 			// An upsert that creates drops all other properties when the
 			// address has capitals, and says 200.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"crmsync/connectors"
 	"crmsync/mapping"
 )
 
@@ -49,7 +50,7 @@ func (v Value) newer(than Value) bool {
 // Set merges one value: the newest wins. Values of an unchanged text only
 // move the time forward.
 func (c *Contact) Set(name string, v Value) {
-	v.Text = Clean(v.Text)
+	v.Text = connectors.Clean(v.Text)
 	v.At = v.At.UTC()
 	old, known := c.Fields[name]
 	if known && !v.newer(old) {
@@ -61,7 +62,7 @@ func (c *Contact) Set(name string, v Value) {
 // SetEarliest keeps the earliest value ever reported, as for the time or the
 // source of a first message.
 func (c *Contact) SetEarliest(name string, v Value) {
-	v.Text = Clean(v.Text)
+	v.Text = connectors.Clean(v.Text)
 	v.At = v.At.UTC()
 	old, known := c.Fields[name]
 	if known && (v == old || v.newer(old)) {
@@ -172,14 +173,4 @@ func typedValue(t mapping.Type, text string) (any, bool) {
 		return nil, false
 	}
 	return text, true
-}
-
-// Clean makes text fit for every database and vendor: valid UTF-8 without
-// NUL.
-func Clean(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if strings.IndexByte(text, 0) < 0 {
-		return text
-	}
-	return strings.ReplaceAll(text, "\x00", "\uFFFD")
 }

@@ -52,7 +52,7 @@ func KeysOf(p *connectors.Person) []IdentityKey {
 	}
 	for _, id := range []string{p.UserID, p.ParentUserID} {
 		if id != "" {
-			keys = append(keys, IdentityKey{UserIdentity, Clean(id)})
+			keys = append(keys, IdentityKey{UserIdentity, connectors.Clean(id)})
 		}
 	}
 	if len(numbers) > 1 {

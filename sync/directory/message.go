@@ -70,7 +70,7 @@ const (
 // SetText merges one report of the text: the newest wins, whether the
 // original or an edit.
 func (m *Message) SetText(text string, at time.Time, rank TextRank) {
-	text, at = Clean(text), at.UTC()
+	text, at = connectors.Clean(text), at.UTC()
 	if text == "" || cmp.Or(at.Compare(m.TextAt), cmp.Compare(rank, m.TextRank), cmp.Compare(text, m.Text)) <= 0 {
 		return
 	}

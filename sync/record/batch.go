@@ -49,7 +49,7 @@ func (b *batch) load(facts []directory.Fact) error {
 		}
 		for _, wamid := range wamidsOf(f) {
 			messageKeys = append(messageKeys, directory.MessageKey{
-				BusinessNumber: directory.Clean(f.BusinessNumber), WAMID: directory.Clean(wamid),
+				BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid),
 			})
 		}
 	}

@@ -162,7 +162,7 @@ func (b *batch) message(f *directory.Fact) string {
 	}
 	m.SetAt(at, false)
 	if m.Type == "" || m.Direction != f.Message.Direction {
-		m.Type, m.Direction, m.Changed = directory.Clean(f.Type), f.Message.Direction, true
+		m.Type, m.Direction, m.Changed = connectors.Clean(f.Type), f.Message.Direction, true
 	}
 	if directory.KnownStatus(f.Message.Status) {
 		m.Advance(f.Message.Status, at, 0)
@@ -267,7 +267,7 @@ func (b *batch) identity(f *directory.Fact) string {
 
 // messageOf returns the message that a fact is about, known or new.
 func (b *batch) messageOf(f *directory.Fact, wamid string, direction connectors.Direction) *directory.Message {
-	key := directory.MessageKey{BusinessNumber: directory.Clean(f.BusinessNumber), WAMID: directory.Clean(wamid)}
+	key := directory.MessageKey{BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid)}
 	m := b.messages[key]
 	if m == nil {
 		m = &directory.Message{

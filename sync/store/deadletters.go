@@ -107,7 +107,7 @@ func (db *DB) Discard(ctx context.Context, f deadletter.Filter, by, reason strin
 			return err
 		}
 		return updateLetters(tx, rows, map[string]any{
-			"state": string(deadletter.Discarded), "settled_by": by, "settled_at": now, "note": directory.Clean(reason), "updated_at": now,
+			"state": string(deadletter.Discarded), "settled_by": by, "settled_at": now, "note": connectors.Clean(reason), "updated_at": now,
 		})
 	})
 }

@@ -61,7 +61,7 @@ func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 	var letters []letterRow
 	for i, o := range outcomes {
 		rows[i] = factRow{
-			ID: o.Fact.ID, Account: o.Fact.Account, Kind: string(o.Fact.Kind), Type: directory.Clean(o.Fact.Type),
+			ID: o.Fact.ID, Account: o.Fact.Account, Kind: string(o.Fact.Kind), Type: connectors.Clean(o.Fact.Type),
 			At: utc(o.Fact.When()), ReceivedAt: utc(o.Fact.ReceivedAt), RecordedAt: tx.now,
 			Outcome: o.Outcome, Raw: o.Raw,
 		}
