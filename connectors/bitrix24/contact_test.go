@@ -141,15 +141,21 @@ func TestSomebodyWhoIsThereAlreadyIsFound(t *testing.T) {
 		"not whom we made for somebody else": {[]m{person("51", "", append(ours, "49151", "PHONE", rowsOf("+5215512345678"))...)}, nil, "+901"},
 		"not who is known to be another":     {[]m{person("51", "", "PHONE", rowsOf("+5215512345678"))}, []string{"51"}, "+901"},
 		"nobody":                             {nil, nil, "+901"},
+		"a key that differs in capitals":     {[]m{person("51", "IT.a", "ORIGIN_ID", "IT.a")}, nil, "+901"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p, c := newPortal(t)
 			p.people(tt.people...)
+			key := "5215512345678"
+			if name == "a key that differs in capitals" {
+				key = "it.A"
+				p.on(contactList, always(tt.people))
+			}
 			p.on(contactAdd, growing(900))
 			p.on(contactUpdate, always(true))
 			got := c.WriteContacts(t.Context(), []connectors.ContactChange{{
-				Key: "5215512345678", Phones: []string{"+5215512345678", "+525512345678"}, Fields: m{"LAST_NAME": "L"}, Not: tt.not,
+				Key: key, Phones: []string{"+5215512345678", "+525512345678"}, Fields: m{"LAST_NAME": "L"}, Not: tt.not,
 			}})
 			want(t, got, tt.want)
 			for _, q := range p.calls(contactUpdate) {

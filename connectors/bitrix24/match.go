@@ -129,7 +129,8 @@ func (m *matching) list(rows []*row, name string, keys []string, filter params) 
 	m.queue = append(m.queue, listing(filter, m.names, func(found []contact, err *connectors.Error) {
 		m.lost(rows, err)
 		for _, c := range found {
-			if !slices.Contains(keys, string(c.text(name))) {
+			// The database does not mind capitals.
+			if !slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, string(c.text(name))) }) {
 				// A filter on a field that is not there lets everything pass.
 				m.lost(rows, noKeyField())
 				return

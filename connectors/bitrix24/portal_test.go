@@ -25,7 +25,7 @@ type no struct {
 	code, text string
 }
 
-// page is a list with another page behind it.
+// paged is a list with another page behind it.
 type paged struct {
 	rows []m
 	next int
@@ -195,6 +195,8 @@ func (p *portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer["error"], answer["error_description"] = v.code, v.text
 		case paged:
 			answer["result"], answer["next"], answer["total"] = v.rows, v.next, 1000
+		case counted:
+			answer["result"], answer["next"], answer["total"] = v.rows, perPage, v.total
 		case whole:
 			w.WriteHeader(v.status)
 			_, _ = io.WriteString(w, v.body)
@@ -344,7 +346,7 @@ func want(t *testing.T, got []connectors.Result, want ...string) {
 	}
 }
 
-// holds reports what is missing in a query.
+// has reports what is missing in a query.
 func has(t *testing.T, q url.Values, pairs ...string) {
 	t.Helper()
 	for i := 0; i < len(pairs); i += 2 {
@@ -352,4 +354,10 @@ func has(t *testing.T, q url.Values, pairs ...string) {
 			t.Errorf("%s is %q, want %q, in %v", pairs[i], got, pairs[i+1], q)
 		}
 	}
+}
+
+// counted is a list with a total.
+type counted struct {
+	rows  []m
+	total int
 }
