@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"crmsync/connectors"
 	"crmsync/sync/directory"
 )
 

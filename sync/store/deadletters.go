@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"crmsync/connectors"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )

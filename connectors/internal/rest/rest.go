@@ -65,6 +65,9 @@ type Request struct {
 	// Path is appended to the client's base as it is.
 	Path  string
 	Query url.Values
+	// Header is added to the headers of the call; a name that is given here
+	// replaces what the client would say.
+	Header http.Header
 	// Body is sent as JSON, Form as a form; at most one of them is set.
 	Body any
 	Form url.Values
@@ -140,6 +143,9 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		req.Header.Set("Content-Type", kind)
 	} else {
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	}
+	for name, values := range r.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	if c.Authorize != nil {
 		if err := c.Authorize(ctx, req.Header); err != nil {

@@ -261,3 +261,16 @@ func TestHowLongTheVendorAsksToWait(t *testing.T) {
 		}
 	}
 }
+
+func TestACallCarriesHeadersOfItsOwn(t *testing.T) {
+	var got http.Header
+	c, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Header })
+	r := post()
+	r.Header = http.Header{"If-Modified-Since": {"2026-01-31T10:00:00+00:00"}, "accept": {"text/csv"}}
+	if _, err := c.Do(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if got.Get("If-Modified-Since") != "2026-01-31T10:00:00+00:00" || got.Get("Accept") != "text/csv" || got.Get("User-Agent") != "crmsync" {
+		t.Errorf("headers %v", got)
+	}
+}

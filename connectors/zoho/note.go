@@ -1,0 +1,137 @@
+package zoho
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"crmsync/connectors"
+)
+
+const (
+	contentField = "Note_Content"
+	// maxContent is how many characters a note holds (Zoho: create-notes).
+	maxContent = 65535
+)
+
+// findNotes reads the notes of contacts and compares last lines. Such lists are
+// storage and not the search index, so they do not lag. Notes cannot be looked
+// for in any other way: they take no field of ours, and listing those of all
+// contacts is for administrators (Zoho: get-notes).
+func (l *logging) findNotes(ctx context.Context, list []*note) {
+	byContact := map[string][]*note{}
+	for _, n := range list {
+		byContact[n.ContactRecordID] = append(byContact[n.ContactRecordID], n)
+	}
+	for id, list := range byContact {
+		if !isID.MatchString(id) {
+			l.failNotes(list, noContact())
+			continue
+		}
+		if err := l.findNotesOf(ctx, id, list); err != nil {
+			l.failNotes(list, err)
+		}
+	}
+}
+
+func (l *logging) failNotes(list []*note, err *connectors.Error) {
+	for _, n := range list {
+		l.give(n, connectors.Result{Err: err})
+	}
+}
+
+func (l *logging) findNotesOf(ctx context.Context, contact string, list []*note) *connectors.Error {
+	wanted := make(map[string]*note, len(list))
+	for _, n := range list {
+		wanted[n.WAMID] = n
+	}
+	q := url.Values{"fields": {contentField}, "per_page": {"200"}}
+	for len(wanted) > 0 {
+		a, err := l.client.do(ctx, call{method: http.MethodGet, path: contacts + "/" + contact + "/" + notes, query: q})
+		if err != nil {
+			return err
+		}
+		if a.broken() {
+			return garbled()
+		}
+		for _, raw := range a.Data {
+			var found struct {
+				ID      value `json:"id"`
+				Content value `json:"Note_Content"`
+			}
+			if json.Unmarshal(raw, &found) != nil || id(found.ID) == "" {
+				return garbled()
+			}
+			wamid := marked(string(found.Content))
+			if n := wanted[wamid]; n != nil {
+				l.give(n, connectors.Result{RecordID: string(found.ID)})
+				delete(wanted, wamid)
+			}
+		}
+		if !a.Info.More {
+			return nil
+		}
+		if a.Info.NextToken == "" || a.Info.NextToken == q.Get("page_token") {
+			// More was promised than can be had.
+			return garbled()
+		}
+		q.Set("page_token", a.Info.NextToken)
+	}
+	return nil
+}
+
+// createNotes writes messages as notes on their contacts.
+func (l *logging) createNotes(ctx context.Context, list []*note) {
+	b := batch{method: http.MethodPost, path: notes, creating: true, noTrigger: true}
+	for _, n := range list {
+		b.records = append(b.records, map[string]any{
+			parentField: map[string]any{
+				"module": map[string]string{"api_name": contacts},
+				idField:  n.ContactRecordID,
+			},
+			contentField: content(&n.MessageChange),
+		})
+	}
+	for i, o := range l.client.write(ctx, b) {
+		if o.err != nil {
+			l.give(list[i], connectors.Result{Err: o.err})
+			continue
+		}
+		l.give(list[i], connectors.Result{RecordID: o.id, Created: true})
+	}
+}
+
+const (
+	markerStart = "\n\n— WhatsApp "
+	markerDot   = " · "
+)
+
+// content is a message as a note: the text and, as a last paragraph, what else
+// there is to know: "— WhatsApp in · delivered · wamid.X".
+func content(ch *connectors.MessageChange) string {
+	parts := []string{string(ch.Direction), ch.WAMID}
+	if ch.Status != "" {
+		parts = slices.Insert(parts, 1, ch.Status)
+	}
+	marker := markerStart + strings.Join(parts, markerDot)
+	return cut(ch.Text, maxContent-length(marker)) + marker
+}
+
+// marked is the wamid in a note's last paragraph, or empty. Other text may quote
+// such a line; ours is the last. An editor may have wrapped it in tags.
+func marked(content string) string {
+	i := strings.LastIndex(content, strings.TrimLeft(markerStart, "\n"))
+	if i < 0 {
+		return ""
+	}
+	line := content[i:]
+	j := strings.LastIndex(line, markerDot)
+	if j < 0 {
+		return ""
+	}
+	wamid, _, _ := strings.Cut(line[j+len(markerDot):], "<")
+	return strings.TrimSpace(wamid)
+}
