@@ -28,7 +28,7 @@ func describe(t *testing.T, v Vendor) {
 			t.Errorf("%s is not described", want.Name)
 			continue
 		}
-		if got.Type != want.Type && !(want.Type == connectors.TypePhone && got.Type == connectors.TypeText) {
+		if got.Type != want.Type && (want.Type != connectors.TypePhone || got.Type != connectors.TypeText) {
 			t.Errorf("%s is of type %s, want %s", want.Name, got.Type, want.Type)
 		}
 		for _, o := range want.Options {
@@ -78,7 +78,7 @@ func readEqualsList(t *testing.T, v Vendor) {
 
 func listWhileChanging(t *testing.T, v Vendor) {
 	a := v.open(t)
-	const there = 730
+	const there = 4300
 	a.seed(t, there)
 	before := map[string]int{}
 	for _, r := range a.list(t, connectors.Query{Fields: []string{v.Names.Phone}}, nil) {
@@ -96,7 +96,7 @@ func listWhileChanging(t *testing.T, v Vendor) {
 		n++
 		a.write(t, v.person(5000+n)) // a new one
 		a.write(t, connectors.ContactChange{RecordID: ids[n], Fields: map[string]any{v.Names.First: "Edited"}})
-		if n == 2 {
+		if n == 1 {
 			a.control(t, http.MethodDelete, "contacts?id="+url.QueryEscape(ids[0]), nil, nil)
 			delete(before, ids[0])
 		}
@@ -115,8 +115,8 @@ func listWhileChanging(t *testing.T, v Vendor) {
 			t.Errorf("%s was lost", id)
 		}
 	}
-	if n < 2 {
-		t.Errorf("%d pages only", n+1)
+	if n < 1 {
+		t.Error("it was one page only")
 	}
 }
 

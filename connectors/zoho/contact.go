@@ -15,7 +15,7 @@ type row struct {
 	id, key string
 	phones  []string
 	values  map[string]any
-	// tags are the labels to add, when tagged; none means remove.
+	// tags are the labels to have, when tagged.
 	tags   []string
 	tagged bool
 	// fill are the fields to be written only where there are none of their

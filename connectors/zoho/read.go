@@ -318,7 +318,7 @@ func (c *Client) Describe(ctx context.Context) ([]connectors.FieldInfo, error) {
 	for _, d := range have {
 		list = append(list, connectors.FieldInfo{
 			Field:    connectors.Field{Name: d.APIName, Label: d.Label, Type: typeOf(d), Options: d.options()},
-			ReadOnly: d.readOnly(), Required: d.Mandatory, MaxLength: d.Length,
+			ReadOnly: d.readOnly() && d.APIName != tagField, Required: d.Mandatory, MaxLength: d.Length,
 		})
 	}
 	slices.SortFunc(list, func(a, b connectors.FieldInfo) int { return cmp.Compare(a.Name, b.Name) })

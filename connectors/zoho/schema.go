@@ -93,8 +93,6 @@ type schema struct {
 	// of our unique field, empty if there is none.
 	contacts map[string]definition
 	key      string
-	// labels are the tags that are crmsync's to remove; empty if not known.
-	labels []string
 	// module are the fields of the messages' module; nil when messages are
 	// notes. Its values are the API names of those that we know by the names
 	// above.

@@ -114,7 +114,7 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 	seen := map[string]bool{keyField: true}
 	for _, f := range fields {
 		if f.Name == tagField {
-			s.labels(f)
+			s.checkTags(f)
 		}
 		if seen[f.Name] {
 			continue
@@ -142,9 +142,8 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 	return nil
 }
 
-// labels remembers which tags are ours, and finds those that cannot be.
-func (s *setup) labels(f connectors.Field) {
-	s.schema.labels = append(s.schema.labels, f.Options...)
+// checkTags finds labels that cannot be tags.
+func (s *setup) checkTags(f connectors.Field) {
 	for _, o := range f.Options {
 		if utf8.RuneCountInString(o) > maxTag || strings.ContainsAny(o, "<>,") {
 			s.find(connectors.Finding{
@@ -251,10 +250,10 @@ var holds = map[connectors.FieldType][]string{
 func compare(f connectors.Field, d definition) (problem string, fatal bool) {
 	want, ok := holds[f.Type]
 	switch {
+	case f.Name == tagField && f.Type == connectors.TypeLabels:
+		return "", false // written by actions of its own, whatever its definition says
 	case d.readOnly():
 		return "the field is read-only in Zoho: take it out of the mapping", true
-	case f.Name == tagField && f.Type == connectors.TypeLabels:
-		return "", false
 	case ok && !slices.Contains(want, d.DataType):
 		return fmt.Sprintf("the field is of type %s in Zoho and cannot hold a %s", d.DataType, f.Type), true
 	case f.Type == connectors.TypeText && d.DataType == "picklist":

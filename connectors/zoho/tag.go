@@ -50,9 +50,8 @@ func refuseTags(v any) *connectors.Error {
 	return nil
 }
 
-// tag adds and removes the labels of rows that were written. Labels are not
-// part of a record's values: a write would replace those that people gave.
-// Labels given are added; none at all removes those that are ours.
+// tag gives the rows that were written the labels that they are to have, and
+// no others. Labels are not part of a record's values, hence the further calls.
 func (w *writing) tag(ctx context.Context, rows []*row) {
 	add := map[string][]*row{}
 	var clear []*row
@@ -75,8 +74,7 @@ func (w *writing) tag(ctx context.Context, rows []*row) {
 	}
 }
 
-// untag removes our labels: those that Setup was told of or, where it was told
-// of none, all.
+// untag removes all labels.
 func (w *writing) untag(ctx context.Context, rows []*row) {
 	ids := make([]string, len(rows))
 	for i, r := range rows {
@@ -88,13 +86,7 @@ func (w *writing) untag(ctx context.Context, rows []*row) {
 			w.give(rows[i], connectors.Result{Err: reading.Err})
 			continue
 		}
-		var ours []string
-		for _, name := range tagsOf(reading.Record.Fields[tagField]) {
-			if len(w.schema.labels) == 0 || slices.Contains(w.schema.labels, name) {
-				ours = append(ours, name)
-			}
-		}
-		if set := strings.Join(ours, ","); set != "" {
+		if set := strings.Join(tagsOf(reading.Record.Fields[tagField]), ","); set != "" {
 			remove[set] = append(remove[set], rows[i])
 		}
 	}
@@ -111,7 +103,8 @@ func (w *writing) applyTags(ctx context.Context, action string, tags []string, r
 		body.Tags = append(body.Tags, named{name})
 	}
 	if action == "add_tags" {
-		body.OverWrite = new(bool)
+		overWrite := true
+		body.OverWrite = &overWrite
 	}
 	at := map[string][]*row{}
 	for _, r := range rows {
