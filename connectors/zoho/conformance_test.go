@@ -62,3 +62,30 @@ func TestConformance(t *testing.T) {
 		connectortest.Run(t, guarded)
 	})
 }
+
+// A program that is restarted often does not use up the tokens that Zoho
+// issues.
+func TestATokenOutlivesTheProgram(t *testing.T) {
+	t.Parallel()
+	sim := zohosim.New(zohosim.Options{ClientID: "c", ClientSecret: "s", RefreshToken: "r"})
+	server := httptest.NewServer(sim)
+	t.Cleanup(func() { server.Close(); sim.Close() })
+	var kept zoho.AccessToken
+	for range 15 {
+		c := zoho.New(zoho.Options{
+			AccountsURL: server.URL, ClientID: "c", ClientSecret: "s", RefreshToken: "r",
+			Kept: kept, Keep: func(k zoho.AccessToken) { kept = k },
+		})
+		if _, err := c.ListUsers(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kept.Issued) != 1 || kept.Value == "" {
+		t.Errorf("%d tokens were issued, want one", len(kept.Issued))
+	}
+	sim.Advance(2 * time.Hour) // it has died meanwhile
+	c := zoho.New(zoho.Options{AccountsURL: server.URL, ClientID: "c", ClientSecret: "s", RefreshToken: "r", Kept: kept, Keep: func(k zoho.AccessToken) { kept = k }})
+	if _, err := c.ListUsers(t.Context()); err != nil || len(kept.Issued) != 2 {
+		t.Errorf("error %v with a dead token, %d issued; want it replaced", err, len(kept.Issued))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,17 @@ const (
 	distrust    = 5 * time.Second
 	maxDistrust = 4 * time.Minute
 )
+
+// An AccessToken is one that outlives the program. It is a secret.
+type AccessToken struct {
+	Value string `json:"value"`
+	// Domain is the address of the API that takes it.
+	Domain string `json:"domain"`
+	// Until is when it ends.
+	Until time.Time `json:"until"`
+	// Issued are when this and earlier tokens were, as far as that counts.
+	Issued []time.Time `json:"issued"`
+}
 
 // A token is an access token with the address of the API that takes it.
 type token struct {
@@ -55,6 +67,7 @@ type tokens struct {
 	unproven int
 	// taken are when tokens were issued, or may have been.
 	taken []time.Time
+	keep  func(AccessToken)
 	// quiet is until when nobody asks, because of refusal; refusals are how
 	// many there were in a row.
 	quiet    time.Time
@@ -80,6 +93,13 @@ func newTokens(o Options) *tokens {
 		},
 		needDomain: o.BaseURL == "",
 		plain:      strings.HasPrefix(o.AccountsURL, "http://"),
+	}
+	t.keep, t.taken = o.Keep, o.Kept.Issued
+	if k := o.Kept; k.Value != "" && time.Now().Before(k.Until) && (!t.needDomain || t.trustworthy(k.Domain)) {
+		t.current = &token{
+			value: k.Value, domain: k.Domain, issued: k.Until.Add(-lifetime), stale: k.Until.Add(-early), dead: k.Until,
+			proven: true, // so that it is replaced at once, should it be refused
+		}
 	}
 	t.rest.Base = strings.TrimRight(o.AccountsURL, "/")
 	t.rest.HTTP = o.HTTP
@@ -184,9 +204,16 @@ func (t *tokens) join(ctx context.Context, now time.Time) (*flight, *connectors.
 	go func() {
 		got, issued, err := t.refresh(context.WithoutCancel(ctx))
 		t.mu.Lock()
-		defer t.mu.Unlock()
 		t.landed(got, issued, err)
 		f.token, f.err, t.flight = got, err, nil
+		kept := AccessToken{Issued: slices.Clone(t.taken)}
+		if t.current != nil {
+			kept.Value, kept.Domain, kept.Until = t.current.value, t.current.domain, t.current.dead
+		}
+		t.mu.Unlock()
+		if t.keep != nil && issued {
+			t.keep(kept)
+		}
 		close(f.done)
 	}()
 	return f, nil

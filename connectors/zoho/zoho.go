@@ -28,6 +28,13 @@ type Options struct {
 	ClientSecret string
 	RefreshToken string
 
+	// Kept is what Keep was last given, by this program or the one before it.
+	// Zoho issues at most 10 access tokens in 10 minutes (Zoho:
+	// token-validity), which a program that is restarted often would use up.
+	Kept AccessToken
+	// Keep stores an access token over restarts; nil does not.
+	Keep func(AccessToken)
+
 	// BaseURL is where the API is.
 	//
 	// Defaults to the api_domain that comes with every access token.

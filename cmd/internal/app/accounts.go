@@ -59,6 +59,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	case config.Zoho:
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
+			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
 			BaseURL: c.BaseURL, Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
