@@ -48,6 +48,9 @@ type tokens struct {
 	// plain that it may be one without TLS, as that of the accounts server.
 	needDomain, plain bool
 
+	// ask is refresh, but in tests.
+	ask func(context.Context) (got *token, issued bool, failure *connectors.Error)
+
 	mu      sync.Mutex
 	current *token
 	flight  *flight
@@ -81,6 +84,7 @@ func newTokens(o Options) *tokens {
 		needDomain: o.BaseURL == "",
 		plain:      strings.HasPrefix(o.AccountsURL, "http://"),
 	}
+	t.ask = t.refresh
 	t.rest.Base = strings.TrimRight(o.AccountsURL, "/")
 	t.rest.HTTP = o.HTTP
 	t.rest.Timeout = o.Timeout
@@ -182,7 +186,7 @@ func (t *tokens) join(ctx context.Context, now time.Time) (*flight, *connectors.
 	f := &flight{done: make(chan struct{})}
 	t.flight = f
 	go func() {
-		got, issued, err := t.refresh(context.WithoutCancel(ctx))
+		got, issued, err := t.ask(context.WithoutCancel(ctx))
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.landed(got, issued, err)
