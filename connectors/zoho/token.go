@@ -60,6 +60,9 @@ type tokens struct {
 	// plain that it may be one without TLS, as that of the accounts server.
 	needDomain, plain bool
 
+	// ask is refresh, but in tests.
+	ask func(context.Context) (got *token, issued bool, failure *connectors.Error)
+
 	mu      sync.Mutex
 	current *token
 	flight  *flight
@@ -101,6 +104,7 @@ func newTokens(o Options) *tokens {
 			proven: true, // so that it is replaced at once, should it be refused
 		}
 	}
+	t.ask = t.refresh
 	t.rest.Base = strings.TrimRight(o.AccountsURL, "/")
 	t.rest.HTTP = o.HTTP
 	t.rest.Timeout = o.Timeout
@@ -202,7 +206,7 @@ func (t *tokens) join(ctx context.Context, now time.Time) (*flight, *connectors.
 	f := &flight{done: make(chan struct{})}
 	t.flight = f
 	go func() {
-		got, issued, err := t.refresh(context.WithoutCancel(ctx))
+		got, issued, err := t.ask(context.WithoutCancel(ctx))
 		t.mu.Lock()
 		t.landed(got, issued, err)
 		f.token, f.err, t.flight = got, err, nil

@@ -79,6 +79,9 @@ const (
 	perBatch = 100
 	// lightBatch is how many it takes without counting the call as heavy.
 	lightBatch = 10
+	// maxHeavy is how many heavy calls it takes at once, in every edition
+	// (Zoho: api-limits).
+	maxHeavy = 10
 
 	root = "/crm/v8/"
 )
@@ -92,8 +95,9 @@ type Client struct {
 	batchTimeout time.Duration
 	pace         func(ctx context.Context) error
 	paceHeavy    func(ctx context.Context) error
-	// slots has room for as many calls as may be under way.
-	slots chan struct{}
+	// slots has room for as many calls as may be under way, heavy for as many
+	// heavy ones among them.
+	slots, heavy chan struct{}
 
 	learning sync.Mutex
 	users    directory
@@ -129,6 +133,7 @@ func New(o Options) *Client {
 		pace:         o.Pace,
 		paceHeavy:    o.PaceHeavy,
 		slots:        make(chan struct{}, o.Concurrency),
+		heavy:        make(chan struct{}, maxHeavy),
 	}
 	c.rest.HTTP = o.HTTP
 	c.rest.Timeout = o.Timeout
@@ -267,7 +272,7 @@ func (c *Client) try(ctx context.Context, q call, t *token) (*envelope, *connect
 	}
 	a, err := c.rest.Do(ctx, r)
 	if taken {
-		<-c.slots
+		c.leave(q.heavy)
 	}
 	if err != nil {
 		return nil, rest.Failure(err, q.creating)
@@ -292,11 +297,32 @@ func (c *Client) admit(ctx context.Context, heavy bool) error {
 			return err
 		}
 	}
+	if heavy {
+		if err := take(ctx, c.heavy); err != nil {
+			return err
+		}
+	}
+	err := take(ctx, c.slots)
+	if err != nil && heavy {
+		<-c.heavy
+	}
+	return err
+}
+
+func take(ctx context.Context, slots chan struct{}) error {
 	select {
-	case c.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// leave gives back what admit took.
+func (c *Client) leave(heavy bool) {
+	<-c.slots
+	if heavy {
+		<-c.heavy
 	}
 }
 

@@ -492,3 +492,34 @@ func TestHeavyCallsAreCountedTwice(t *testing.T) {
 		t.Errorf("11 records: %d calls, %d heavy", all, heavy)
 	}
 }
+
+func TestNoMoreCallsAtOnceThanZohoTakes(t *testing.T) {
+	o, c := newOrg(t, func(o *Options) { o.Concurrency = 1 })
+	o.on(query, nobody)
+	o.on(users, oneUser)
+	if _, err := c.learned(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.slots <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.query(ctx, "select"); err == nil || err.Class != connectors.Transient {
+		t.Errorf("got %v", err)
+	}
+	<-c.slots
+	for range maxHeavy {
+		c.heavy <- struct{}{}
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.query(ctx, "select"); err == nil || len(o.calls(query)) != 0 {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.ListUsers(t.Context()); err != nil {
+		t.Errorf("a light call waits: %v", err)
+	}
+	<-c.heavy
+	if _, err := c.query(t.Context(), "select"); err != nil || len(c.slots) != 0 || len(c.heavy) != maxHeavy-1 {
+		t.Errorf("got %v, %d, %d", err, len(c.slots), len(c.heavy))
+	}
+}
