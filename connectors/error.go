@@ -59,6 +59,9 @@ type Error struct {
 	Status int
 	// RetryAfter is how long the vendor asked us to wait, 0 if it did not.
 	RetryAfter time.Duration
+	// Held says that a Throttled call is of a kind which the connector itself
+	// holds back for now; the account is fit for others.
+	Held bool
 	// RecordID is the record that a Conflict collided with, if known.
 	RecordID string
 }

@@ -138,7 +138,7 @@ func (c *Client) batch(ctx context.Context, cmds []command, outcomes []outcome, 
 		case failed:
 			o.err = classify(http.StatusOK, true, fault, cmd.creates)
 			if o.err.Code == codeBlocked {
-				o.err.RetryAfter = c.budget.refuse(cmd.method)
+				o.err.RetryAfter, o.err.Held = c.budget.refuse(cmd.method), true
 			}
 		case ok:
 			o.result, o.next = result, string(b.Next[key(n)])

@@ -98,7 +98,7 @@ func (b *budget) hold(method string) *connectors.Error {
 
 func blocked() *connectors.Error {
 	return &connectors.Error{
-		Class: connectors.Throttled, Code: "OPERATION_TIME_LIMIT",
+		Class: connectors.Throttled, Code: "OPERATION_TIME_LIMIT", Held: true,
 		Reason: "Bitrix24's limit on the execution time of the method is reached",
 	}
 }

@@ -126,7 +126,7 @@ func (c *Client) understand(k kind, method string, a *rest.Answer) (*envelope, *
 	}
 	e := classify(a.Status, speaks, env.fault, k == creating)
 	if e.Code == codeBlocked {
-		e.RetryAfter = c.budget.refuse(method)
+		e.RetryAfter, e.Held = c.budget.refuse(method), true
 	}
 	return nil, e
 }

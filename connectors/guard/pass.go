@@ -107,6 +107,9 @@ func judge(errs []*connectors.Error) (v verdict) {
 			refused = true
 			v.worked = v.worked || e.Status != 0
 		case connectors.Throttled:
+			if r.Err.Held {
+				continue
+			}
 			v.throttled = true
 			v.wait = max(v.wait, e.RetryAfter)
 		case connectors.Unavailable:

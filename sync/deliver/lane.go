@@ -163,7 +163,7 @@ func (l *lane) postpone(s *settled) {
 	s.outcome = "postponed"
 	s.Link.State = directory.Pending
 	s.Link.Class, s.Link.Reason = string(s.err.Class), s.err.Reason
-	s.retryAfter = 500 * time.Millisecond
+	s.retryAfter = min(max(s.err.RetryAfter, 500*time.Millisecond), 5*time.Second)
 }
 
 // fail applies the retry policy to a failure of the record.
