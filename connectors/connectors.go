@@ -146,7 +146,9 @@ type FieldType string
 
 // The types of contact fields.
 const (
-	TypeText   FieldType = "text"
+	TypeText FieldType = "text"
+	// TypeLong is text of up to 1,000 characters; [TypeText] has up to 255.
+	TypeLong   FieldType = "long_text"
 	TypePhone  FieldType = "phone"
 	TypeNumber FieldType = "number"
 	TypeBool   FieldType = "bool"

@@ -5,7 +5,9 @@ type Type string
 
 // The types of contact fields.
 const (
-	Text   Type = "text"
+	Text Type = "text"
+	// Long is text of more than 255 characters.
+	Long   Type = "long_text"
 	Phone  Type = "phone"
 	Number Type = "number"
 	Time   Type = "time"
@@ -53,7 +55,7 @@ var Contact = map[string]Info{
 	"last_message_at":        {Type: Time, Label: "Last WhatsApp message"},
 	"last_inbound_at":        {Type: Time, Label: "Last WhatsApp message received"},
 	"last_outbound_at":       {Type: Time, Label: "Last WhatsApp message sent"},
-	"last_message_text":      {Type: Text, Label: "Last WhatsApp message text"},
+	"last_message_text":      {Type: Long, Label: "Last WhatsApp message text"},
 	"last_message_direction": {Type: Enum, Label: "Last WhatsApp message direction", Options: []string{"in", "out"}},
 	"last_status":            {Type: Enum, Label: "Last WhatsApp message status", Options: []string{"sent", "delivered", "read", "played", "failed"}},
 	"last_status_at":         {Type: Time, Label: "Last WhatsApp message status since"},
@@ -61,7 +63,7 @@ var Contact = map[string]Info{
 
 	"source_type":     {Type: Text, Label: "WhatsApp source"},
 	"source_id":       {Type: Text, Label: "WhatsApp advertisement"},
-	"source_url":      {Type: Text, Label: "WhatsApp source address"},
+	"source_url":      {Type: Long, Label: "WhatsApp source address"},
 	"source_headline": {Type: Text, Label: "WhatsApp advertisement headline"},
 	"click_id":        {Type: Text, Label: "WhatsApp click id"},
 

@@ -15,7 +15,7 @@ import (
 var vendor = connectortest.Vendor{
 	Names: connectortest.Names{
 		First: "NAME", Last: "LAST_NAME", Phone: "PHONE", Owner: "ASSIGNED_BY_ID",
-		Text: "UF_CRM_SUITE_TEXT", Number: "UF_CRM_SUITE_NUMBER", Time: "UF_CRM_SUITE_TIME", Enum: "UF_CRM_SUITE_CHOICE", Labels: "UF_CRM_SUITE_LABELS",
+		Text: "UF_CRM_SUITE_TEXT", Long: "UF_CRM_SUITE_LONG", Number: "UF_CRM_SUITE_NUMBER", Time: "UF_CRM_SUITE_TIME", Enum: "UF_CRM_SUITE_CHOICE", Labels: "UF_CRM_SUITE_LABELS",
 		Bad: "UF_CRM_SUITE_CHOICE", BadValue: "perhaps",
 	},
 	Cannot: map[string]string{

@@ -155,6 +155,7 @@ func define(f connectors.Field) params {
 // holds are the types of Bitrix24 that can hold a type of field.
 var holds = map[connectors.FieldType][]string{
 	connectors.TypeText:   {"string", "crm_status", multifield, "url", "enumeration"},
+	connectors.TypeLong:   {"string"},
 	connectors.TypePhone:  {multifield, "string"},
 	connectors.TypeNumber: {"double", "integer", "string"},
 	connectors.TypeBool:   {"boolean", "char", "string"},

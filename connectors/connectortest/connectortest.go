@@ -42,10 +42,11 @@ type Account struct {
 // exist; the others are created by the suite's set-up. Bad is a field and a
 // value that the vendor refuses.
 type Names struct {
-	First, Last, Phone, Owner        string
-	Text, Number, Time, Enum, Labels string
-	Bad                              string
-	BadValue                         any
+	First, Last, Phone, Owner      string
+	Text, Long, Number, Time, Enum string
+	Labels                         string
+	Bad                            string
+	BadValue                       any
 }
 
 // Run holds a vendor against the suite.
@@ -130,6 +131,7 @@ func (v *Vendor) fields() []connectors.Field {
 		{Name: n.Phone, Label: "Phone", Type: connectors.TypePhone},
 		{Name: n.Owner, Label: "Owner", Type: connectors.TypeOwner},
 		{Name: n.Text, Label: "Suite text", Type: connectors.TypeText},
+		{Name: n.Long, Label: "Suite long", Type: connectors.TypeLong},
 		{Name: n.Number, Label: "Suite number", Type: connectors.TypeNumber},
 		{Name: n.Time, Label: "Suite time", Type: connectors.TypeTime},
 		{Name: n.Enum, Label: "Suite choice", Type: connectors.TypeEnum, Options: []string{"in", "out"}},

@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +159,7 @@ func roundTrip(t *testing.T, v Vendor) {
 	at := time.Date(2026, 3, 29, 1, 30, 15, 0, time.FixedZone("", 2*3600))
 	fields := map[string]any{
 		v.Names.First: "Zoë", v.Names.Last: "Müller-شيماء 🌊", v.Names.Phone: "+16315550001",
+		v.Names.Long: strings.Repeat("ü😀 long.", 125),
 		v.Names.Text: "[b]5 < 6 & \"7\"[/b] 'x' \\ 100 % +1;2, a=b", v.Names.Number: int64(42), v.Names.Time: at, v.Names.Enum: "out",
 	}
 	one := v.person(1)
@@ -181,7 +183,7 @@ func roundTrip(t *testing.T, v Vendor) {
 			got = int64(f)
 		}
 		if got != want {
-			t.Errorf("%s = %#v, want %#v", name, got, want)
+			t.Errorf("%s = %.80q, want %.80q", name, fmt.Sprint(got), fmt.Sprint(want))
 		}
 	}
 	if since := time.Since(r.CreatedAt); r.CreatedAt.IsZero() || since < -2*time.Minute || since > 2*time.Minute {

@@ -107,7 +107,7 @@ func judge(errs []*connectors.Error) (v verdict) {
 			refused = true
 			v.worked = v.worked || e.Status != 0
 		case connectors.Throttled:
-			if r.Err.Held {
+			if e.Held {
 				continue
 			}
 			v.throttled = true

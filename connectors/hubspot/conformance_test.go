@@ -19,7 +19,7 @@ import (
 var vendor = connectortest.Vendor{
 	Names: connectortest.Names{
 		First: "firstname", Last: "lastname", Phone: "phone", Owner: "hubspot_owner_id",
-		Text: "suite_text", Number: "suite_number", Time: "suite_time", Enum: "suite_choice", Labels: "suite_labels",
+		Text: "suite_text", Long: "suite_long", Number: "suite_number", Time: "suite_time", Enum: "suite_choice", Labels: "suite_labels",
 		Bad: "suite_choice", BadValue: "perhaps",
 	},
 	Cannot: map[string]string{

@@ -168,6 +168,29 @@ func noContact() *connectors.Error {
 // create logs messages. One that HubSpot has already, by its unique property,
 // is as good as created.
 func (l *logging) create(ctx context.Context, notes []*note) {
+	if l.schema.key {
+		l.createAll(ctx, notes)
+		return
+	}
+	// By their last lines two messages of one wamid could not be told apart
+	// in an answer, so they go in different calls.
+	for len(notes) > 0 {
+		var now, later []*note
+		seen := map[string]bool{}
+		for _, n := range notes {
+			if seen[n.WAMID] {
+				later = append(later, n)
+				continue
+			}
+			seen[n.WAMID] = true
+			now = append(now, n)
+		}
+		l.createAll(ctx, now)
+		notes = later
+	}
+}
+
+func (l *logging) createAll(ctx context.Context, notes []*note) {
 	var inputs []input
 	var sent []*note
 	for _, n := range notes {

@@ -177,6 +177,8 @@ func define(f connectors.Field) property {
 		p.Label = f.Name
 	}
 	switch f.Type {
+	case connectors.TypeLong:
+		p.FieldType = "textarea"
 	case connectors.TypeNumber:
 		p.Type, p.FieldType = "number", "number"
 	case connectors.TypeBool:
@@ -203,6 +205,7 @@ func options(values []string) []option {
 // holds are the types of HubSpot that can hold a type of field.
 var holds = map[connectors.FieldType][]string{
 	connectors.TypeText:   {"string", "phone_number", "enumeration"},
+	connectors.TypeLong:   {"string"},
 	connectors.TypePhone:  {"string", "phone_number"},
 	connectors.TypeNumber: {"number", "string"},
 	connectors.TypeBool:   {"bool", "enumeration", "string"},

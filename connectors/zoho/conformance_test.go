@@ -15,7 +15,7 @@ import (
 var vendor = connectortest.Vendor{
 	Names: connectortest.Names{
 		First: "First_Name", Last: "Last_Name", Phone: "Phone", Owner: "Owner",
-		Text: "Suite_Text", Number: "Suite_Number", Time: "Suite_Time", Enum: "Suite_Choice", Labels: "Tag",
+		Text: "Suite_Text", Long: "Suite_Long", Number: "Suite_Number", Time: "Suite_Time", Enum: "Suite_Choice", Labels: "Tag",
 		Bad: "Email", BadValue: "no e-mail address",
 	},
 	Webhook: func(*testing.T) connectortest.Webhook {

@@ -218,4 +218,3 @@ func people(list ...m) reply {
 func change(key string, fields m, phones ...string) connectors.ContactChange {
 	return connectors.ContactChange{Key: key, Phones: phones, Fields: fields}
 }
-

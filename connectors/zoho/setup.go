@@ -216,6 +216,9 @@ func define(f connectors.Field) newField {
 	}
 	kind := func(dataType string) { n.DataType, n.Length = dataType, 0 }
 	switch f.Type {
+	case connectors.TypeLong:
+		kind("textarea")
+		n.Textarea = map[string]any{"type": "small"}
 	case connectors.TypePhone:
 		n.DataType, n.Length = "phone", 30
 	case connectors.TypeNumber:
@@ -237,6 +240,7 @@ func define(f connectors.Field) newField {
 // holds are the types of Zoho that can hold a type of field.
 var holds = map[connectors.FieldType][]string{
 	connectors.TypeText:   {"text", "textarea", "email", "phone", "website", "picklist"},
+	connectors.TypeLong:   {"textarea"},
 	connectors.TypePhone:  {"phone", "text"},
 	connectors.TypeNumber: {"integer", "bigint", "double", "currency", "percent", "decimal", "text"},
 	connectors.TypeBool:   {"boolean", "picklist", "text"},
