@@ -64,9 +64,15 @@ type Server struct {
 
 	// mu guards all that follows. The faults and the courier have locks of
 	// their own, taken last.
-	mu        sync.Mutex
-	knobs     Knobs
-	quota     quota
+	mu                      sync.Mutex
+	knobs                   Knobs
+	quota                   quota
+	people                  store
+	userFields              []*field
+	byName, byItem          map[string]*field
+	nextUserField, nextEnum int64
+	// lastPage is what a list answered last, for page_repeat.
+	lastPage  []any
 	rand      *rand.Rand
 	writes    int64
 	throttled int64
@@ -103,6 +109,8 @@ func New(o Options) *Server {
 		opts: o, knobs: o.Knobs, rand: rand.New(rand.NewPCG(o.Seed, 13)), post: newCourier(),
 		quota: quota{buckets: map[string]*bucket{}, operating: map[string]*budget{}},
 	}
+	s.people = newStore()
+	s.nameFields()
 	s.faults = faults.New(faults.Options{
 		Now: s.Now, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax, Seed: o.Seed, Outage: s.outage,
 	})

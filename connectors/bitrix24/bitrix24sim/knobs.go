@@ -17,6 +17,9 @@ type Knobs struct {
 	IgnoreOffset bool `json:"ignore_offset"`
 	// KeepModified leaves DATE_MODIFY alone when a comment or an activity is added.
 	KeepModified bool `json:"keep_modified"`
+	// ItemClears lets crm.item.update clear a field with an empty value, which it
+	// was seen not to do.
+	ItemClears bool `json:"item_clears"`
 	// OutageBody is "html", "json", "overload" or, by default, JSON for 500,
 	// OVERLOAD_LIMIT for 401, and HTML for all else.
 	OutageBody string `json:"outage_body"`

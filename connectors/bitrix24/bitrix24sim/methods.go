@@ -11,6 +11,26 @@ func init() {
 		"batch":   {run: (*Server).batch},
 		"scope":   {run: (*Server).scopes},
 		"methods": {run: (*Server).methodNames},
+
+		"crm.contact.add":    {scope: "crm", write: true, run: (*Server).classicAdd},
+		"crm.contact.update": {scope: "crm", write: true, run: (*Server).classicUpdate},
+		"crm.contact.delete": {scope: "crm", write: true, run: (*Server).classicDelete},
+		"crm.contact.get":    {scope: "crm", run: (*Server).classicGet},
+		"crm.contact.list":   {scope: "crm", run: (*Server).classicList},
+		"crm.contact.fields": {scope: "crm", run: (*Server).classicFieldList},
+
+		"crm.contact.userfield.add":    {scope: "crm", run: (*Server).userFieldAdd},
+		"crm.contact.userfield.update": {scope: "crm", run: (*Server).userFieldUpdate},
+		"crm.contact.userfield.delete": {scope: "crm", run: (*Server).userFieldDelete},
+		"crm.contact.userfield.get":    {scope: "crm", run: (*Server).userFieldGet},
+		"crm.contact.userfield.list":   {scope: "crm", run: (*Server).userFieldList},
+
+		"crm.item.add":    {scope: "crm", write: true, run: (*Server).itemAdd},
+		"crm.item.update": {scope: "crm", write: true, run: (*Server).itemUpdate},
+		"crm.item.delete": {scope: "crm", write: true, run: (*Server).itemDelete},
+		"crm.item.get":    {scope: "crm", run: (*Server).itemGet},
+		"crm.item.list":   {scope: "crm", run: (*Server).itemList},
+		"crm.item.fields": {scope: "crm", run: (*Server).itemFieldList},
 	}
 }
 
