@@ -64,10 +64,17 @@ type Server struct {
 
 	// mu guards all that follows. The faults and the courier have locks of
 	// their own, taken last.
-	mu                      sync.Mutex
-	knobs                   Knobs
-	quota                   quota
-	people                  store
+	mu     sync.Mutex
+	knobs  Knobs
+	quota  quota
+	people store
+	// outbox is what the call under way has changed.
+	outbox                  []change
+	sent                    int64
+	seeded                  int
+	bindings                []binding
+	timeline                timeline
+	log                     log
 	userFields              []*field
 	byName, byItem          map[string]*field
 	nextUserField, nextEnum int64
@@ -110,6 +117,8 @@ func New(o Options) *Server {
 		quota: quota{buckets: map[string]*bucket{}, operating: map[string]*budget{}},
 	}
 	s.people = newStore()
+	s.timeline = timeline{byID: map[int64]*comment{}, byOwner: map[int64][]*comment{}, nextID: 5000}
+	s.log = log{all: map[int64]*message{}, byWAMID: map[string][]*message{}}
 	s.nameFields()
 	s.faults = faults.New(faults.Options{
 		Now: s.Now, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax, Seed: o.Seed, Outage: s.outage,
@@ -130,6 +139,13 @@ func (s *Server) Close() {
 
 // Faults is where faults are asked for in Go.
 func (s *Server) Faults() *faults.Injector { return s.faults }
+
+// SetEventURL changes where the outgoing webhook leads.
+func (s *Server) SetEventURL(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.EventURL = url
+}
 
 // Now is the portal's time: the clock and what was added by Advance.
 func (s *Server) Now() time.Time { return s.now() }

@@ -19,6 +19,18 @@ func init() {
 		"crm.contact.list":   {scope: "crm", run: (*Server).classicList},
 		"crm.contact.fields": {scope: "crm", run: (*Server).classicFieldList},
 
+		"crm.duplicate.findbycomm": {scope: "crm", run: (*Server).findByComm},
+		"crm.entity.mergebatch":    {scope: "crm", write: true, run: (*Server).merge},
+
+		"crm.timeline.comment.add":    {scope: "crm", write: true, run: (*Server).commentAdd},
+		"crm.timeline.comment.update": {scope: "crm", write: true, run: (*Server).commentUpdate},
+		"crm.timeline.comment.delete": {scope: "crm", write: true, run: (*Server).commentDelete},
+		"crm.timeline.comment.get":    {scope: "crm", run: (*Server).commentGet},
+		"crm.timeline.comment.list":   {scope: "crm", run: (*Server).commentList},
+
+		"user.get":     {scope: "user", run: (*Server).userGet},
+		"user.current": {scope: "user", run: (*Server).userCurrent},
+
 		"crm.contact.userfield.add":    {scope: "crm", run: (*Server).userFieldAdd},
 		"crm.contact.userfield.update": {scope: "crm", run: (*Server).userFieldUpdate},
 		"crm.contact.userfield.delete": {scope: "crm", run: (*Server).userFieldDelete},

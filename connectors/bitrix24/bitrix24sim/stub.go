@@ -1,12 +1,22 @@
 package bitrix24sim
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
-func (s *Server) control(w http.ResponseWriter, r *http.Request) {}
-func (s *Server) token(w http.ResponseWriter, r *http.Request)   {}
+const tokenLife = time.Hour
+
+type binding struct {
+	event, handler string
+	offline        bool
+	user           int64
+}
+
+func (b *binding) userOr(u int64) int64                        { return u }
+func (s *Server) issue(u int64) string                         { return "" }
+func (s *Server) enqueue(ch change)                            {}
+func (s *Server) token(w http.ResponseWriter, r *http.Request) {}
 func (s *Server) identifyToken(c *call) *refusal {
 	return s.denied(401, "NO_AUTH_FOUND", "Wrong authorization data")
 }
-func (s *Server) flush() []notice                         { return nil }
-func (s *Server) changed(event string, id int64, c *call) {}
-func (s *Server) forget(id int64)                         {}
