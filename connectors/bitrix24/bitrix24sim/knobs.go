@@ -1,0 +1,60 @@
+package bitrix24sim
+
+import "encoding/json"
+
+// Knobs are what Bitrix24 leaves undocumented or does one way here and
+// another there. A client has to get along with every setting.
+type Knobs struct {
+	// RenamedTo is the portal's new address, such as "https://new.example":
+	// every call is answered by a redirection to it.
+	RenamedTo string `json:"renamed_to"`
+	// SparseTime leaves operating and operating_reset_at out of an answer's
+	// time and makes its other numbers integers.
+	SparseTime bool `json:"sparse_time"`
+	// RefuseLong refuses over-long values, which are cut otherwise.
+	RefuseLong bool `json:"refuse_long"`
+	// IgnoreOffset reads the date in a filter as the portal's, whatever its offset.
+	IgnoreOffset bool `json:"ignore_offset"`
+	// KeepModified leaves DATE_MODIFY alone when a comment or an activity is added.
+	KeepModified bool `json:"keep_modified"`
+	// ItemClears lets crm.item.update clear a field with an empty value, which it
+	// was seen not to do.
+	ItemClears bool `json:"item_clears"`
+	// OutageBody is "html", "json", "overload" or, by default, JSON for 500,
+	// OVERLOAD_LIMIT for 401, and HTML for all else.
+	OutageBody string `json:"outage_body"`
+
+	// EventDelayMS holds events back, in milliseconds.
+	EventDelayMS int `json:"event_delay_ms"`
+	// ReorderEvents sends every other event after its successor.
+	ReorderEvents bool `json:"reorder_events"`
+	// DropEvents and DuplicateEvents are shares between 0 and 1.
+	DropEvents      float64 `json:"drop_events"`
+	DuplicateEvents float64 `json:"duplicate_events"`
+	// WrongApplicationToken sends events with another token.
+	WrongApplicationToken bool `json:"wrong_application_token"`
+}
+
+// Knobs returns the present setting.
+func (s *Server) Knobs() Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.knobs
+}
+
+// SetKnobs replaces the whole setting.
+func (s *Server) SetKnobs(k Knobs) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.knobs = k
+}
+
+// turn changes the knobs named in a JSON object and leaves the others.
+func (s *Server) turn(raw json.RawMessage) error {
+	k := s.Knobs()
+	if err := json.Unmarshal(raw, &k); err != nil {
+		return err
+	}
+	s.SetKnobs(k)
+	return nil
+}

@@ -1,0 +1,58 @@
+package bitrix24sim
+
+import "slices"
+
+// methods are by their names in small letters.
+var methods map[string]method
+
+// Methods call each other through the table, a batch above all.
+func init() {
+	methods = map[string]method{
+		"batch":   {run: (*Server).batch},
+		"scope":   {run: (*Server).scopes},
+		"methods": {run: (*Server).methodNames},
+
+		"crm.contact.add":    {scope: "crm", write: true, run: (*Server).classicAdd},
+		"crm.contact.update": {scope: "crm", write: true, run: (*Server).classicUpdate},
+		"crm.contact.delete": {scope: "crm", write: true, run: (*Server).classicDelete},
+		"crm.contact.get":    {scope: "crm", run: (*Server).classicGet},
+		"crm.contact.list":   {scope: "crm", run: (*Server).classicList},
+		"crm.contact.fields": {scope: "crm", run: (*Server).classicFieldList},
+
+		"crm.duplicate.findbycomm": {scope: "crm", run: (*Server).findByComm},
+		"crm.entity.mergebatch":    {scope: "crm", write: true, run: (*Server).merge},
+
+		"crm.timeline.comment.add":    {scope: "crm", write: true, run: (*Server).commentAdd},
+		"crm.timeline.comment.update": {scope: "crm", write: true, run: (*Server).commentUpdate},
+		"crm.timeline.comment.delete": {scope: "crm", write: true, run: (*Server).commentDelete},
+		"crm.timeline.comment.get":    {scope: "crm", run: (*Server).commentGet},
+		"crm.timeline.comment.list":   {scope: "crm", run: (*Server).commentList},
+
+		"user.get":     {scope: "user", run: (*Server).userGet},
+		"user.current": {scope: "user", run: (*Server).userCurrent},
+
+		"crm.contact.userfield.add":    {scope: "crm", run: (*Server).userFieldAdd},
+		"crm.contact.userfield.update": {scope: "crm", run: (*Server).userFieldUpdate},
+		"crm.contact.userfield.delete": {scope: "crm", run: (*Server).userFieldDelete},
+		"crm.contact.userfield.get":    {scope: "crm", run: (*Server).userFieldGet},
+		"crm.contact.userfield.list":   {scope: "crm", run: (*Server).userFieldList},
+
+		"crm.item.add":    {scope: "crm", write: true, run: (*Server).itemAdd},
+		"crm.item.update": {scope: "crm", write: true, run: (*Server).itemUpdate},
+		"crm.item.delete": {scope: "crm", write: true, run: (*Server).itemDelete},
+		"crm.item.get":    {scope: "crm", run: (*Server).itemGet},
+		"crm.item.list":   {scope: "crm", run: (*Server).itemList},
+		"crm.item.fields": {scope: "crm", run: (*Server).itemFieldList},
+	}
+}
+
+func (s *Server) scopes(*call) (*reply, *refusal) { return ok(s.opts.Scopes) }
+
+func (s *Server) methodNames(*call) (*reply, *refusal) {
+	names := make([]string, 0, len(methods))
+	for name := range methods {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return ok(names)
+}

@@ -1,0 +1,230 @@
+package bitrix24sim
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Stats are counters since the start.
+type Stats struct {
+	// Calls are all on Bitrix24's own paths, Writes those in which a contact,
+	// a comment or an activity was stored or removed. A batch is one.
+	Calls     int64 `json:"calls"`
+	Writes    int64 `json:"writes"`
+	Throttled int64 `json:"throttled"`
+	// Contacts and Messages are those there now; the duplicates are those
+	// beyond the first under one number or WhatsApp message id.
+	Contacts          int   `json:"contacts"`
+	Messages          int   `json:"messages"`
+	DuplicateContacts int   `json:"duplicate_contacts"`
+	DuplicateMessages int   `json:"duplicate_messages"`
+	Faults            int64 `json:"faults"`
+}
+
+// Contact is a contact as the control plane shows it.
+type Contact struct {
+	ID        string            `json:"id"`
+	Phone     string            `json:"phone"`
+	Name      string            `json:"name"`
+	Fields    map[string]string `json:"fields"`
+	CreatedAt string            `json:"created_at"`
+	UpdatedAt string            `json:"updated_at"`
+}
+
+// Message is a logged WhatsApp message as the control plane shows it.
+type Message struct {
+	ID          string `json:"id"`
+	ContactID   string `json:"contact_id"`
+	WAMID       string `json:"wamid"`
+	Direction   string `json:"direction"`
+	Text        string `json:"text"`
+	Status      string `json:"status"`
+	At          string `json:"at"`
+	CommittedAt string `json:"committed_at"`
+}
+
+// Stats returns the counters, whatever the number of records at the same cost.
+func (s *Server) Stats() Stats {
+	calls, hits := s.faults.Calls(), s.faults.Faults()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{
+		Calls: calls, Writes: s.writes, Throttled: s.throttled, Faults: hits, Contacts: len(s.people.all), Messages: len(s.log.all),
+		DuplicateContacts: s.people.doubles, DuplicateMessages: s.log.doubles,
+	}
+}
+
+// Contacts returns the contact with this id, or else those with these digits
+// in a phone number or a WhatsApp id; all if both are empty.
+func (s *Server) Contacts(id, phone string) []Contact {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []Contact{}
+	for _, p := range s.peopleBy(id, phone) {
+		list = append(list, s.shown(p))
+	}
+	return list
+}
+
+// peopleBy needs s.mu, as shown does.
+func (s *Server) peopleBy(id, phone string) []*contact {
+	if id != "" {
+		n, _ := number(id)
+		if p := s.people.byID[n]; p != nil {
+			return []*contact{p}
+		}
+		return nil
+	}
+	if phone != "" {
+		return s.people.numbers[digits(phone)]
+	}
+	return s.people.all
+}
+
+func (s *Server) shown(p *contact) Contact {
+	fields := maps.Clone(p.fields)
+	for name, list := range p.lists {
+		fields[name] = strings.Join(list, ";")
+	}
+	for _, kind := range multifields {
+		if list := p.plain(kind); len(list) > 0 {
+			fields[kind] = strings.Join(list, ";")
+		}
+	}
+	return Contact{
+		ID: strconv.FormatInt(p.id, 10), Phone: p.first("PHONE"), Fields: fields, CreatedAt: stamp(p.created), UpdatedAt: stamp(p.modified),
+		Name: strings.Join(strings.Fields(p.fields["NAME"]+" "+p.fields["SECOND_NAME"]+" "+p.fields["LAST_NAME"]), " "),
+	}
+}
+
+// Messages returns the logged messages with this id, or else those of the
+// contacts with this phone number; all if both are empty.
+func (s *Server) Messages(wamid, phone string) []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []*message
+	switch {
+	case wamid != "":
+		found = slices.Clone(s.log.byWAMID[wamid])
+	case phone != "":
+		owners := map[int64]bool{}
+		for _, p := range s.peopleBy("", phone) {
+			owners[p.id] = true
+		}
+		for _, m := range s.log.all {
+			if owners[m.owner] {
+				found = append(found, m)
+			}
+		}
+	default:
+		found = slices.Collect(maps.Values(s.log.all))
+	}
+	slices.SortFunc(found, func(a, b *message) int { return cmp.Compare(a.seq, b.seq) })
+	list := []Message{}
+	for _, m := range found {
+		list = append(list, Message{
+			ID: strconv.FormatInt(m.id, 10), ContactID: strconv.FormatInt(m.owner, 10), WAMID: m.wamid, Direction: m.direction,
+			Text: m.text, Status: m.status, At: stamp(m.at), CommittedAt: stamp(m.committed),
+		})
+	}
+	return list
+}
+
+func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// Edit is what a person does in the CRM's own pages.
+type Edit struct {
+	// ID names the contact. Without it the contact with this phone is meant,
+	// and if there is none, or New is set, one is created.
+	ID    string `json:"id"`
+	Phone string `json:"phone"`
+	New   bool   `json:"new"`
+	// Fields are by the classic family's names. One of PHONE, EMAIL and the
+	// like replaces the first row of its kind, or deletes it if empty.
+	Fields map[string]any `json:"fields"`
+	// Count seeds that many people instead.
+	Count int `json:"count"`
+}
+
+// person is who edits in the CRM's own pages.
+func (s *Server) person() *call {
+	return &call{who: who{user: s.opts.UserID + 4}, p: newDict()}
+}
+
+// Edit creates or changes a contact as a person would, with an event. What
+// does not exist cannot be filled in.
+func (s *Server) Edit(e Edit) (Contact, error) {
+	s.mu.Lock()
+	var target *contact
+	if found := s.peopleBy(e.ID, e.Phone); (e.ID != "" || e.Phone != "") && !e.New && len(found) > 0 {
+		target = found[0]
+	}
+	shown, err := s.edit(e, target)
+	events := s.flush()
+	s.mu.Unlock()
+	s.post.take(events)
+	return shown, err
+}
+
+func (s *Server) edit(e Edit, target *contact) (Contact, error) {
+	by := s.person()
+	next, what := s.blank(by.user()), "ADD"
+	if target != nil {
+		next, what = target.clone(), "UPDATE"
+		next.modified, next.modifiedBy = s.now(), by.user()
+	} else if e.ID != "" {
+		return Contact{}, fmt.Errorf("no contact has the id %s", e.ID)
+	}
+	values := maps.Clone(e.Fields)
+	if values == nil {
+		values = map[string]any{}
+	}
+	if _, given := values["PHONE"]; !given && e.Phone != "" && (target == nil || e.ID != "") {
+		values["PHONE"] = e.Phone
+	}
+	for name, v := range values {
+		f := s.field(name)
+		if f == nil || f.readOnly {
+			return Contact{}, fmt.Errorf("no field %q can be filled in", name)
+		}
+		plain := redecode(v)
+		var refused *refusal
+		if f.kind != "crm_multifield" {
+			refused = s.assign(next, f, plain, style{})
+		} else if at := slices.IndexFunc(next.rows, func(r row) bool { return r.kind == name }); at >= 0 {
+			refused = s.changeRow(next, at, name, "", str(plain))
+		} else {
+			refused = s.addRow(next, name, "MOBILE", str(plain))
+		}
+		if refused != nil {
+			return Contact{}, fmt.Errorf("%s", refused.text)
+		}
+	}
+	s.commit(next, what, by)
+	return s.shown(next), nil
+}
+
+// Delete removes a contact as a person would, and reports whether there was one.
+func (s *Server) Delete(id string) bool {
+	s.mu.Lock()
+	found := s.peopleBy(orElse(id, "0"), "")
+	for _, p := range found {
+		s.discard(p, s.person())
+	}
+	events := s.flush()
+	s.mu.Unlock()
+	s.post.take(events)
+	return len(found) > 0
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
