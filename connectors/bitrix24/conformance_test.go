@@ -34,7 +34,7 @@ var vendor = connectortest.Vendor{
 }
 
 func openAccount(t *testing.T) *connectortest.Account {
-	sim := bitrix24sim.New(bitrix24sim.Options{UserID: "1", Secret: "webhooksecret", ApplicationToken: "applicationtoken", Quota: "off"})
+	sim := bitrix24sim.New(bitrix24sim.Options{UserID: 1, Secret: "webhooksecret", ApplicationToken: "applicationtoken", Quota: "off"})
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { server.Close(); sim.Close() })
 	return &connectortest.Account{

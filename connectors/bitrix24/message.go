@@ -55,6 +55,7 @@ func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageCh
 			byKey[k] = n
 			notes = append(notes, n)
 		}
+		ch.Text = connectors.Clean(ch.Text)
 		n.MessageChange = ch
 		n.changes = append(n.changes, i)
 	}

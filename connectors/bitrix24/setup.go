@@ -40,7 +40,7 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 	if s.schema, err = s.client.relearned(ctx, 0); err != nil {
 		return err
 	}
-	made := false
+	var missing []connectors.Field
 	seen := map[string]bool{}
 	key := connectors.Field{Name: keyField, Label: "WhatsApp id (crmsync)", Type: connectors.TypeText}
 	for _, f := range append([]connectors.Field{key}, fields...) {
@@ -50,11 +50,7 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 		seen[f.Name] = true
 		d, ok := s.schema.fields[f.Name]
 		if !ok {
-			done, err := s.missing(ctx, f)
-			if err != nil {
-				return err
-			}
-			made = made || done
+			missing = append(missing, f)
 			continue
 		}
 		if problem := compare(f, &d); problem != "" {
@@ -64,6 +60,10 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 		if err := s.options(ctx, f, &d); err != nil {
 			return err
 		}
+	}
+	made, failure := s.create(ctx, missing)
+	if failure != nil {
+		return failure
 	}
 	for _, name := range s.schema.names() {
 		d := s.schema.fields[name]
@@ -92,34 +92,50 @@ func (s *setup) contacts(ctx context.Context, fields []connectors.Field) error {
 
 var isUserField = regexp.MustCompile(`^UF_CRM_[A-Z0-9_]{1,43}$`)
 
-// missing creates a user field, or finds that it is missing.
-func (s *setup) missing(ctx context.Context, f connectors.Field) (made bool, err error) {
-	finding := connectors.Finding{Object: contacts, Field: f.Name, Fatal: true}
-	switch {
-	case !isUserField.MatchString(f.Name):
-		finding.Problem = "Bitrix24 has no such field: own fields begin with UF_CRM_, followed by capitals, digits and underscores, 50 characters in all"
-	case !s.fix:
-		finding.Fixable = true
-		finding.Problem = "the field does not exist in Bitrix24 and the mapping writes it"
-		if f.Name == keyField {
-			finding.Problem = "the field does not exist in Bitrix24 and crmsync recognises contacts by it"
+// create creates user fields, or finds that they are missing.
+func (s *setup) create(ctx context.Context, fields []connectors.Field) (made bool, err error) {
+	var cmds []command
+	outcomes := make([]outcome, len(fields))
+	for i, f := range fields {
+		switch {
+		case !isUserField.MatchString(f.Name):
+			s.find(connectors.Finding{
+				Object: contacts, Field: f.Name, Fatal: true,
+				Problem: "Bitrix24 has no such field: own fields begin with UF_CRM_, followed by capitals, digits and underscores, 50 characters in all",
+			})
+		case !s.fix:
+			why := "the mapping writes it"
+			if f.Name == keyField {
+				why = "crmsync recognises contacts by it"
+			}
+			s.find(connectors.Finding{
+				Object: contacts, Field: f.Name, Fatal: true, Fixable: true,
+				Problem: "the field does not exist in Bitrix24 and " + why,
+			})
+		default:
+			cmds = append(cmds, command{method: fieldAdd, params: params{"fields": define(f)}, done: func(o outcome) { outcomes[i] = o; made = made || o.err == nil }})
 		}
-	default:
-		_, err := s.client.call(ctx, plain, fieldAdd, params{"fields": define(f)})
+	}
+	s.client.run(ctx, cmds)
+	for i, f := range fields {
+		err := outcomes[i].err
 		if err == nil {
-			return true, nil
+			continue
 		}
 		// A replica may have been faster.
 		if have, e := s.client.relearned(ctx, 0); e == nil && have.fields[f.Name].Type != "" {
-			return true, nil
+			made = true
+			continue
 		}
 		if !refusal(err) {
-			return false, err
+			return made, err
 		}
-		finding.Problem = fmt.Sprintf("Bitrix24 refuses to create the field, which takes an administrator of the CRM: %s", err)
+		s.find(connectors.Finding{
+			Object: contacts, Field: f.Name, Fatal: true,
+			Problem: fmt.Sprintf("Bitrix24 refuses to create the field, which takes an administrator of the CRM: %s", err),
+		})
 	}
-	s.find(finding)
-	return false, nil
+	return made, nil
 }
 
 // define is how a field is created that Bitrix24 does not have.

@@ -110,7 +110,7 @@ func TestAPortalThatLetsNothingBeCreated(t *testing.T) {
 	p.on(fieldAdd, always(no{400, "", "Access denied."}))
 	p.on(fieldList, always(no{400, "", "Access denied."}))
 	got, err := c.Setup(t.Context(), []connectors.Field{{Name: "UF_CRM_LABELS", Type: "labels", Options: []string{"late"}}}, true)
-	if err != nil || len(got) != 2 || !got[0].Fatal || got[0].Field != keyField || got[1].Fatal || !strings.Contains(got[1].Problem, "late") {
+	if err != nil || len(got) != 2 || !got[1].Fatal || got[1].Field != keyField || got[0].Fatal || !strings.Contains(got[0].Problem, "late") {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

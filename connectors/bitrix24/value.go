@@ -188,7 +188,7 @@ func plainText(name, typ string, v any) (string, *connectors.Error) {
 	case nil:
 		return "", nil
 	case string:
-		return v, nil
+		return connectors.Clean(v), nil
 	case bool:
 		switch typ {
 		case "char":

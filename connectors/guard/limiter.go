@@ -61,6 +61,23 @@ func NewLimiter(requests int, per time.Duration) *Limiter {
 	}
 }
 
+// NewBucket returns a limiter for a quota that is a leaky bucket: a burst of
+// requests, and so many per second after it. A tenth of the burst is kept for
+// requests that arrive closer together than they are sent.
+func NewBucket(burst int, perSecond float64) *Limiter {
+	burst = max(burst*9/10, 1)
+	full := rate.Limit(perSecond / slack)
+	// The window is how long an empty bucket takes to fill.
+	per := time.Duration(float64(burst) / float64(full) * float64(time.Second))
+	return &Limiter{
+		bucket: rate.NewLimiter(full, burst),
+		full:   full,
+		per:    per,
+		share:  1,
+		sent:   make([]time.Time, 2*burst),
+	}
+}
+
 // Pace blocks until one more request may go out, and takes its place. When
 // that would last longer than ctx or the vendor has asked for a long pause, it
 // returns at once with a failure of class Unavailable.

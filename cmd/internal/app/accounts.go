@@ -63,6 +63,10 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			BaseURL: c.BaseURL, Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
+		// A leaky bucket: what drains in 25 seconds may come at once
+		// (Bitrix24: limits).
+		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
+		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		return bitrix24.New(bitrix24.Options{
 			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
 		}), limiter

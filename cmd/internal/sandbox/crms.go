@@ -36,7 +36,7 @@ func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
 // bitrix24Options sets up a portal of any plan but Enterprise.
 func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Options {
 	return bitrix24sim.Options{
-		UserID: "1", Secret: secret, ApplicationToken: info.ApplicationToken,
+		UserID: 1, Secret: secret, ApplicationToken: info.ApplicationToken,
 		Quota: quota(o), LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
 }
