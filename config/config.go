@@ -207,7 +207,7 @@ type Account struct {
 	//
 	// Defaults to what the vendors document: 190 per 10s for HubSpot
 	// Professional and Enterprise (Free and Starter allow 100), 120 per 1m for
-	// Bitrix24, 10 per 1s for Zoho, where credits per day are the limit.
+	// Bitrix24, and 50 per 1s for Zoho, whose limit is credits per day.
 	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
 
 	// Timeout is how long one call may take; calls that carry a batch get
@@ -284,7 +284,7 @@ func Default() *Config {
 func (a *Account) setDefaults() {
 	quota, crm := map[string]Quota{
 		HubSpot:  {190, Duration(10 * time.Second)},
-		Zoho:     {10, Duration(time.Second)},
+		Zoho:     {50, Duration(time.Second)},
 		Bitrix24: {120, Duration(time.Minute)},
 	}[a.Kind]
 	if !crm {

@@ -33,7 +33,7 @@ func TestAnAccountWithoutAMappingIsRefused(t *testing.T) {
 	}
 	// An account more in the mapping is no fault.
 	edit(t, info.Config, "hubspot-eu", "hubspot")
-	edit(t, filepath.Join(filepath.Dir(info.Config), "mapping.yaml"), "accounts:\n", "accounts:\n  zoho:\n    contact:\n      Phone: phone\n")
+	edit(t, filepath.Join(filepath.Dir(info.Config), "mapping.yaml"), "accounts:\n", "accounts:\n  another:\n    contact:\n      Phone: phone\n")
 	if out, _, code := runCommand(t, "check", "--config", info.Config); code != 0 {
 		t.Errorf("exit code %d\n%s", code, out)
 	}

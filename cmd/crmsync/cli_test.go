@@ -247,7 +247,7 @@ func TestTheSampleConfigurationPassesCheckLiveAgainstTheSimulators(t *testing.T)
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Checks) != 4 {
+	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Checks) != 6 {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if f := report.Checks[3].Findings; len(f) == 0 || f[0].Object != "contacts" || f[0].Field == "" || f[0].Problem == "" || !f[0].Fatal || !f[0].Fixable {

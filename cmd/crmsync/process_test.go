@@ -241,17 +241,25 @@ type simStats struct {
 	Faults                                       int
 }
 
-func stats(t *testing.T, info sandbox.Info) simStats {
+// stats are HubSpot's.
+func stats(t *testing.T, info sandbox.Info) simStats { return statsOf(t, info.CRMs()[0]) }
+
+func statsOf(t *testing.T, crm sandbox.CRM) simStats {
 	t.Helper()
 	var s simStats
-	get(t, info.HubSpot.URL+"/_sim/stats", &s)
+	get(t, crm.URL+"/_sim/stats", &s)
 	return s
 }
 
+// messagesOf are HubSpot's with a wamid.
 func messagesOf(t *testing.T, info sandbox.Info, wamid string) []sandbox.SimMessage {
+	return messagesIn(t, info.CRMs()[0], wamid)
+}
+
+func messagesIn(t *testing.T, crm sandbox.CRM, wamid string) []sandbox.SimMessage {
 	t.Helper()
 	var m []sandbox.SimMessage
-	get(t, info.HubSpot.URL+"/_sim/messages?wamid="+url.QueryEscape(wamid), &m)
+	get(t, crm.URL+"/_sim/messages?wamid="+url.QueryEscape(wamid), &m)
 	return m
 }
 
