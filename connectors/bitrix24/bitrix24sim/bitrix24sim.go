@@ -72,6 +72,10 @@ type Server struct {
 	outbox                  []change
 	sent                    int64
 	seeded                  int
+	tokens                  tokens
+	activities              activities
+	offline                 []offlineRow
+	nextOffline             int64
 	bindings                []binding
 	timeline                timeline
 	log                     log
@@ -118,6 +122,8 @@ func New(o Options) *Server {
 	}
 	s.people = newStore()
 	s.timeline = timeline{byID: map[int64]*comment{}, byOwner: map[int64][]*comment{}, nextID: 5000}
+	s.activities = activities{byID: map[int64]*activity{}, byOwner: map[int64][]*activity{}, byOrigin: map[string][]*activity{}, nextID: 7000}
+	s.tokens = tokens{access: map[string]grant{}, refresh: o.RefreshToken, refreshEnd: s.now().Add(refreshLife)}
 	s.log = log{all: map[int64]*message{}, byWAMID: map[string][]*message{}}
 	s.nameFields()
 	s.faults = faults.New(faults.Options{

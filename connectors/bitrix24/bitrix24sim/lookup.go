@@ -92,6 +92,14 @@ func (s *Server) merge(c *call) (*reply, *refusal) {
 			s.timeline.byOwner[next.id] = append(s.timeline.byOwner[next.id], m)
 		}
 		delete(s.timeline.byOwner, p.id)
+		for _, a := range s.activities.byOwner[p.id] {
+			a.owner, a.fields["OWNER_ID"] = next.id, strconv.FormatInt(next.id, 10)
+			for _, one := range a.messages {
+				one.owner = next.id
+			}
+			s.activities.byOwner[next.id] = append(s.activities.byOwner[next.id], a)
+		}
+		delete(s.activities.byOwner, p.id)
 		s.discard(p, c)
 	}
 	next.modified, next.modifiedBy = s.now(), c.user()

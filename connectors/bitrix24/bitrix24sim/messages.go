@@ -95,4 +95,7 @@ func (s *Server) forget(owner int64) {
 	for _, m := range slices.Clone(s.timeline.byOwner[owner]) {
 		s.dropComment(m)
 	}
+	for _, a := range slices.Clone(s.activities.byOwner[owner]) {
+		s.dropActivity(a)
+	}
 }

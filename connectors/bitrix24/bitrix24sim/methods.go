@@ -31,6 +31,31 @@ func init() {
 		"user.get":     {scope: "user", run: (*Server).userGet},
 		"user.current": {scope: "user", run: (*Server).userCurrent},
 
+		"crm.activity.add":    {scope: "crm", write: true, run: (*Server).activityAdd},
+		"crm.activity.update": {scope: "crm", write: true, run: (*Server).activityUpdate},
+		"crm.activity.delete": {scope: "crm", write: true, run: (*Server).activityDelete},
+		"crm.activity.get":    {scope: "crm", run: (*Server).activityGet},
+		"crm.activity.list":   {scope: "crm", run: (*Server).activityList},
+
+		"crm.activity.configurable.add":    {scope: "crm", app: true, write: true, run: (*Server).configurableAdd},
+		"crm.activity.configurable.update": {scope: "crm", app: true, write: true, run: (*Server).configurableUpdate},
+		"crm.activity.configurable.get":    {scope: "crm", app: true, run: (*Server).configurableGet},
+
+		"event.bind":          {app: true, run: (*Server).eventBind},
+		"event.get":           {app: true, run: (*Server).eventGet},
+		"event.unbind":        {app: true, run: (*Server).eventUnbind},
+		"event.test":          {app: true, run: (*Server).eventTest},
+		"event.offline.get":   {app: true, run: (*Server).offlineGet},
+		"event.offline.list":  {app: true, run: (*Server).offlineList},
+		"event.offline.clear": {app: true, run: (*Server).offlineClear},
+		"event.offline.error": {app: true, run: (*Server).offlineError},
+
+		"placement.bind":            {app: true, run: (*Server).notSimulated},
+		"imconnector.register":      {app: true, run: (*Server).notSimulated},
+		"imconnector.activate":      {app: true, run: (*Server).notSimulated},
+		"imconnector.send.messages": {app: true, run: (*Server).notSimulated},
+		"crm.activity.type.add":     {app: true, run: (*Server).notSimulated},
+
 		"crm.contact.userfield.add":    {scope: "crm", run: (*Server).userFieldAdd},
 		"crm.contact.userfield.update": {scope: "crm", run: (*Server).userFieldUpdate},
 		"crm.contact.userfield.delete": {scope: "crm", run: (*Server).userFieldDelete},
