@@ -120,6 +120,7 @@ func New(o Options) *Server {
 		opts: o, knobs: o.Knobs, rand: rand.New(rand.NewPCG(o.Seed, 13)), post: newCourier(),
 		quota: quota{buckets: map[string]*bucket{}, operating: map[string]*budget{}},
 	}
+	s.nextEnum = 100
 	s.people = newStore()
 	s.timeline = timeline{byID: map[int64]*comment{}, byOwner: map[int64][]*comment{}, nextID: 5000}
 	s.activities = activities{byID: map[int64]*activity{}, byOwner: map[int64][]*activity{}, byOrigin: map[string][]*activity{}, nextID: 7000}

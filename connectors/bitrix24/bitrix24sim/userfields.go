@@ -113,7 +113,7 @@ func (s *Server) listItem(u *userField, given *dict) {
 		if str(given.get("VALUE")) == "" {
 			return
 		}
-		s.nextEnum++
+		s.nextEnum += 2
 		u.items = append(u.items, enumItem{id: strconv.FormatInt(s.nextEnum, 10), sort: "100", def: "N"})
 		at = len(u.items) - 1
 	}

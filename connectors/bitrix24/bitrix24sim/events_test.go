@@ -1,0 +1,125 @@
+package bitrix24sim_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"crmsync/connectors/bitrix24/bitrix24sim"
+)
+
+const appToken = "fedcba9876543210fedcba9876543210"
+
+func keysOf(body string) string {
+	var names []string
+	for _, pair := range strings.Split(body, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		names = append(names, strings.NewReplacer("%5B", "[", "%5D", "]").Replace(name))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestLine38TwoShapesOfEvents(t *testing.T) {
+	t.Parallel()
+	hooked, bound := listen(t), listen(t)
+	p := application(t, bitrix24sim.Options{EventURL: hooked.url, ApplicationToken: appToken})
+	token := p.login()
+	p.as(token, "event.bind", obj{"event": "onCrmContactUpdate", "handler": bound.url}).ok()
+	p.add(`{"NAME":"Ada"}`)
+	p.update(1, `{"NAME":"Bo"}`).ok()
+	got := hooked.wait(t, 2)[1]
+	same(t, "event", got.Get("event")+got.Get("data[FIELDS][ID]"), "ONCRMCONTACTUPDATE1")
+	same(t, "token", got.Get("auth[application_token]"), appToken)
+	same(t, "ts", got.Get("ts"), "1790841600")
+	if strings.Contains(hooked.bodies[1], "[") {
+		t.Errorf("got %s, want brackets in percents", hooked.bodies[1])
+	}
+	same(t, "outgoing webhook", keysOf(hooked.bodies[1]), "event event_handler_id data[FIELDS][ID] ts auth[domain] auth[client_endpoint] auth[server_endpoint] auth[member_id] auth[application_token]")
+	got = bound.wait(t, 1)[0]
+	same(t, "application", keysOf(bound.bodies[0]), "event event_handler_id data[FIELDS][ID] ts auth[access_token] auth[expires] auth[expires_in] auth[scope] auth[domain] auth[server_endpoint] auth[status] auth[client_endpoint] auth[member_id] auth[user_id] auth[application_token]")
+	p.as(got.Get("auth[access_token]"), "user.current", obj{}).ok()
+	same(t, "bindings", p.as(token, "event.get", obj{}).ok().json("result", 0, "event"), `"ONCRMCONTACTUPDATE"`)
+	same(t, "unbound", p.as(token, "event.unbind", obj{"event": "ONCRMCONTACTUPDATE", "handler": bound.url}).ok().json("result"), `{"count":1}`)
+	p.as(token, "event.bind", obj{"event": "ONNOTHING", "handler": "x"}).refused(400, "ERROR_EVENT_NOT_FOUND", "")
+}
+
+func TestLine39EveryChangeIsToldOnce(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	l.status = http.StatusInternalServerError
+	p := open(t, bitrix24sim.Options{EventURL: l.url})
+	p.add(`{"NAME":"Ada"}`)
+	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"fields":{"name":"Ada"}}`).ok()
+	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"fields":{"name":"Bo"}}`).ok()
+	p.call("batch", `{"cmd":{"a":"crm.contact.update?id=1&fields[NAME]=Cy"}}`).ok()
+	p.call("crm.contact.delete", `{"id":1}`).ok()
+	var events []string
+	for _, e := range l.wait(t, 4) {
+		events = append(events, strings.TrimPrefix(e.Get("event"), "ONCRMCONTACT"))
+	}
+	same(t, "events", strings.Join(events, " "), "ADD UPDATE UPDATE DELETE")
+}
+
+func TestLine39DelayedReorderedDoubledDropped(t *testing.T) {
+	t.Parallel()
+	run := func(k bitrix24sim.Knobs, count int) (string, time.Duration) {
+		l := listen(t)
+		p := open(t, bitrix24sim.Options{EventURL: l.url, Knobs: k})
+		began := time.Now()
+		p.add(`{}`)
+		p.call("crm.contact.delete", `{"id":1}`).ok()
+		events := ""
+		for _, e := range l.wait(t, count) {
+			events += strings.TrimPrefix(e.Get("event"), "ONCRMCONTACT")[:1]
+		}
+		return events, time.Since(began)
+	}
+	got, took := run(bitrix24sim.Knobs{EventDelayMS: 60}, 2)
+	same(t, "delayed", got, "AD")
+	if took < 60*time.Millisecond {
+		t.Errorf("delivered after %v", took)
+	}
+	got, _ = run(bitrix24sim.Knobs{ReorderEvents: true, EventDelayMS: 50}, 2)
+	same(t, "reordered", got, "DA")
+	got, _ = run(bitrix24sim.Knobs{DuplicateEvents: 1}, 4)
+	same(t, "doubled", got, "AADD")
+	got, _ = run(bitrix24sim.Knobs{DropEvents: 1}, 0)
+	same(t, "dropped", got, "")
+}
+
+func TestLine40WrongApplicationToken(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	p := open(t, bitrix24sim.Options{EventURL: l.url, ApplicationToken: appToken, Knobs: bitrix24sim.Knobs{WrongApplicationToken: true}})
+	p.add(`{}`)
+	if got := l.wait(t, 1)[0].Get("auth[application_token]"); got == appToken || len(got) != 32 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLine41OfflineQueue(t *testing.T) {
+	t.Parallel()
+	p := application(t, bitrix24sim.Options{})
+	token := p.login()
+	p.as(token, "event.bind", obj{"event": "ONCRMCONTACTUPDATE", "event_type": "offline"}).ok()
+	p.as(token, "event.bind", obj{"event": "ONCRMCONTACTUPDATE", "event_type": "offline", "auth_connector": "crmsync"}).ok()
+	p.add(`{}`)
+	p.add(`{}`)
+	p.update(1, `{"NAME":"A"}`).ok()
+	p.update(1, `{"NAME":"B"}`).ok()
+	p.as(token, "crm.contact.update", obj{"id": 2, "fields": obj{"NAME": "own"}, "auth_connector": "crmsync"}).ok()
+	get := func(in obj) answer { return p.as(token, "event.offline.get", in).ok() }
+	got := get(obj{"auth_connector": "crmsync", "clear": 0})
+	same(t, "one row for the object, none for the own write", got.count("result", "events"), 1)
+	same(t, "data", got.json("result", "events", 0, "EVENT_DATA"), `{"FIELDS":{"ID":1}}`)
+	process, _ := got.at("result", "process_id").(string)
+	same(t, "reserved", get(obj{"auth_connector": "crmsync", "clear": 0}).count("result", "events"), 0)
+	same(t, "still listed", p.as(token, "event.offline.list", obj{"auth_connector": "crmsync"}).ok().at("result", 0, "PROCESS_ID"), process)
+	same(t, "cleared", p.as(token, "event.offline.clear", obj{"process_id": process}).ok().at("result"), true)
+	same(t, "gone", p.as(token, "event.offline.list", obj{"auth_connector": "crmsync"}).ok().count("result"), 0)
+	got = get(obj{})
+	same(t, "without a source", got.count("result", "events"), 2)
+	same(t, "process", got.at("result", "process_id"), nil)
+	same(t, "removed on reading", get(obj{}).count("result", "events"), 0)
+}
