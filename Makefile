@@ -35,6 +35,10 @@ kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 mutants: ## Break the code on purpose, twelve ways; each must turn a test red
 	.ci/mutants
 
+.PHONY: vendor-clients
+vendor-clients: build ## Run the vendors' own clients against the simulators (npm)
+	CRMSYNC=$(CURDIR)/crmsync .ci/vendor-clients/run
+
 .PHONY: bench
 bench: build ## Measure webhook answers, end-to-end delay and idle memory of ./crmsync
 	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 10m

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"flag"
 	"net/url"
 	"testing"
 	"time"
 
 	"crmsync/cmd/internal/sandbox"
 )
+
+var lasting = flag.Duration("lasting", 3*time.Minute, "how long the load on three CRMs lasts, with -measure")
 
 // One WhatsApp message appears in every CRM within a second at idle.
 func TestAMessageAppearsInEveryCRM(t *testing.T) {
@@ -49,5 +53,40 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 	}
 	if code := worker.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// 5,000 messages a minute from 2,000 people into three CRMs at their
+// documented quotas.
+func TestMeasureThreeCRMs(t *testing.T) {
+	d := 5 * time.Second
+	if *measure {
+		d = *lasting
+	}
+	info := simulate(t)
+	serve(t, info)
+	time.Sleep(3 * time.Second) // the accounts have been looked at
+	l := newLoad(info)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	l.run(ctx, 83, 2000)
+	for _, crm := range info.CRMs() {
+		arrived := time.Now()
+		eventually(t, 5*time.Minute, "every message is in "+crm.Name, func() bool { return statsOf(t, crm).Messages >= len(l.acked) })
+		s := statsOf(t, crm)
+		var delays []time.Duration
+		for wamid := range l.acked {
+			if shown := messagesIn(t, crm, wamid); len(shown) == 1 {
+				delays = append(delays, shown[0].CommittedAt.Sub(l.began[wamid]))
+			} else {
+				t.Errorf("%s shows %s %d times", crm.Name, wamid, len(shown))
+			}
+		}
+		t.Logf("%s: %d messages, p50 %v, p99 %v, slowest %v; %.3f calls a message, %d refused for quota; the last came %v after the end", crm.Name, len(delays),
+			percentile(delays, 0.5).Round(time.Millisecond), percentile(delays, 0.99).Round(time.Millisecond), percentile(delays, 1).Round(time.Millisecond),
+			float64(s.Calls)/float64(len(delays)), s.Throttled, time.Since(arrived).Round(time.Second))
+		if s.DuplicateContacts+s.DuplicateMessages > 0 {
+			t.Errorf("doubled in %s: %+v", crm.Name, s)
+		}
 	}
 }

@@ -29,12 +29,14 @@ type load struct {
 	unknown map[string]bool // no answer: may or may not
 	refused map[string]bool // answered otherwise: must not, unless sent again
 	delays  []time.Duration
+	began   map[string]time.Time // of each message's first post
 }
 
 func newLoad(info sandbox.Info) *load {
 	return &load{
 		info:   info,
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
+		began:  map[string]time.Time{},
 		acked:  map[string]bool{}, unknown: map[string]bool{}, refused: map[string]bool{},
 	}
 }
@@ -75,6 +77,11 @@ func (l *load) post(wamid, from, text string) {
 		`"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":%q}}]}}]}]}`,
 		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, from, from, from, wamid, time.Now().Unix(), text)
 	began := time.Now()
+	l.mu.Lock()
+	if l.began[wamid].IsZero() {
+		l.began[wamid] = began
+	}
+	l.mu.Unlock()
 	status, err := l.send(body)
 	took := time.Since(began)
 	l.mu.Lock()

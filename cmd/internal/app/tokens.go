@@ -22,6 +22,9 @@ func (a *App) keptToken(account string) zoho.AccessToken {
 // keepToken keeps an access token over restarts.
 func (a *App) keepToken(account string) func(zoho.AccessToken) {
 	return func(token zoho.AccessToken) {
+		if _, err := os.Stat(a.config.DataDir); err != nil {
+			return // a check before the first start leaves nothing behind
+		}
 		text, err := json.Marshal(token)
 		if err == nil {
 			err = replaceFile(a.tokenFile(account), text)
