@@ -112,8 +112,8 @@ func (w *Worker) work(ctx context.Context) {
 	w.Log.Info("working for the account", "lease", w.lease)
 	if w.setup(ctx) {
 		w.lanes = map[directory.EntityKind]*lane{
-			directory.ContactEntity: newLane(w, directory.ContactEntity, w.Connector.Limits().Contacts, w.writeContacts),
-			directory.MessageEntity: newLane(w, directory.MessageEntity, w.Connector.Limits().Messages, w.writeMessages),
+			directory.ContactEntity: newLane(w, directory.ContactEntity, w.Connector.Limits().Contacts, 400*time.Millisecond, w.writeContacts),
+			directory.MessageEntity: newLane(w, directory.MessageEntity, w.Connector.Limits().Messages, 200*time.Millisecond, w.writeMessages),
 		}
 		w.setState(true, "")
 		for _, l := range w.lanes {

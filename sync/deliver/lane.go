@@ -19,12 +19,17 @@ type lane struct {
 	// a call fails as a whole, so that a record at which the vendor stumbles
 	// ends up alone, and doubles with each success.
 	size, limit int
-	suspects    *suspects
-	write       func(ctx context.Context, work []directory.Work) ([]settled, error)
+	// every is how far apart calls begin while less than a full batch waits:
+	// a busy account is called less often, with more in each call. The first
+	// call after a quiet time waits for nothing.
+	every    time.Duration
+	began    time.Time
+	suspects *suspects
+	write    func(ctx context.Context, work []directory.Work) ([]settled, error)
 }
 
-func newLane(w *Worker, kind directory.EntityKind, limit int, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
-	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, suspects: newSuspects(), write: write}
+func newLane(w *Worker, kind directory.EntityKind, limit int, every time.Duration, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
+	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, every: every, suspects: newSuspects(), write: write}
 }
 
 // settled is what became of one entity.
@@ -46,9 +51,30 @@ func (l *lane) run(ctx context.Context) {
 		if l.queue.wait(ctx) != nil || l.worker.Wait(ctx) != nil {
 			return
 		}
+		if !l.breathe(ctx) {
+			return
+		}
+		l.began = time.Now()
 		ids := l.queue.take(l.size)
-		l.deliver(ctx, ids)
+		for _, part := range l.suspects.apart(ids) {
+			l.deliver(ctx, part)
+		}
 		l.queue.done(ids)
+	}
+}
+
+// breathe waits until the next call may begin, or a full batch has come
+// together. It reports false when the work is over.
+func (l *lane) breathe(ctx context.Context) bool {
+	const look = 20 * time.Millisecond
+	for {
+		left := l.every - time.Since(l.began)
+		if left <= 0 || l.queue.len() >= l.size {
+			return ctx.Err() == nil
+		}
+		if !sleep(ctx, min(left, look)) {
+			return false
+		}
 	}
 }
 

@@ -53,6 +53,24 @@ func (s *suspects) of(id int64) *suspect {
 	return s.records[id]
 }
 
+// apart divides a batch, so that suspects do not bring down the others: those
+// that are none together, then each suspect alone.
+func (s *suspects) apart(ids []int64) [][]int64 {
+	var parts [][]int64
+	var good []int64
+	for _, id := range ids {
+		if r := s.records[id]; r != nil && r.times > 0 {
+			parts = append(parts, []int64{id})
+		} else {
+			good = append(good, id)
+		}
+	}
+	if len(good) > 0 {
+		parts = append([][]int64{good}, parts...)
+	}
+	return parts
+}
+
 // passed notes that a record was written.
 func (s *suspects) passed(id int64) {
 	s.of(id).times = 0
