@@ -102,7 +102,7 @@ func (s *Server) condition(f *field, op string, v any) (*cond, bool) {
 		add(v)
 	}
 	if strings.Contains(op, "%") && len(c.values) > 0 {
-		pattern := regexp.QuoteMeta(c.values[0])
+		pattern := regexp.QuoteMeta(strings.ToValidUTF8(c.values[0], ""))
 		if strings.Contains(op, "=") {
 			pattern = "^" + strings.ReplaceAll(pattern, "%", ".*") + "$"
 		}
