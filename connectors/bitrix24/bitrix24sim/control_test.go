@@ -125,7 +125,7 @@ func TestAHundredThousandContactsStayFast(t *testing.T) {
 		}
 		took := time.Since(begin) / 20
 		t.Logf("%s: %v", name, took)
-		if took > 60*time.Millisecond {
+		if took > 200*time.Millisecond {
 			t.Errorf("%s takes %v", name, took)
 		}
 	}

@@ -122,7 +122,7 @@ func encode(v any) []byte {
 func decode(raw []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	v, err := decodeValue(d)
+	v, err := decodeValue(d, maxDepth)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,13 @@ func decode(raw []byte) (any, error) {
 	return v, nil
 }
 
-func decodeValue(d *json.Decoder) (any, error) {
+// maxDepth is PHP's.
+const maxDepth = 512
+
+func decodeValue(d *json.Decoder, depth int) (any, error) {
+	if depth == 0 {
+		return nil, errors.New("nested too deeply")
+	}
 	t, err := d.Token()
 	if err != nil {
 		return nil, err
@@ -151,7 +157,7 @@ func decodeValue(d *json.Decoder) (any, error) {
 			}
 			key, _ = k.(string)
 		}
-		v, err := decodeValue(d)
+		v, err := decodeValue(d, depth-1)
 		if err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // filter is a tree of conditions.
@@ -22,8 +21,9 @@ type cond struct {
 	f      *field
 	op     string
 	values []string
-	times  []time.Time
-	like   *regexp.Regexp
+	// times are in Unix seconds.
+	times []int64
+	like  *regexp.Regexp
 }
 
 var operators = []string{"!=%", "!%=", ">=", "<=", "!@", "!=", "!%", "=%", "%=", "=", ">", "<", "@", "%", "!"}
@@ -86,7 +86,7 @@ func (s *Server) condition(f *field, op string, v any) (*cond, bool) {
 		}
 		if f.kind == "datetime" || f.kind == "date" {
 			at, is := s.parse(text, !s.knobs.IgnoreOffset)
-			c.times = append(c.times, at)
+			c.times = append(c.times, at.Unix())
 			valid = valid && is
 		}
 		if f.kind == "integer" || f.kind == "user" {
@@ -102,7 +102,7 @@ func (s *Server) condition(f *field, op string, v any) (*cond, bool) {
 		add(v)
 	}
 	if strings.Contains(op, "%") && len(c.values) > 0 {
-		pattern := regexp.QuoteMeta(c.values[0])
+		pattern := regexp.QuoteMeta(strings.ToValidUTF8(c.values[0], ""))
 		if strings.Contains(op, "=") {
 			pattern = "^" + strings.ReplaceAll(pattern, "%", ".*") + "$"
 		}
@@ -193,26 +193,26 @@ func (c *cond) matchTime(s *Server, p *contact) bool {
 	if !is {
 		return c.op[0] == '!'
 	}
-	n := at.Compare(c.times[0])
+	n := cmp.Compare(at, c.times[0])
 	switch c.op {
 	case ">", ">=", "<", "<=":
 		return ordered(c.op, n)
 	}
-	return strings.HasPrefix(c.op, "!") != slices.ContainsFunc(c.times, at.Equal)
+	return strings.HasPrefix(c.op, "!") != slices.Contains(c.times, at)
 }
 
-// instant is the time which a field holds.
-func (s *Server) instant(p *contact, f *field) (time.Time, bool) {
+// instant is the time which a field holds, in Unix seconds.
+func (s *Server) instant(p *contact, f *field) (int64, bool) {
 	switch f.name {
 	case "DATE_CREATE":
-		return whole(p.created), true
+		return p.created.Unix(), true
 	case "DATE_MODIFY":
-		return whole(p.modified), true
+		return p.modified.Unix(), true
 	case "LAST_ACTIVITY_TIME":
-		return whole(p.active), true
+		return p.active.Unix(), true
 	}
 	at, is := s.parse(p.fields[f.name], true)
-	return at, is
+	return at.Unix(), is
 }
 
 // candidates are the contacts worth looking at, the oldest first.

@@ -87,7 +87,7 @@ func (s *Server) compare(a, b *contact, by []order) int {
 		if o.f.kind == "datetime" {
 			x, _ := s.instant(a, o.f)
 			y, _ := s.instant(b, o.f)
-			n = x.Compare(y)
+			n = cmp.Compare(x, y)
 		} else {
 			one := cond{f: o.f}
 			n = one.compare(str(s.classic(a, o.f)), str(s.classic(b, o.f)))

@@ -148,11 +148,8 @@ func (s *Server) userGet(c *call) (*reply, *refusal) {
 			if want == nil {
 				want = c.p.get(k)
 			}
-			if list, is := want.(*dict); known && is {
-				hit = hit && slices.ContainsFunc(list.keys, func(k string) bool { return str(list.vals[k]) == str(have) })
-			} else if known {
-				hit = hit && strings.EqualFold(str(have), strings.NewReplacer("true", "1", "Y", "1", "false", "", "N", "").Replace(str(want))) ||
-					hit && str(have) == str(want)
+			if known {
+				hit = hit && shownAs(have, want)
 			}
 		}
 		if hit {
@@ -160,6 +157,17 @@ func (s *Server) userGet(c *call) (*reply, *refusal) {
 		}
 	}
 	return s.page(c, rows)
+}
+
+// shownAs compares a value with one of a filter, or with several.
+func shownAs(have, want any) bool {
+	if list, is := want.(*dict); is {
+		return slices.ContainsFunc(list.keys, func(k string) bool { return shownAs(have, list.vals[k]) })
+	}
+	if on, is := have.(bool); is {
+		return on == truthYN(want)
+	}
+	return str(have) == str(want)
 }
 
 func (s *Server) userCurrent(c *call) (*reply, *refusal) {

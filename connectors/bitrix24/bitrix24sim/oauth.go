@@ -40,7 +40,11 @@ func (s *Server) identifyToken(c *call) *refusal {
 	if !known {
 		return refuse(http.StatusUnauthorized, "invalid_token", "Unable to get application by token")
 	}
-	if _, expire := s.faults.Active(c.r, faults.ExpireToken); expire || !s.now().Before(g.expires) {
+	if _, expire := s.faults.Active(c.r, faults.ExpireToken); expire {
+		g.expires = s.now()
+		s.tokens.access[given] = g
+	}
+	if !s.now().Before(g.expires) {
 		return refuse(http.StatusUnauthorized, "expired_token", "The access token provided has expired.")
 	}
 	c.who = who{user: g.user, key: clientName, app: true}
@@ -64,8 +68,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if lost && status == http.StatusOK {
 		// The old token is used up and the new one never arrives.
-		w.WriteHeader(http.StatusBadGateway)
-		return
+		panic(http.ErrAbortHandler)
 	}
 	send(w, status, body)
 }

@@ -176,7 +176,10 @@ func rejected(method string) *refusal {
 	if strings.HasPrefix(method, "crm.item.") {
 		return refuse(http.StatusBadRequest, "CRM_FIELD_ERROR_VALUE_NOT_VALID", "The value of a field is not valid")
 	}
-	return core("The field Work e-mail contains an invalid address")
+	if strings.HasPrefix(method, "crm.contact.") {
+		return core("The field Work e-mail contains an invalid address")
+	}
+	return badArg("The value of a field is not valid")
 }
 
 // params reads the query and, over it, the body. Bitrix24: general principles.

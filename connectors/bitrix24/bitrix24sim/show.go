@@ -90,7 +90,7 @@ func (s *Server) itemValue(p *contact, f *field) any {
 	convert := func(text string) any {
 		switch {
 		case f.kind == "boolean":
-			return map[string]string{"1": "Y"}[text] + strings.Repeat("N", 1-flag(text == "1"))
+			return []string{"N", "Y"}[flag(text == "1")]
 		case text == "" && f.name == "BIRTHDATE":
 			return nil
 		case numeric[f.kind] && text != "":

@@ -83,9 +83,10 @@ func (s *Server) assignList(next *contact, f *field, v any, in style) *refusal {
 	if len(values) == 0 && in.item && !s.knobs.ItemClears {
 		return nil
 	}
-	next.lists[f.name] = values
 	if len(values) == 0 {
 		delete(next.lists, f.name)
+	} else {
+		next.lists[f.name] = values
 	}
 	return nil
 }
