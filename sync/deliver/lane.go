@@ -22,8 +22,10 @@ type lane struct {
 	// every is how far apart calls begin while less than a full batch waits:
 	// a busy account is called less often, with more in each call. The first
 	// call after a quiet time waits for nothing.
-	every    time.Duration
-	began    time.Time
+	every time.Duration
+	began time.Time
+	// updated is when contacts last had their turn, see yield.
+	updated  time.Time
 	suspects *suspects
 	write    func(ctx context.Context, work []directory.Work) ([]settled, error)
 }
@@ -90,6 +92,9 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 		l.failed(ids, err)
 		return
 	}
+	if work = l.yield(work); len(work) == 0 {
+		return
+	}
 	batch, err := l.write(ctx, work)
 	if err != nil {
 		l.failed(ids, err)
@@ -108,6 +113,29 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	if l.kind == directory.ContactEntity {
 		l.releaseMessages(ctx, batch)
 	}
+}
+
+// yield puts off contacts that the account has already, while more messages
+// wait than a call carries: where quota is short, a conversation comes before
+// the fields that sum it up. They get a turn every few seconds all the same.
+func (l *lane) yield(work []directory.Work) []directory.Work {
+	const turn = 5 * time.Second
+	messages := l.worker.lanes[directory.MessageEntity]
+	if l == messages || messages.queue.len() <= messages.limit || time.Since(l.updated) > turn {
+		l.updated = time.Now()
+		return work
+	}
+	var urgent []directory.Work
+	var late []int64
+	for _, todo := range work {
+		if todo.Link.RecordID == "" {
+			urgent = append(urgent, todo)
+		} else {
+			late = append(late, todo.Link.Entity.ID)
+		}
+	}
+	l.later(turn/5, late...)
+	return urgent
 }
 
 // failed puts back what could not be loaded or settled: our own trouble, not
@@ -161,7 +189,10 @@ func (l *lane) judge(batch []settled) {
 		case s.outcome == "unchanged":
 		case s.err == nil:
 			l.suspects.passed(s.Link.Entity.ID)
-		case wholly && (calls > 1 || !l.suspects.failedAlone(s.Link.Entity.ID)):
+		case wholly && calls > 1:
+			l.suspects.failedTogether(s.Link.Entity.ID, calls)
+			l.postpone(s)
+		case wholly && !l.suspects.failedAlone(s.Link.Entity.ID):
 			l.postpone(s)
 		case wholly:
 			s.err.Class = connectors.UnknownOutcome

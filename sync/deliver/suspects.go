@@ -20,6 +20,9 @@ type suspect struct {
 	// times counts its failures in a row, passes is how many records had
 	// passed at the last.
 	times, passes int
+	// alone says that it is to be tried alone: the few records that it failed
+	// with last cannot all be bad.
+	alone bool
 }
 
 const (
@@ -59,7 +62,7 @@ func (s *suspects) apart(ids []int64) [][]int64 {
 	var parts [][]int64
 	var good []int64
 	for _, id := range ids {
-		if r := s.records[id]; r != nil && r.times > 0 {
+		if r := s.records[id]; r != nil && (r.times > 0 || r.alone) {
 			parts = append(parts, []int64{id})
 		} else {
 			good = append(good, id)
@@ -73,8 +76,17 @@ func (s *suspects) apart(ids []int64) [][]int64 {
 
 // passed notes that a record was written.
 func (s *suspects) passed(id int64) {
-	s.of(id).times = 0
+	r := s.of(id)
+	r.times, r.alone = 0, false
 	s.passes++
+}
+
+// failedTogether notes that a record was in a call that failed with so many.
+func (s *suspects) failedTogether(id int64, records int) {
+	const few = 4
+	if records <= few {
+		s.of(id).alone = true
+	}
 }
 
 // failedAlone notes that the only record of a call failed with it, and reports
