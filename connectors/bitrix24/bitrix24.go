@@ -64,7 +64,11 @@ const (
 	// perBatch is how many commands a batch takes, and perPage how many rows
 	// a page of any list has (Bitrix24: batch; features of list methods).
 	perBatch = 50
-	perPage  = 50
+	// perLook is how many contacts are looked for in about one request, before
+	// they are added 50 to a request: in smaller portions the looking would
+	// cost as many requests as the adding.
+	perLook = 200
+	perPage = 50
 
 	// lookAfter is how long a create whose answer was lost is waited for.
 	lookAfter = 5 * time.Second
@@ -175,5 +179,5 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 
 // Limits are those of Bitrix24's batches.
 func (c *Client) Limits() connectors.Limits {
-	return connectors.Limits{Contacts: perBatch, Messages: perBatch, LookAfter: lookAfter}
+	return connectors.Limits{Contacts: perLook, Messages: perBatch, LookAfter: lookAfter}
 }

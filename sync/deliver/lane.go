@@ -117,20 +117,28 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 
 // yield puts off contacts that the account has already, while more messages
 // wait than a call carries: where quota is short, a conversation comes before
-// the fields that sum it up. They get a turn every few seconds all the same.
+// the fields that sum it up. Some of them get a turn every few seconds all the
+// same.
 func (l *lane) yield(work []directory.Work) []directory.Work {
 	const turn = 5 * time.Second
 	messages := l.worker.lanes[directory.MessageEntity]
-	if l == messages || messages.queue.len() <= messages.limit || time.Since(l.updated) > turn {
-		l.updated = time.Now()
+	if l == messages || messages.queue.len() <= messages.limit {
 		return work
+	}
+	room := 0
+	if time.Since(l.updated) > turn {
+		l.updated, room = time.Now(), messages.limit
 	}
 	var urgent []directory.Work
 	var late []int64
 	for _, todo := range work {
-		if todo.Link.RecordID == "" {
+		switch {
+		case todo.Link.RecordID == "":
 			urgent = append(urgent, todo)
-		} else {
+		case room > 0:
+			room--
+			urgent = append(urgent, todo)
+		default:
 			late = append(late, todo.Link.Entity.ID)
 		}
 	}
