@@ -56,7 +56,6 @@ func (l *lane) run(ctx context.Context) {
 		if !l.breathe(ctx) {
 			return
 		}
-		l.began = time.Now()
 		ids := l.queue.take(l.size)
 		for _, part := range l.suspects.apart(ids) {
 			l.deliver(ctx, part)
@@ -95,12 +94,15 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	if work = l.yield(work); len(work) == 0 {
 		return
 	}
+	began := time.Now()
 	batch, err := l.write(ctx, work)
 	if err != nil {
 		l.failed(ids, err)
 		return
 	}
-	l.judge(batch)
+	if l.judge(batch) {
+		l.began = began
+	}
 	if err := w.settle(ctx, batch); err != nil {
 		l.failed(ids, err)
 		return
@@ -180,8 +182,9 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 	w.enqueue(waiting)
 }
 
-// judge decides what follows from each failure and completes the outcomes.
-func (l *lane) judge(batch []settled) {
+// judge decides what follows from each failure and completes the outcomes. It
+// reports whether the account was called at all.
+func (l *lane) judge(batch []settled) (called bool) {
 	calls, wholly := 0, true
 	for _, s := range batch {
 		if s.outcome == "unchanged" {
@@ -215,6 +218,7 @@ func (l *lane) judge(batch []settled) {
 	case calls > 0:
 		l.size = min(l.limit, l.size*2)
 	}
+	return calls > 0
 }
 
 // lostAsAWhole reports whether a failure may be the vendor's stumbling over
