@@ -21,8 +21,9 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05-07
 func (c *Client) encode(ctx context.Context, d definition, v any) (any, *connectors.Error) {
 	switch x := v.(type) {
 	case string:
-		v = connectors.Clean(x)
-		trimmed := strings.TrimSpace(connectors.Clean(x))
+		x = connectors.Clean(x)
+		v = x
+		trimmed := strings.TrimSpace(x)
 		if trimmed == "" {
 			return nil, nil
 		}

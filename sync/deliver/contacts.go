@@ -22,6 +22,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 	var shadows []map[string]string
 	var changed []int
 	m := w.Mapping()
+	fill := guesses(m.Lines(w.Account))
 	for i, todo := range work {
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
@@ -41,7 +42,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			change.Key = key
 		}
 		if link.RecordID == "" {
-			change.Fill = guesses(m.Lines(w.Account))
+			change.Fill = fill
 			for _, other := range todo.Namesakes {
 				change.Not = append(change.Not, other.RecordID)
 			}
