@@ -1,6 +1,9 @@
 package connectors
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 	"time"
 )
 
@@ -35,6 +38,26 @@ type Fact struct {
 	// accepts it again; for Other the element; for a message of an unknown
 	// type the message. It need not be valid JSON for Malformed, hence bytes.
 	Raw []byte `json:"raw,omitempty"`
+}
+
+// Digest names content in the Key of a fact that has no id of its own.
+func Digest(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// TypeWord shortens a vendor's word to what a fact's Type may hold.
+func TypeWord(word string) string {
+	const most = 64
+	word = strings.ToValidUTF8(word, "\uFFFD")
+	if len(word) <= most {
+		return word
+	}
+	end := most
+	for end > 0 && word[end]&0xC0 == 0x80 {
+		end--
+	}
+	return word[:end]
 }
 
 // Kind says what sort of thing a fact is.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -112,7 +111,7 @@ func equal(got []string, want string) bool {
 func (r *Receiver) Split(body []byte) []connectors.Fact {
 	raw := withoutAuth(body)
 	form, err := url.ParseQuery(string(raw))
-	f := connectors.Fact{Type: word(form.Get("event"))}
+	f := connectors.Fact{Type: connectors.TypeWord(form.Get("event"))}
 	if seconds, e := strconv.ParseInt(form.Get("ts"), 10, 64); e == nil && seconds > 0 && seconds < 1e11 {
 		f.At = time.Unix(seconds, 0).UTC()
 	}
@@ -135,10 +134,10 @@ func (r *Receiver) Split(body []byte) []connectors.Fact {
 		f.Record = &connectors.RecordNews{ID: id, Change: change}
 		return []connectors.Fact{f}
 	default:
-		f.Kind, f.Key, f.Raw = connectors.KindOther, "other:"+digest(raw), raw
+		f.Kind, f.Key, f.Raw = connectors.KindOther, "other:"+connectors.Digest(raw), raw
 		return []connectors.Fact{f}
 	}
-	f.Kind, f.Key, f.Raw = connectors.KindMalformed, "malformed:"+digest(raw), raw
+	f.Kind, f.Key, f.Raw = connectors.KindMalformed, "malformed:"+connectors.Digest(raw), raw
 	return []connectors.Fact{f}
 }
 
@@ -155,23 +154,4 @@ func withoutAuth(body []byte) []byte {
 		}
 	}
 	return []byte(strings.Join(kept, "&"))
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// word shortens a word of the vendor's to what a fact's Type may hold.
-func word(s string) string {
-	const most = 64
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= most {
-		return s
-	}
-	end := most
-	for end > 0 && s[end]&0xC0 == 0x80 {
-		end--
-	}
-	return s[:end]
 }

@@ -2,13 +2,10 @@ package hubspot
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"crmsync/connectors"
 )
@@ -81,8 +78,8 @@ func factsOf(path string, raw json.RawMessage) []connectors.Fact {
 		return unreadable("has no subscriptionType")
 	case !known || !about || e.test():
 		return []connectors.Fact{{
-			Key: "other:" + digest(identity(raw)), Kind: connectors.KindOther,
-			Type: word(string(e.SubscriptionType)), At: e.at(), Raw: bytes.Clone(raw),
+			Key: "other:" + connectors.Digest(identity(raw)), Kind: connectors.KindOther,
+			Type: connectors.TypeWord(string(e.SubscriptionType)), At: e.at(), Raw: bytes.Clone(raw),
 		}}
 	case !isID.MatchString(string(e.EventID)):
 		return unreadable("has no eventId")
@@ -141,10 +138,10 @@ func (e *event) fact(news connectors.RecordNews) connectors.Fact {
 	key := "record:" + strings.Join(parts, ":")
 	for _, p := range parts {
 		if !printable(p) || len(key) > maxKey {
-			key = "record:sha256:" + digest([]byte(strings.Join(parts, "\x00")))
+			key = "record:sha256:" + connectors.Digest([]byte(strings.Join(parts, "\x00")))
 		}
 	}
-	return connectors.Fact{Key: key, Kind: connectors.KindRecord, Type: word(string(e.SubscriptionType)), At: e.at(), Record: &news}
+	return connectors.Fact{Key: key, Kind: connectors.KindRecord, Type: connectors.TypeWord(string(e.SubscriptionType)), At: e.at(), Record: &news}
 }
 
 // maxKey is how long a fact's key may be.
@@ -169,7 +166,7 @@ func (e *event) at() time.Time {
 // nothing else, and id what it is recognised by.
 func malformed(reason string, raw, id []byte) connectors.Fact {
 	return connectors.Fact{
-		Key: "malformed:" + digest(id), Kind: connectors.KindMalformed,
+		Key: "malformed:" + connectors.Digest(id), Kind: connectors.KindMalformed,
 		Reason: reason, Raw: bytes.Clone(raw),
 	}
 }
@@ -187,20 +184,4 @@ func identity(raw json.RawMessage) []byte {
 		return raw
 	}
 	return b
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// word shortens a word of HubSpot's to what a fact's Type may hold.
-func word(s string) string {
-	const most = 64
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	for len(s) > most {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return s
 }

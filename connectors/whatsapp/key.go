@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"crmsync/connectors"
 )
 
 const maxKey = 200
@@ -38,20 +40,5 @@ func digestOf(v []byte) string {
 	if json.Compact(&compact, v) == nil {
 		v = compact.Bytes()
 	}
-	sum := sha256.Sum256(v)
-	return hex.EncodeToString(sum[:])
-}
-
-// word shortens a word of the vendor's to what a fact's Type may hold.
-func word(s string) string {
-	const most = 64
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut]
+	return connectors.Digest(v)
 }

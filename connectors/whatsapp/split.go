@@ -243,7 +243,7 @@ func (c *change) complete(f connectors.Fact, v value) connectors.Fact {
 }
 
 func (c *change) fact(f connectors.Fact) connectors.Fact {
-	f.Type = word(f.Type)
+	f.Type = connectors.TypeWord(f.Type)
 	f.BusinessNumber, f.BusinessPhone = c.number, c.phone
 	return f
 }
@@ -253,7 +253,7 @@ func (s *splitter) add(f connectors.Fact) { s.facts = append(s.facts, f) }
 // other adds what is not acted upon. Context sets it apart from an equal
 // element elsewhere.
 func (s *splitter) other(f connectors.Fact, context string, v value) {
-	f.Kind, f.Type = connectors.KindOther, word(f.Type)
+	f.Kind, f.Type = connectors.KindOther, connectors.TypeWord(f.Type)
 	f.Key = keyOf("other", digestOf([]byte(context+" "+digestOf([]byte(orNull(v))))))
 	f.Raw = []byte(orNull(v))
 	s.add(f)

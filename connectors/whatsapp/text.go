@@ -96,7 +96,7 @@ func unsupported(kind string) string {
 	if kind == "" {
 		return "[Unsupported message]"
 	}
-	return "[Unsupported message: " + word(kind) + "]"
+	return "[Unsupported message: " + connectors.TypeWord(kind) + "]"
 }
 
 // join puts a space between a marker and what follows it, if anything does.

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,10 +80,10 @@ func (r *Receiver) Split(body []byte) []connectors.Fact {
 		return []connectors.Fact{malformed("ids is not a list", raw)}
 	}
 	at := in.at()
-	typ := word(strings.Trim(string(in.Module+"."+in.Operation), "."))
+	typ := connectors.TypeWord(strings.Trim(string(in.Module+"."+in.Operation), "."))
 	change, known := changes[in.Operation]
 	if in.Module != "" && in.Module != contacts || in.Operation != "" && !known {
-		return []connectors.Fact{{Kind: connectors.KindOther, Key: "other:" + digest(raw), Type: typ, At: at, Raw: raw}}
+		return []connectors.Fact{{Kind: connectors.KindOther, Key: "other:" + connectors.Digest(raw), Type: typ, At: at, Raw: raw}}
 	}
 	switch {
 	case in.Module == "":
@@ -128,11 +126,11 @@ func (r *Receiver) Split(body []byte) []connectors.Fact {
 func (in *callback) key(record value, raw []byte) string {
 	when := id(in.Time)
 	if when == "" {
-		when = digest(raw)
+		when = connectors.Digest(raw)
 	}
 	channel := id(in.Channel)
 	if channel == "" {
-		channel = digest([]byte(in.Channel))[:16]
+		channel = connectors.Digest([]byte(in.Channel))[:16]
 	}
 	return strings.Join([]string{"record", channel, string(in.Operation), string(record), when}, ":")
 }
@@ -147,27 +145,5 @@ func (in *callback) at() time.Time {
 }
 
 func malformed(reason string, raw []byte) connectors.Fact {
-	return connectors.Fact{Kind: connectors.KindMalformed, Key: "malformed:" + digest(raw), Reason: reason, Raw: bytes.Clone(raw)}
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// word shortens a word of Zoho's to what a fact's Type may hold.
-func word(s string) string {
-	const most = 64
-	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= most {
-		return s
-	}
-	runes := slices.Collect(func(yield func(rune) bool) {
-		for i, r := range s {
-			if i+len(string(r)) > most || !yield(r) {
-				return
-			}
-		}
-	})
-	return string(runes)
+	return connectors.Fact{Kind: connectors.KindMalformed, Key: "malformed:" + connectors.Digest(raw), Reason: reason, Raw: bytes.Clone(raw)}
 }
