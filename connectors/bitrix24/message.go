@@ -8,13 +8,10 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/internal/journal"
 )
 
-// A note is one message of a call, or several with the same key.
-type note struct {
-	connectors.MessageChange
-	changes []int
-}
+type note = journal.Note
 
 // A carrier is what messages are written as.
 type carrier interface {
@@ -30,9 +27,7 @@ type logging struct {
 }
 
 func (l *logging) give(n *note, res connectors.Result) {
-	for _, i := range n.changes {
-		l.results[i] = res
-	}
+	n.Give(l.results, res)
 }
 
 func (l *logging) fail(n *note, err *connectors.Error) { l.give(n, connectors.Result{Err: err}) }
@@ -41,24 +36,7 @@ func (l *logging) fail(n *note, err *connectors.Error) { l.give(n, connectors.Re
 // they were sent: timelines show them in the order in which they are written.
 func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageChange, do func(carrier, context.Context, *logging, []*note)) []connectors.Result {
 	l := logging{client: c, results: make([]connectors.Result, len(changes))}
-	var notes []*note
-	byKey := map[string]*note{}
-	for i, ch := range changes {
-		if ch.WAMID == "" {
-			l.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the message has no wamid"}
-			continue
-		}
-		k := ch.BusinessNumber + "/" + ch.WAMID
-		n := byKey[k]
-		if n == nil {
-			n = &note{}
-			byKey[k] = n
-			notes = append(notes, n)
-		}
-		ch.Text = connectors.Clean(ch.Text)
-		n.MessageChange = ch
-		n.changes = append(n.changes, i)
-	}
+	notes := journal.Of(changes, l.results)
 	slices.SortStableFunc(notes, func(a, b *note) int { return a.At.Compare(b.At) })
 	var as carrier = comments{}
 	if c.tokens != nil {

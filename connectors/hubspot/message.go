@@ -10,16 +10,13 @@ import (
 	"unicode/utf16"
 
 	"crmsync/connectors"
+	"crmsync/connectors/internal/journal"
 )
 
 // maxBody is how many characters a text property holds.
 const maxBody = 65536
 
-// A note is one message of a call, or several with the same key.
-type note struct {
-	connectors.MessageChange
-	changes []int
-}
+type note = journal.Note
 
 // A logging is one call about messages.
 type logging struct {
@@ -38,31 +35,12 @@ func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageCh
 		}
 		return l.results
 	}
-	var notes []*note
-	byKey := map[string]*note{}
-	for i, ch := range changes {
-		if ch.WAMID == "" {
-			l.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the message has no wamid"}
-			continue
-		}
-		n := byKey[keyOf(&ch)]
-		if n == nil {
-			n = &note{}
-			byKey[keyOf(&ch)] = n
-			notes = append(notes, n)
-		}
-		ch.Text = connectors.Clean(ch.Text)
-		n.MessageChange = ch
-		n.changes = append(n.changes, i)
-	}
-	do(&l, ctx, notes)
+	do(&l, ctx, journal.Of(changes, l.results))
 	return l.results
 }
 
 func (l *logging) give(n *note, res connectors.Result) {
-	for _, i := range n.changes {
-		l.results[i] = res
-	}
+	n.Give(l.results, res)
 }
 
 // find looks messages up.
@@ -80,18 +58,15 @@ func (l *logging) find(ctx context.Context, notes []*note) {
 	}
 }
 
-// keyOf tells a message apart from all others.
-func keyOf(ch *connectors.MessageChange) string { return ch.BusinessNumber + "/" + ch.WAMID }
-
 // findByKey asks for the unique property, which is consistent at once.
 func (l *logging) findByKey(ctx context.Context, notes []*note) {
 	keys := make([]string, len(notes))
 	for i, n := range notes {
-		keys[i] = keyOf(&n.MessageChange)
+		keys[i] = journal.Key(&n.MessageChange)
 	}
 	found, missing, err := l.client.read(ctx, communications, messageKeyProperty, keys, []string{messageKeyProperty})
 	for _, n := range notes {
-		key := keyOf(&n.MessageChange)
+		key := journal.Key(&n.MessageChange)
 		i := slices.IndexFunc(found, func(o object) bool { return string(o.Properties[messageKeyProperty]) == key })
 		switch {
 		case err != nil:
@@ -203,7 +178,7 @@ func (l *logging) createAll(ctx context.Context, notes []*note) {
 		// Anything else is refused (HubSpot: communications guide).
 		p["hs_communication_logged_from"] = "CRM"
 		if l.schema.key {
-			p[messageKeyProperty] = keyOf(&n.MessageChange)
+			p[messageKeyProperty] = journal.Key(&n.MessageChange)
 		}
 		if l.schema.wamid {
 			p[wamidProperty] = n.WAMID
@@ -242,11 +217,11 @@ func (l *logging) createAll(ctx context.Context, notes []*note) {
 	}
 	before := make([]*connectors.Error, len(there))
 	for i, n := range there {
-		before[i] = l.results[n.changes[0]].Err
+		before[i] = n.Result(l.results).Err
 	}
 	l.findByKey(ctx, there)
 	for i, n := range there {
-		if res := l.results[n.changes[0]]; res.Err == nil && res.RecordID == "" {
+		if res := n.Result(l.results); res.Err == nil && res.RecordID == "" {
 			l.give(n, connectors.Result{Err: before[i]})
 		}
 	}

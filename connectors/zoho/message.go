@@ -2,8 +2,6 @@ package zoho
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -12,17 +10,14 @@ import (
 	"unicode/utf16"
 
 	"crmsync/connectors"
+	"crmsync/connectors/internal/journal"
 )
 
 // maxBody is how many characters a large text area holds (Zoho:
 // insert-records, field types).
 const maxBody = 32000
 
-// A note is one message of a call, or several with the same key.
-type note struct {
-	connectors.MessageChange
-	changes []int
-}
+type note = journal.Note
 
 // A logging is one call about messages.
 type logging struct {
@@ -42,39 +37,19 @@ func (c *Client) eachMessage(ctx context.Context, changes []connectors.MessageCh
 		return l.results
 	}
 	l.module = s.module
-	var list []*note
-	byKey := map[string]*note{}
-	for i, ch := range changes {
-		if ch.WAMID == "" {
-			l.results[i].Err = &connectors.Error{Class: connectors.Rejected, Reason: "the message has no wamid"}
-			continue
-		}
-		n := byKey[keyOf(&ch)]
-		if n == nil {
-			n = &note{}
-			byKey[keyOf(&ch)] = n
-			list = append(list, n)
-		}
-		ch.Text = connectors.Clean(ch.Text)
-		n.MessageChange = ch
-		n.changes = append(n.changes, i)
-	}
-	do(&l, ctx, list)
+	do(&l, ctx, journal.Of(changes, l.results))
 	return l.results
 }
 
 func (l *logging) give(n *note, res connectors.Result) {
-	for _, i := range n.changes {
-		l.results[i] = res
-	}
+	n.Give(l.results, res)
 }
 
 // keyOf tells a message apart from all others. Zoho's unique fields do not tell
 // capitals from small letters, wamids do; so it is a digest (Zoho:
 // create-custom-field, unique).
 func keyOf(ch *connectors.MessageChange) string {
-	sum := sha256.Sum256([]byte(ch.BusinessNumber + "/" + ch.WAMID))
-	return hex.EncodeToString(sum[:])
+	return connectors.Digest([]byte(journal.Key(ch)))
 }
 
 // find looks messages up.
