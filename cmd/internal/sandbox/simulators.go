@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -186,12 +187,25 @@ func listen(o Options, n int) (net.Listener, error) {
 }
 
 // WorkerAddress is where a worker is to listen: the first port, or a free one.
+// The worker takes it later, and again after a restart. So that nothing else
+// gets it in between, it is not one of those, from 32768 on, that the system
+// hands out by itself to connections and to whoever listens on port 0.
 func WorkerAddress(o Options) (string, error) {
-	l, err := listen(o, 0)
-	if err != nil {
-		return "", err
+	tries := 1
+	if o.Port == 0 {
+		tries = 100
 	}
-	return o.address(l), l.Close()
+	var err error
+	for range tries {
+		if tries > 1 {
+			o.Port = 10000 + mathrand.IntN(20000)
+		}
+		var l net.Listener
+		if l, err = listen(o, 0); err == nil {
+			return o.address(l), l.Close()
+		}
+	}
+	return "", err
 }
 
 // address is where a listener is, on the host as it was asked for.
