@@ -61,6 +61,10 @@ type Writer interface {
 type Limits struct {
 	Contacts int
 	Messages int
+	// Calls is how many calls about new people, and how many about messages,
+	// may be under way at once: more than one, 0 being one, where a connector
+	// joins them in the requests that it makes.
+	Calls int
 	// LookAfter is how long a create whose answer was lost may still be on
 	// its way into the account. Looking sooner could miss it.
 	LookAfter time.Duration

@@ -169,10 +169,10 @@ func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renew
 // way and until one has succeeded.
 func (g *Guard) Open() bool { return g.open.Load() }
 
-// Wait blocks until a call would be let through and the quota has room for a
-// request, neither of which it takes: batches form while it waits. It returns
-// ctx's error when that comes first.
-func (g *Guard) Wait(ctx context.Context) error {
+// Wait blocks until a call would be let through and, unless the call is full
+// already, the quota has room for a request; it takes neither. Batches form
+// while it waits. It returns ctx's error when that comes first.
+func (g *Guard) Wait(ctx context.Context, full bool) error {
 	for {
 		g.mu.Lock()
 		done := g.done
@@ -196,7 +196,7 @@ func (g *Guard) Wait(ctx context.Context) error {
 				continue
 			}
 		}
-		if g.limiter == nil {
+		if g.limiter == nil || full {
 			return ctx.Err()
 		}
 		switch waited, err := g.limiter.Wait(ctx); {

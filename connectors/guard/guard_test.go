@@ -359,7 +359,7 @@ func TestTheOperatorHearsOfAChangeOnce(t *testing.T) {
 
 func TestWaitBlocksWhileTheBreakerIsOpen(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, g *Guard, v *vendor) {
-		if err := g.Wait(t.Context()); err != nil {
+		if err := g.Wait(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		v.is(connectors.Unauthorized)
@@ -368,11 +368,11 @@ func TestWaitBlocksWhileTheBreakerIsOpen(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := g.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := g.Wait(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 
-		if err := g.Wait(t.Context()); err != nil {
+		if err := g.Wait(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(opened); d < 5*time.Second || d > 5100*time.Millisecond {
@@ -385,7 +385,7 @@ func TestWaitBlocksWhileTheBreakerIsOpen(t *testing.T) {
 		go write(t.Context(), g)
 		synctest.Wait()
 		start := time.Now()
-		if err := g.Wait(t.Context()); err != nil {
+		if err := g.Wait(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if d := time.Since(start); d != 2*time.Second {
@@ -403,7 +403,7 @@ func TestWaitBlocksWithoutQuotaAndTakesNone(t *testing.T) {
 		g.limiter = l
 		start := time.Now()
 		for range 1000 {
-			if err := g.Wait(t.Context()); err != nil {
+			if err := g.Wait(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -413,7 +413,7 @@ func TestWaitBlocksWithoutQuotaAndTakesNone(t *testing.T) {
 		for range 10 {
 			_ = l.Pace(t.Context())
 		}
-		if err := g.Wait(t.Context()); err != nil {
+		if err := g.Wait(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		d := time.Since(start)
@@ -439,7 +439,7 @@ func TestThrottlingPausesAndSlows(t *testing.T) {
 			t.Errorf("a request under way gets %v", e)
 		}
 		start := time.Now()
-		if err := g.Wait(t.Context()); err != nil || time.Since(start) != 10*time.Second {
+		if err := g.Wait(t.Context(), false); err != nil || time.Since(start) != 10*time.Second {
 			t.Errorf("waited %v, %v", time.Since(start), err)
 		}
 		if share := l.current(); share != 0.5 {
@@ -461,7 +461,7 @@ func TestAPanicLeavesNobodyWaiting(t *testing.T) {
 			write(t.Context(), g)
 		}()
 		v.boom = false
-		if err := g.Wait(t.Context()); err != nil {
+		if err := g.Wait(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		if c := write(t.Context(), g); c != "" || g.Open() {

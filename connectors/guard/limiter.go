@@ -62,11 +62,11 @@ func NewLimiter(requests int, per time.Duration) *Limiter {
 }
 
 // NewBucket returns a limiter for a quota that is a leaky bucket: a burst of
-// requests, and so many per second after it. A tenth of the burst is kept for
+// requests, and so many per second after it. Some of the burst is kept for
 // requests that arrive closer together than they are sent.
 func NewBucket(burst int, perSecond float64) *Limiter {
-	burst = max(burst*9/10, 1)
-	full := rate.Limit(perSecond / slack)
+	burst = max(burst*19/20, 1)
+	full := rate.Limit(perSecond)
 	// The window is how long an empty bucket takes to fill.
 	per := time.Duration(float64(burst) / float64(full) * float64(time.Second))
 	return &Limiter{

@@ -37,8 +37,9 @@ type Worker struct {
 	Account   string
 	Connector connectors.Writer
 	// Wait returns when the account may be called: its breaker is not open
-	// and there is quota.
-	Wait func(ctx context.Context) error
+	// and, unless the call is full, there is quota for which it would have to
+	// wait, so that it fills meanwhile.
+	Wait func(ctx context.Context, full bool) error
 	// Mapping returns the mapping in force.
 	Mapping func() *mapping.Mapping
 	Store   Store
@@ -55,8 +56,8 @@ type Worker struct {
 	Observer     Observer
 	Log          *slog.Logger
 
-	lease     int64
-	lanes     map[directory.EntityKind]*lane
+	lease int64
+	lanes
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -111,12 +112,9 @@ func (w *Worker) work(ctx context.Context) {
 	running.Go(func() { w.keepLease(ctx, cancel) })
 	w.Log.Info("working for the account", "lease", w.lease)
 	if w.setup(ctx) {
-		w.lanes = map[directory.EntityKind]*lane{
-			directory.ContactEntity: newLane(w, directory.ContactEntity, w.Connector.Limits().Contacts, 400*time.Millisecond, w.writeContacts),
-			directory.MessageEntity: newLane(w, directory.MessageEntity, w.Connector.Limits().Messages, 200*time.Millisecond, w.writeMessages),
-		}
+		w.lanes = w.newLanes()
 		w.setState(true, "")
-		for _, l := range w.lanes {
+		for _, l := range w.all() {
 			running.Go(func() { l.run(ctx) })
 		}
 		running.Go(func() { w.scan(ctx) })
@@ -151,7 +149,7 @@ func (w *Worker) keepLease(ctx context.Context, lost context.CancelFunc) {
 // setup asks the account for its fields until it has what is needed.
 func (w *Worker) setup(ctx context.Context) bool {
 	for {
-		if w.Wait(ctx) != nil {
+		if w.Wait(ctx, false) != nil {
 			return false
 		}
 		findings, err := w.Connector.Setup(ctx, FieldsOf(w.Mapping(), w.Account), w.CreateFields)
@@ -232,15 +230,18 @@ func (w *Worker) follow(ctx context.Context) {
 
 func (w *Worker) enqueue(list []directory.Entity) {
 	for _, e := range list {
-		if l := w.lanes[e.Kind]; l != nil {
-			l.queue.add(e.ID)
+		switch e.Kind {
+		case directory.ContactEntity:
+			w.newcomers.queue.add(e.ID)
+		case directory.MessageEntity:
+			w.messages.queue.add(e.ID)
 		}
 	}
 }
 
 func (w *Worker) waiting() int {
 	n := 0
-	for _, l := range w.lanes {
+	for _, l := range w.all() {
 		n += l.queue.len()
 	}
 	return n

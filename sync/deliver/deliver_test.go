@@ -221,7 +221,7 @@ func (h *house) start() {
 		h.t.Fatal(err)
 	}
 	worker := deliver.Worker{
-		Account: "crm", Connector: h.vendor, Wait: func(ctx context.Context) error { return ctx.Err() },
+		Account: "crm", Connector: h.vendor, Wait: func(ctx context.Context, _ bool) error { return ctx.Err() },
 		Mapping: func() *mapping.Mapping { return m }, Store: h.db, Holder: "test",
 		Retry: deliver.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, SettleWithin: time.Hour},
 		Triggers: func(ctx context.Context) ([]directory.Trigger, error) {

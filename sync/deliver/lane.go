@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"crmsync/connectors"
@@ -9,12 +10,16 @@ import (
 	"crmsync/sync/directory"
 )
 
-// A lane delivers the entities of one kind, one batch at a time. Batches form
-// by themselves, while the batch before is out and while there is no quota.
+// A lane delivers the entities of one kind, a batch at a time. Batches form by
+// themselves, while the batch before is out and while there is no quota.
 type lane struct {
 	worker *Worker
 	kind   directory.EntityKind
 	queue  *queue
+	// calls is how many batches may be out at once.
+	calls int
+
+	mu sync.Mutex
 	// size is how many records a batch may carry. It falls to a quarter when
 	// a call fails as a whole, so that a record at which the vendor stumbles
 	// ends up alone, and doubles with each success.
@@ -24,14 +29,21 @@ type lane struct {
 	// call after a quiet time waits for nothing.
 	every time.Duration
 	began time.Time
-	// updated is when contacts last had their turn, see yield.
-	updated  time.Time
+	// others is the other lane of contacts, linked says that this one is for
+	// those that have a record; see share.
+	others *lane
+	linked bool
+	// before are the messages, which come before what this lane has to do
+	// while more of them wait than a call carries: where quota is short, a
+	// conversation comes before the fields that sum it up. A call every few
+	// seconds passes all the same.
+	before   *lane
 	suspects *suspects
 	write    func(ctx context.Context, work []directory.Work) ([]settled, error)
 }
 
 func newLane(w *Worker, kind directory.EntityKind, limit int, every time.Duration, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
-	return &lane{worker: w, kind: kind, queue: newQueue(), size: limit, limit: limit, every: every, suspects: newSuspects(), write: write}
+	return &lane{worker: w, kind: kind, queue: newQueue(), calls: 1, size: limit, limit: limit, every: every, suspects: newSuspects(), write: write}
 }
 
 // settled is what became of one entity.
@@ -49,34 +61,67 @@ type settled struct {
 }
 
 func (l *lane) run(ctx context.Context) {
-	for {
-		if l.queue.wait(ctx) != nil || l.worker.Wait(ctx) != nil {
-			return
-		}
-		if !l.breathe(ctx) {
-			return
-		}
-		ids := l.queue.take(l.size)
-		for _, part := range l.suspects.apart(ids) {
-			l.deliver(ctx, part)
-		}
-		l.queue.done(ids)
+	var running sync.WaitGroup
+	for range l.calls {
+		running.Go(func() {
+			for l.ready(ctx) {
+				l.next(ctx)
+			}
+		})
 	}
+	running.Wait()
+}
+
+// ready waits until the next call may begin. It reports false when the work is
+// over.
+func (l *lane) ready(ctx context.Context) bool {
+	return l.queue.wait(ctx) == nil && l.worker.Wait(ctx, l.full()) == nil && l.breathe(ctx)
+}
+
+// next delivers the next batch.
+func (l *lane) next(ctx context.Context) {
+	l.mu.Lock()
+	ids := l.queue.take(l.size)
+	parts := l.suspects.apart(ids)
+	if len(ids) > 0 {
+		l.began = time.Now()
+	}
+	l.mu.Unlock()
+	for _, part := range parts {
+		l.deliver(ctx, part)
+	}
+	l.queue.done(ids)
+}
+
+// full reports whether a full batch waits.
+func (l *lane) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queue.len() >= l.size
+}
+
+// rested reports whether enough time has passed since the last call began.
+func (l *lane) rested() bool {
+	const turn = 5 * time.Second
+	l.mu.Lock()
+	gone := time.Since(l.began)
+	l.mu.Unlock()
+	if l.before != nil && l.before.queue.len() > l.before.limit && gone < turn {
+		return false
+	}
+	return gone >= l.every || l.full()
 }
 
 // breathe waits until the next call may begin, or a full batch has come
 // together. It reports false when the work is over.
 func (l *lane) breathe(ctx context.Context) bool {
 	const look = 20 * time.Millisecond
-	for {
-		left := l.every - time.Since(l.began)
-		if left <= 0 || l.queue.len() >= l.size {
-			return ctx.Err() == nil
-		}
-		if !sleep(ctx, min(left, look)) {
+	for !l.rested() {
+		if !sleep(ctx, look) {
 			return false
 		}
 	}
+	return ctx.Err() == nil
 }
 
 // deliver brings a batch to its end, also while the program stops.
@@ -91,18 +136,15 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 		l.failed(ids, err)
 		return
 	}
-	if work = l.yield(work); len(work) == 0 {
+	if work = l.share(work); len(work) == 0 {
 		return
 	}
-	began := time.Now()
 	batch, err := l.write(ctx, work)
 	if err != nil {
 		l.failed(ids, err)
 		return
 	}
-	if l.judge(batch) {
-		l.began = began
-	}
+	l.judge(batch)
 	if err := w.settle(ctx, batch); err != nil {
 		l.failed(ids, err)
 		return
@@ -115,37 +157,6 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	if l.kind == directory.ContactEntity {
 		l.releaseMessages(ctx, batch)
 	}
-}
-
-// yield puts off contacts that the account has already, while more messages
-// wait than a call carries: where quota is short, a conversation comes before
-// the fields that sum it up. Some of them get a turn every few seconds all the
-// same.
-func (l *lane) yield(work []directory.Work) []directory.Work {
-	const turn = 5 * time.Second
-	messages := l.worker.lanes[directory.MessageEntity]
-	if l == messages || messages.queue.len() <= messages.limit {
-		return work
-	}
-	room := 0
-	if time.Since(l.updated) > turn {
-		l.updated, room = time.Now(), messages.limit
-	}
-	var urgent []directory.Work
-	var late []int64
-	for _, todo := range work {
-		switch {
-		case todo.Link.RecordID == "":
-			urgent = append(urgent, todo)
-		case room > 0:
-			room--
-			urgent = append(urgent, todo)
-		default:
-			late = append(late, todo.Link.Entity.ID)
-		}
-	}
-	l.later(turn/5, late...)
-	return urgent
 }
 
 // failed puts back what could not be loaded or settled: our own trouble, not
@@ -182,9 +193,11 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 	w.enqueue(waiting)
 }
 
-// judge decides what follows from each failure and completes the outcomes. It
-// reports whether the account was called at all.
-func (l *lane) judge(batch []settled) (called bool) {
+// judge decides what follows from each failure of a call, and completes the
+// outcomes.
+func (l *lane) judge(batch []settled) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	calls, wholly := 0, true
 	for _, s := range batch {
 		if s.outcome == "unchanged" {
@@ -213,12 +226,13 @@ func (l *lane) judge(batch []settled) (called bool) {
 		}
 	}
 	switch {
+	case calls == 0:
+		l.began = time.Time{} // the account was not called
 	case wholly:
 		l.size = max(1, calls/4)
-	case calls > 0:
+	default:
 		l.size = min(l.limit, l.size*2)
 	}
-	return calls > 0
 }
 
 // lostAsAWhole reports whether a failure may be the vendor's stumbling over

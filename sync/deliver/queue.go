@@ -80,17 +80,26 @@ func (q *queue) take(n int) []int64 {
 	return taken
 }
 
-// done ends the work on ids. Those added meanwhile wait again.
+// works reports whether an id is in work.
+func (q *queue) works(id int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state[id] == working || q.state[id] == workingAgain
+}
+
+// done ends the work on ids. Those added meanwhile wait again; it may be told
+// more than once.
 func (q *queue) done(ids []int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, id := range ids {
-		if q.state[id] == workingAgain {
+		switch q.state[id] {
+		case workingAgain:
 			q.state[id] = waiting
 			q.order = append(q.order, id)
-			continue
+		case working:
+			delete(q.state, id)
 		}
-		delete(q.state, id)
 	}
 	q.signal()
 }

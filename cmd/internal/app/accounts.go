@@ -68,7 +68,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
 		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		return bitrix24.New(bitrix24.Options{
-			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond, Observe: observe,
 		}), limiter
 	default:
 		return hubspot.New(hubspot.Options{
