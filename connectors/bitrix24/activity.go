@@ -20,6 +20,7 @@ func (activities) find(ctx context.Context, l *logging, notes []*note) {
 	for _, n := range l.placed(notes) {
 		cmds = append(cmds, command{
 			method: activityList,
+			rank:   messages,
 			params: params{
 				"filter": params{"PROVIDER_ID": provider, "ORIGIN_ID": n.WAMID},
 				"select": []string{"ID", "OWNER_ID", "OWNER_TYPE_ID", "ORIGIN_ID"},
@@ -57,6 +58,7 @@ func (activities) create(ctx context.Context, l *logging, notes []*note) {
 		}
 		cmds = append(cmds, command{
 			method:  activityAdd,
+			rank:    messages,
 			creates: true,
 			params: params{
 				"ownerTypeId": contactTypeID, "ownerId": n.ContactRecordID,
@@ -101,6 +103,7 @@ func (activities) update(ctx context.Context, l *logging, notes []*note) {
 		}
 		cmds = append(cmds, command{
 			method: activityUpdate,
+			rank:   messages,
 			params: params{"id": n.RecordID, "layout": layout(&n.MessageChange)},
 			done: func(o outcome) {
 				if o.err != nil {

@@ -15,6 +15,7 @@ type command struct {
 	params params
 	// creates says that repeating it would not be harmless.
 	creates bool
+	rank    rank
 	// done is given what became of it, when all before it have been.
 	done func(o outcome)
 }
@@ -49,73 +50,91 @@ func silent(cmd *command) *connectors.Error {
 	return e
 }
 
-// run executes commands in order, 50 to a request, and tells each what became
-// of it. A request that is refused as a whole is halved until the command that
-// it was refused for is alone; trouble with the account ends it, for the rest
-// has the same trouble.
+// run executes commands in order and tells each what became of it. They share
+// requests with those of other callers.
 func (c *Client) run(ctx context.Context, cmds []command) {
-	outcomes := make([]outcome, len(cmds))
-	var trouble *connectors.Error
-	var send func(at []int)
-	send = func(at []int) {
-		if len(at) == 0 {
-			return
-		}
-		err := trouble
-		if err == nil {
-			err = c.batch(ctx, cmds, outcomes, at)
-		}
-		switch {
-		case err == nil:
-			return
-		case trouble != nil:
-		case err.Class.AccountTrouble():
-			trouble = err
-		case len(at) > 1 && err.Class != connectors.UnknownOutcome:
-			send(at[:len(at)/2])
-			send(at[len(at)/2:])
-			return
-		}
-		for _, i := range at {
-			e := *err
-			if e.Class == connectors.UnknownOutcome && !cmds[i].creates {
-				e.Class = connectors.Transient
-			}
-			outcomes[i].err = &e
-		}
-	}
+	c.settle(cmds, func(open []*command) []outcome { return c.pipe.run(ctx, open) })
+}
 
+// runAlone executes commands that name each other, in one request of their
+// own.
+func (c *Client) runAlone(ctx context.Context, cmds []command) {
+	c.settle(cmds, func(open []*command) []outcome {
+		outcomes, _ := c.send(ctx, open, c.rest.Pace)
+		return outcomes
+	})
+}
+
+// settle has those commands executed whose methods have time left, and tells
+// all of them what became of it.
+func (c *Client) settle(cmds []command, execute func(open []*command) []outcome) {
+	outcomes := make([]outcome, len(cmds))
+	var open []*command
 	var at []int
 	for i := range cmds {
 		if outcomes[i].err = c.budget.hold(cmds[i].method); outcomes[i].err == nil {
-			at = append(at, i)
-		}
-		if len(at) == perBatch {
-			send(at)
-			at = nil
+			open, at = append(open, &cmds[i]), append(at, i)
 		}
 	}
-	send(at)
+	if len(open) > 0 {
+		for n, o := range execute(open) {
+			outcomes[at[n]] = o
+		}
+	}
 	for i := range cmds {
 		cmds[i].done(outcomes[i])
 	}
 }
 
-// batch sends the commands with the given indexes in one request. The keys are
-// no numbers, else Bitrix24 would answer with lists now and objects then, and
+// send executes up to 50 commands in one request. A request that is refused as
+// a whole is halved until the command that it was refused for is alone. The
+// error is that of a request that failed for all of them.
+func (c *Client) send(ctx context.Context, cmds []*command, pace pacer) ([]outcome, *connectors.Error) {
+	outcomes := make([]outcome, len(cmds))
+	err := c.batch(ctx, cmds, outcomes, pace)
+	switch {
+	case err == nil:
+		return outcomes, nil
+	case len(cmds) > 1 && !err.Class.AccountTrouble() && err.Class != connectors.UnknownOutcome:
+		half := len(cmds) / 2
+		first, err := c.send(ctx, cmds[:half], c.rest.Pace)
+		copy(outcomes, first)
+		if err != nil && err.Class.AccountTrouble() {
+			fail(outcomes[half:], cmds[half:], err)
+			return outcomes, err
+		}
+		second, err := c.send(ctx, cmds[half:], c.rest.Pace)
+		copy(outcomes[half:], second)
+		return outcomes, err
+	}
+	fail(outcomes, cmds, err)
+	return outcomes, err
+}
+
+// fail gives commands the error with which their request has failed.
+func fail(outcomes []outcome, cmds []*command, err *connectors.Error) {
+	for i := range outcomes {
+		e := *err
+		if e.Class == connectors.UnknownOutcome && !cmds[i].creates {
+			e.Class = connectors.Transient
+		}
+		outcomes[i].err = &e
+	}
+}
+
+// batch sends the commands in one request. The keys are no numbers, else Bitrix24 would answer with lists now and objects then, and
 // in the alphabetical order in which they are sent, which is that of execution
 // (Bitrix24: batch).
-func (c *Client) batch(ctx context.Context, cmds []command, outcomes []outcome, at []int) *connectors.Error {
+func (c *Client) batch(ctx context.Context, cmds []*command, outcomes []outcome, pace pacer) *connectors.Error {
 	k := batched
-	lines := make(map[string]string, len(at))
-	for n, i := range at {
-		cmd := &cmds[i]
+	lines := make(map[string]string, len(cmds))
+	for n, cmd := range cmds {
 		if cmd.creates {
 			k = creating
 		}
 		lines[key(n)] = cmd.method + "?" + cmd.params.query()
 	}
-	env, err := c.call(ctx, k, batchMethod, params{"halt": 0, "cmd": lines})
+	env, err := c.paced(ctx, k, batchMethod, params{"halt": 0, "cmd": lines}, pace)
 	if err != nil {
 		return err
 	}
@@ -127,8 +146,8 @@ func (c *Client) batch(ctx context.Context, cmds []command, outcomes []outcome, 
 		}
 		return err
 	}
-	for n, i := range at {
-		cmd, o := &cmds[i], &outcomes[i]
+	for n, cmd := range cmds {
+		o := &outcomes[n]
 		if t, ok := b.Time[key(n)]; ok {
 			c.budget.note(cmd.method, t)
 		}

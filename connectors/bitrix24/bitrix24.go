@@ -45,6 +45,17 @@ type Options struct {
 	// a burst of 50 (5 and 250 with Enterprise), a batch being one.
 	Pace func(ctx context.Context) error
 
+	// Quota blocks until Pace would not, and reports whether that took any
+	// time; nil if that cannot be known. Who waits for it elsewhere gets into
+	// the same request.
+	Quota func(ctx context.Context) (waited bool, err error)
+
+	// PerSecond is how many requests a second the quota allows in the long
+	// run, of which Pace also lets a burst pass. Requests that are not full
+	// keep to it, so that the burst is left for when there is much to do; 0
+	// sends everything at once.
+	PerSecond float64
+
 	// Timeout is how long one call may take, BatchTimeout one that carries
 	// up to 50 commands, which Bitrix24 executes one after the other.
 	//
@@ -80,6 +91,8 @@ type Client struct {
 	batchTimeout time.Duration
 	region       string
 	budget       budget
+	pipe         *pipe
+	claims       claims
 	// tokens is nil with an inbound webhook.
 	tokens *tokens
 	// rewriting is held by whoever reads a comment of several messages to
@@ -112,6 +125,7 @@ func New(o Options) *Client {
 	c.rest.Timeout = o.Timeout
 	c.rest.Pace = o.Pace
 	c.rest.Observe = o.Observe
+	c.pipe = newPipe(c, o)
 	if o.WebhookURL != "" {
 		c.base = strings.TrimRight(o.WebhookURL, "/") + "/"
 		return c
@@ -149,14 +163,21 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 func (c *Client) WriteContacts(ctx context.Context, changes []connectors.ContactChange) []connectors.Result {
 	w := writing{client: c, results: make([]connectors.Result, len(changes))}
 	known, open := w.rows(ctx, changes)
+	held, err := c.claims.take(ctx, names(known, open))
+	if err != nil {
+		w.failAll(known, open)
+		return w.results
+	}
+	defer held.end()
+	w.claim = held
 	known = w.readKnown(ctx, known)
 
 	// The updates go first, and in the same batch: one of them can free a
 	// key that the look-ups behind it ask for.
 	m := w.matching(open, known)
-	m.look(ctx, w.updates(known))
+	m.look(ctx, w.updates(known, patient))
 	found, rest := m.settle()
-	w.client.run(ctx, append(w.updates(found), w.adds(rest)...))
+	w.client.run(ctx, append(w.updates(found, leading), w.adds(rest)...))
 	return w.results
 }
 
@@ -179,5 +200,5 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 
 // Limits are those of Bitrix24's batches.
 func (c *Client) Limits() connectors.Limits {
-	return connectors.Limits{Contacts: perLook, Messages: perBatch, LookAfter: lookAfter}
+	return connectors.Limits{Contacts: perLook, Messages: 2 * perBatch, Calls: 8, LookAfter: lookAfter}
 }

@@ -26,6 +26,14 @@ const (
 // call makes one call. A token that has expired is refreshed, and a renamed
 // portal followed, once.
 func (c *Client) call(ctx context.Context, k kind, method string, p params) (*envelope, *connectors.Error) {
+	return c.paced(ctx, k, method, p, c.rest.Pace)
+}
+
+// A pacer blocks until the quota allows one more request.
+type pacer func(ctx context.Context) error
+
+// paced makes one call, of which the first request is paced as given.
+func (c *Client) paced(ctx context.Context, k kind, method string, p params, pace pacer) (*envelope, *connectors.Error) {
 	if err := c.budget.hold(method); err != nil {
 		return nil, err
 	}
@@ -39,7 +47,9 @@ func (c *Client) call(ctx context.Context, k kind, method string, p params) (*en
 			}
 		}
 		base := c.address()
-		a, err := c.rest.Do(ctx, c.request(k, base, method, token, p))
+		r := c.request(k, base, method, token, p)
+		r.Pace, pace = pace, c.rest.Pace
+		a, err := c.rest.Do(ctx, r)
 		if err != nil {
 			return nil, unanswered(err, k)
 		}

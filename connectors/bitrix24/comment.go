@@ -57,6 +57,7 @@ type timeline struct {
 func (s *timeline) page() command {
 	return command{
 		method: commentList,
+		rank:   messages,
 		params: params{
 			"filter": params{"ENTITY_TYPE": contactTypeName, "ENTITY_ID": s.contact},
 			"order":  params{"ID": "DESC"},
@@ -140,6 +141,7 @@ func (l *logging) comment(notes []*note) command {
 	}
 	return command{
 		method:  commentAdd,
+		rank:    messages,
 		creates: true,
 		params: params{"fields": params{
 			"ENTITY_TYPE": contactTypeName, "ENTITY_ID": notes[0].ContactRecordID, "COMMENT": together(all),
@@ -206,6 +208,7 @@ func (comments) update(ctx context.Context, l *logging, notes []*note) {
 	for _, id := range order {
 		cmds = append(cmds, command{
 			method: commentGet,
+			rank:   messages,
 			params: params{"id": id},
 			done: func(o outcome) {
 				var c comment
@@ -248,6 +251,7 @@ func (l *logging) replace(text string, notes []*note) (there []*note, again stri
 func (l *logging) rewrite(id string, notes []*note, text string) command {
 	return command{
 		method: commentUpdate,
+		rank:   messages,
 		params: params{"id": id, "fields": params{"COMMENT": text}},
 		done: func(o outcome) {
 			for _, n := range notes {

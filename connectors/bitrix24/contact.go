@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/internal/rest"
 	"crmsync/connectors/phone"
 )
 
@@ -38,6 +39,7 @@ type row struct {
 type writing struct {
 	client  *Client
 	results []connectors.Result
+	claim   *claim
 }
 
 func (w *writing) give(r *row, res connectors.Result) {
@@ -50,6 +52,30 @@ func (w *writing) give(r *row, res connectors.Result) {
 }
 
 func (w *writing) fail(r *row, err *connectors.Error) { w.give(r, connectors.Result{Err: err}) }
+
+// failAll gives up rows whose turn has not come before the caller left.
+func (w *writing) failAll(known, open []*row) {
+	for _, r := range append(known, open...) {
+		w.fail(r, unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, batched))
+	}
+}
+
+// names are all that rows are known by.
+func names(known, open []*row) []string {
+	var all []string
+	for _, r := range append(slices.Clone(known), open...) {
+		if r.id != "" {
+			all = append(all, "record "+r.id)
+		}
+		if r.key != "" {
+			all = append(all, "key "+r.key)
+		}
+		for _, p := range r.phones {
+			all = append(all, "phone "+p)
+		}
+	}
+	return all
+}
 
 // rows translates the changes, one row for those with the same key or record.
 // Of a field given twice the later counts.
@@ -229,8 +255,9 @@ func listing(filter any, names []string, done func([]contact, *connectors.Error)
 }
 
 // updates are the commands that write rows by the id they have. A row with
-// nothing to write has its result at once.
-func (w *writing) updates(rows []*row) []command {
+// nothing to write has its result at once. Messages wait for new people, but
+// not for changes of those who were known.
+func (w *writing) updates(rows []*row, order rank) []command {
 	var cmds []command
 	for _, r := range rows {
 		fields := maps.Clone(r.fields)
@@ -252,6 +279,7 @@ func (w *writing) updates(rows []*row) []command {
 		cmds = append(cmds, command{
 			method: contactUpdate,
 			params: params{"id": r.id, "fields": fields},
+			rank:   order,
 			done: func(o outcome) {
 				if o.err != nil {
 					w.fail(r, o.err)

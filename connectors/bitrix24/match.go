@@ -26,7 +26,7 @@ const (
 
 const (
 	// keysPerList leaves room on a page for keys that two records have.
-	keysPerList = 25
+	keysPerList = 45
 	// perSearch is how many values findbycomm takes, and the most ids that it
 	// gives (Bitrix24: finding duplicates).
 	perSearch = 20
@@ -246,9 +246,16 @@ func (m *matching) settle() (found, rest []*row) {
 		)
 	})
 	for _, c := range candidates {
-		if id := c.record.id(); c.row.id == "" && !m.taken[id] {
+		id := c.record.id()
+		if c.row.id != "" || m.taken[id] || m.failed[c.row] {
+			continue
+		}
+		if m.claim.add("record " + id) {
 			c.row.id, c.row.record, m.taken[id] = id, c.record, true
 			c.row.keep()
+		} else {
+			m.fail(c.row, &connectors.Error{Class: connectors.Transient, Code: "RECORD_BUSY", Reason: "another change of the record is under way"})
+			m.failed[c.row] = true
 		}
 	}
 	for _, r := range m.rows {

@@ -214,7 +214,7 @@ func (l *sweep) read(ctx context.Context, c *Client) (found []contact, next stri
 			}
 		}
 	}
-	c.run(ctx, append(cmds, end))
+	c.runAlone(ctx, append(cmds, end))
 	switch {
 	case err != nil:
 		return nil, "", err

@@ -83,6 +83,7 @@ var cases = []struct {
 	{"records of other people are left alone", othersLeftAlone},
 	{"three bad rows of a hundred do not hold up the others", badRows},
 	{"the same contact twice in a batch is one record", sameContactInABatch},
+	{"the same contact in two calls at once is one record", sameContactAtOnce},
 	{"values come back as they were written", roundTrip},
 	{"a field that is not written is left alone, and nil clears", absentAndEmpty},
 	{"text that no vendor takes is refused or cleaned", oddText},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,6 +60,41 @@ func sameContactTwice(t *testing.T, v Vendor) {
 	}
 	if s := a.stats(t); s.Contacts != 2 || s.DuplicateContacts != 0 {
 		t.Errorf("%+v, want two contacts", s)
+	}
+}
+
+// Only where several calls may be under way: elsewhere the engine sees to it.
+func sameContactAtOnce(t *testing.T, v Vendor) {
+	a := v.open(t)
+	if a.Limits().Calls <= 1 {
+		return
+	}
+	entered := a.enter(t, "+16315550009", map[string]string{v.Names.First: "Entered"})
+	var calls sync.WaitGroup
+	records := make([][]string, 4)
+	for i := range records {
+		calls.Go(func() {
+			ninth := v.person(9)
+			ninth.Key = fmt.Sprint("9", i%2) // two people with the number of one
+			for _, r := range a.WriteContacts(t.Context(), []connectors.ContactChange{v.person(1), ninth}) {
+				if r.Err != nil {
+					t.Error(r.Err)
+				}
+				records[i] = append(records[i], r.RecordID)
+			}
+		})
+	}
+	calls.Wait()
+	for i, r := range records {
+		if r[0] != records[0][0] || r[1] != records[i%2][1] {
+			t.Errorf("calls went to %v", records)
+		}
+	}
+	if records[0][1] == records[1][1] || entered != records[0][1] && entered != records[1][1] {
+		t.Errorf("two people were written to %v, one of them entered as %s", records, entered)
+	}
+	if got := a.contacts(t, v.person(1).Phones[0]); len(got) != 1 {
+		t.Errorf("%d contacts have the number, want one", len(got))
 	}
 }
 

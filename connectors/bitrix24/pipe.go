@@ -1,0 +1,380 @@
+package bitrix24
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/connectors/internal/rest"
+)
+
+const (
+	// inFlight is how many requests are under way at once, at most.
+	inFlight = 4
+	// gather is how long a request waits for the commands of others who have
+	// become able to call at the same moment; regather how long after the
+	// quota had to be waited for, as they have waited for it too.
+	gather   = 15 * time.Millisecond
+	regather = 150 * time.Millisecond
+	// eager is how many requests may follow each other closely after a quiet
+	// time; the next wait until they are full, or something urgent in them
+	// has waited for as long as urgency, or something patient for as long as
+	// patience.
+	eager    = 4
+	urgency  = 900 * time.Millisecond
+	patience = 2 * time.Second
+	// overdue is when what is patient gets a share of each request, however
+	// much there is that is urgent.
+	overdue = 30 * time.Second
+	share   = 5
+	// apartFor is how long callers get requests of their own after one that
+	// they shared has failed: whoever it failed for is to be found.
+	apartFor = 10 * time.Second
+)
+
+// A rank says what goes first.
+type rank int
+
+const (
+	// leading is what others wait for, such as the messages of new people.
+	leading rank = iota
+	messages
+	// patient can wait where quota is short.
+	patient
+)
+
+// A pipe fills requests with the commands of all who call at the same time,
+// because Bitrix24 counts requests and not commands. Each caller's commands
+// are executed in their order. Messages and new people come first; what is
+// patient takes the room that they leave.
+type pipe struct {
+	send func(ctx context.Context, cmds []*command, pace pacer) ([]outcome, *connectors.Error)
+	pace pacer
+	// quota blocks until pace would not, and reports whether that took time.
+	quota func(ctx context.Context) (waited bool, err error)
+	// perSecond is how many requests that are not full may leave in the long
+	// run, half of the quota, so that full ones find room; 0 is any number.
+	perSecond float64
+	// news has room for one signal: something may leave that could not.
+	news chan struct{}
+
+	mu sync.Mutex
+	// callers are those whose calls have not ended, in order of arrival.
+	callers []*caller
+	flying  int
+	working bool
+	// quiet are the requests that may leave before they are full, as of a
+	// time. Every request takes one if there is one.
+	quiet   float64
+	quietAt time.Time
+	apart   time.Time
+}
+
+// A caller is one call of run.
+type caller struct {
+	cmds     []*command
+	outcomes []outcome
+	// next is the first command that was not sent, flight those under way.
+	next   int
+	flight *flight
+	since  time.Time
+	rank   rank
+	done   chan struct{}
+}
+
+// A flight is one request.
+type flight struct {
+	// ctx ends when all whose commands it has have left.
+	ctx    context.Context
+	cancel context.CancelFunc
+	parts  []part
+	cmds   []*command
+	// shared says that it has commands of several callers.
+	shared bool
+}
+
+// A part are the commands of one caller in a flight, which begin at one of its
+// own.
+type part struct {
+	*caller
+	from, to int
+	at       int
+}
+
+func newPipe(c *Client, o Options) *pipe {
+	return &pipe{
+		send: c.send, pace: o.Pace, quota: o.Quota, perSecond: o.PerSecond / 2,
+		news: make(chan struct{}, 1), quiet: eager, quietAt: time.Now(),
+	}
+}
+
+// run executes the commands. It returns early when ctx ends: what has not been
+// sent by then is not, and nobody knows what became of the rest.
+func (p *pipe) run(ctx context.Context, cmds []*command) []outcome {
+	first := slices.MinFunc(cmds, func(a, b *command) int { return cmp.Compare(a.rank, b.rank) })
+	c := &caller{cmds: cmds, outcomes: make([]outcome, len(cmds)), since: time.Now(), rank: first.rank, done: make(chan struct{})}
+	p.mu.Lock()
+	p.callers = append(p.callers, c)
+	if ctx.Err() != nil {
+		p.mu.Unlock()
+		p.leave(c)
+		return c.outcomes
+	}
+	if !p.working {
+		p.working = true
+		go p.work(context.WithoutCancel(ctx))
+	}
+	p.mu.Unlock()
+	p.signal()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		p.leave(c)
+	}
+	return c.outcomes
+}
+
+// leave ends a call whose caller does not wait any longer.
+func (p *pipe) leave(c *caller) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.ended() {
+		return
+	}
+	for i := c.next; i < len(c.cmds); i++ {
+		c.outcomes[i].err = unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, batched)
+	}
+	c.next = len(c.cmds)
+	if f := c.flight; f != nil {
+		for _, part := range f.parts {
+			if part.caller == c {
+				err := unanswered(&rest.Error{Kind: rest.Lost, Reason: "cancelled during the call", Cancelled: true}, creating)
+				fail(c.outcomes[part.from:part.to], c.cmds[part.from:part.to], err)
+			}
+		}
+		f.parts = slices.DeleteFunc(f.parts, func(part part) bool { return part.caller == c })
+		if len(f.parts) == 0 {
+			f.cancel()
+		}
+		c.flight = nil
+	}
+	p.end(c)
+}
+
+func (c *caller) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// end lets a caller go on whose commands have all been executed. It is called
+// with mu held.
+func (p *pipe) end(c *caller) {
+	if c.next < len(c.cmds) || c.flight != nil {
+		return
+	}
+	p.callers = slices.DeleteFunc(p.callers, func(other *caller) bool { return other == c })
+	close(c.done)
+}
+
+func (p *pipe) signal() {
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+}
+
+// work sends requests until nobody waits.
+func (p *pipe) work(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if len(p.callers) == 0 {
+			p.working = false
+			p.mu.Unlock()
+			return
+		}
+		wait := p.wait(time.Now())
+		p.mu.Unlock()
+		if wait > 0 {
+			select {
+			case <-p.news:
+			case <-time.After(wait):
+			}
+			continue
+		}
+		if err := p.admitted(ctx); err != nil {
+			p.refuse(rest.Failure(err, false))
+			continue
+		}
+		// Whoever has come while the quota was waited for is in it too.
+		if f := p.take(ctx); f != nil {
+			go p.fly(f)
+		}
+	}
+}
+
+// admitted waits for the quota and takes a request's place in it.
+func (p *pipe) admitted(ctx context.Context) error {
+	if p.quota != nil {
+		waited, err := p.quota(ctx)
+		if err != nil {
+			return err
+		}
+		if waited && !p.full() {
+			time.Sleep(regather)
+		}
+	}
+	if p.pace == nil {
+		return nil
+	}
+	return p.pace(ctx)
+}
+
+// wait is how long it takes until the next request is to leave, should nothing
+// happen before. It is called with mu held.
+func (p *pipe) wait(now time.Time) time.Duration {
+	const long = time.Minute
+	urgent, all, first := p.waiting(now)
+	switch {
+	case all == 0, p.flying >= inFlight:
+		return long
+	case p.perSecond == 0, urgent >= perBatch:
+		return 0
+	}
+	hold, tokens := urgency, p.quietNow(now)
+	if urgent == 0 {
+		hold, tokens = patience, tokens-1
+	}
+	if tokens >= 1 {
+		return gather - now.Sub(first)
+	}
+	soon := time.Duration((1 - tokens) / p.perSecond * float64(time.Second))
+	return max(min(hold-now.Sub(first), soon), gather-now.Sub(first))
+}
+
+func (p *pipe) quietNow(now time.Time) float64 {
+	return min(p.quiet+now.Sub(p.quietAt).Seconds()*p.perSecond, eager)
+}
+
+// waiting counts the commands that could leave now, and tells when the first of
+// them came, of those that are urgent if there are any. It is called with mu held.
+func (p *pipe) waiting(now time.Time) (urgent, all int, first time.Time) {
+	first = now
+	for _, c := range p.callers {
+		if c.flight != nil {
+			continue
+		}
+		n := len(c.cmds) - c.next
+		all += n
+		if c.rank < patient {
+			if urgent == 0 {
+				first = now
+			}
+			urgent += n
+		}
+		if (c.rank < patient || urgent == 0) && c.since.Before(first) {
+			first = c.since
+		}
+	}
+	return urgent, all, first
+}
+
+// full reports whether what is urgent fills a request.
+func (p *pipe) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	urgent, _, _ := p.waiting(time.Now())
+	return urgent >= perBatch
+}
+
+// take fills a request in the order of ranks, but for a share of it that is for
+// what has been patient for long. A caller with commands under way waits for
+// those, and others of its rank behind it.
+func (p *pipe) take(ctx context.Context) *flight {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := &flight{}
+	now := time.Now()
+	alone := now.Before(p.apart)
+	fill := func(room int, wanted func(*caller) bool) {
+		for _, c := range p.callers {
+			if !wanted(c) {
+				continue
+			}
+			if c.flight != nil && c.flight != f && c.next < len(c.cmds) {
+				return // whatever came later does not overtake it
+			}
+			n := min(room, perBatch-len(f.cmds), len(c.cmds)-c.next)
+			if n == 0 || alone && len(f.parts) > 0 {
+				continue
+			}
+			f.parts = append(f.parts, part{c, c.next, c.next + n, len(f.cmds)})
+			f.cmds = append(f.cmds, c.cmds[c.next:c.next+n]...)
+			c.next, c.flight = c.next+n, f
+			room -= n
+		}
+	}
+	if !alone {
+		fill(share, func(c *caller) bool { return c.rank == patient && now.Sub(c.since) > overdue })
+	}
+	for r := range patient + 1 {
+		fill(perBatch, func(c *caller) bool { return c.rank == r })
+	}
+	if len(f.cmds) == 0 {
+		return nil
+	}
+	p.quiet, p.quietAt = max(p.quietNow(now)-1, 0), now
+	p.flying++
+	f.shared = f.parts[0].caller != f.parts[len(f.parts)-1].caller
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	return f
+}
+
+// fly sends a request and gives everybody what is theirs.
+func (p *pipe) fly(f *flight) {
+	defer f.cancel()
+	outcomes, err := p.send(f.ctx, f.cmds, func(context.Context) error { return nil })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flying--
+	for _, part := range f.parts {
+		copy(part.outcomes[part.from:part.to], outcomes[part.at:])
+	}
+	for _, part := range f.parts {
+		part.flight = nil
+		if err != nil && err.Class.AccountTrouble() {
+			part.abandon(err)
+		}
+		if !part.ended() {
+			p.end(part.caller)
+		}
+	}
+	if err != nil && f.shared {
+		p.apart = time.Now().Add(apartFor)
+	}
+	p.signal()
+}
+
+// refuse gives all who wait the error of a quota that is used up.
+func (p *pipe) refuse(err *connectors.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range slices.Clone(p.callers) {
+		if c.flight == nil {
+			c.abandon(err)
+			p.end(c)
+		}
+	}
+}
+
+// abandon gives up what was not sent, for the account's sake.
+func (c *caller) abandon(err *connectors.Error) {
+	fail(c.outcomes[c.next:], c.cmds[c.next:], err)
+	c.next = len(c.cmds)
+}
