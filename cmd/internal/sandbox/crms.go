@@ -17,7 +17,7 @@ func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 	}
 	if o.Quota {
 		h.Quota = "documented"
-		h.Limits = hubspotsim.Limits{TenSeconds: 190, Daily: 625_000, SearchSecond: 5}
+		h.Limits = hubspotsim.Professional()
 	}
 	if o.PlainMessages {
 		h.CustomCommunicationProperties = "refused"

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 var tagTypes = []string{"warning", "success", "failure", "primary", "secondary"}
@@ -141,7 +143,7 @@ func (s *Server) relogActivity(a *activity) {
 		tags := a.layout.dict("header").dict("tags")
 		m.status, m.direction = str(tags.dict("status").get("title")), str(tags.dict("direction").get("title"))
 		m.text = textBlock(a.layout.dict("body").dict("blocks"))
-		if at, err := time.Parse(time.RFC3339, instantInText.FindString(string(encode(a.layout)))); err == nil {
+		if at, err := time.Parse(time.RFC3339, instantInText.FindString(string(simcrm.JSON(a.layout)))); err == nil {
 			m.at = at
 		}
 	}

@@ -108,9 +108,9 @@ func TestMessagesAreReadOutOfComments(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	for n, want := range []bitrix24sim.Message{
-		{itoa(id), "1", "wamid.1", "in", "Hello [b]\n\nsecond part", "delivered", "2026-11-20T09:00:00.000Z", "2026-10-01T08:00:00.000Z"},
-		{itoa(id), "1", "wamid.2", "out", "Bye\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.fake\nreally", "", "2026-11-20T09:01:00.000Z", "2026-10-01T08:01:00.000Z"},
-		{itoa(id + 1), "1", "wamid.3", "in", "x\n\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.fake", "", "2026-11-20T09:02:00.000Z", "2026-10-01T08:01:00.000Z"},
+		{ID: itoa(id), ContactID: "1", WAMID: "wamid.1", Direction: "in", Text: "Hello [b]\n\nsecond part", Status: "delivered", At: "2026-11-20T09:00:00.000Z", CommittedAt: "2026-10-01T08:00:00.000Z"},
+		{ID: itoa(id), ContactID: "1", WAMID: "wamid.2", Direction: "out", Text: "Bye\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.fake\nreally", At: "2026-11-20T09:01:00.000Z", CommittedAt: "2026-10-01T08:01:00.000Z"},
+		{ID: itoa(id + 1), ContactID: "1", WAMID: "wamid.3", Direction: "in", Text: "x\n\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.fake", At: "2026-11-20T09:02:00.000Z", CommittedAt: "2026-10-01T08:01:00.000Z"},
 	} {
 		same(t, want.WAMID, fmt.Sprintf("%+v", got[n]), fmt.Sprintf("%+v", want))
 	}

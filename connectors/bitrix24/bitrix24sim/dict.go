@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // dict is an array as PHP knows it: ordered, and a list when its keys are
@@ -92,10 +94,10 @@ func (d *dict) MarshalJSON() ([]byte, error) {
 			b.WriteByte(',')
 		}
 		if !list {
-			b.Write(encode(k))
+			b.Write(simcrm.JSON(k))
 			b.WriteByte(':')
 		}
-		b.Write(encode(d.vals[k]))
+		b.Write(simcrm.JSON(d.vals[k]))
 	}
 	b.WriteByte("}]"[flag(list)])
 	return b.Bytes(), nil
@@ -106,16 +108,6 @@ func flag(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err)
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
 // decode reads a JSON value, keeping the order of keys.
@@ -169,7 +161,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 
 // redecode turns what a method answered into what a caller would read.
 func redecode(v any) any {
-	out, err := decode(encode(v))
+	out, err := decode(simcrm.JSON(v))
 	if err != nil {
 		panic(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // refusal is what a method answers instead of a result.
@@ -80,5 +81,5 @@ func (s *Server) outage(w http.ResponseWriter, r *http.Request, f faults.Fault) 
 func send(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(body))
+	_, _ = w.Write(simcrm.JSON(body))
 }

@@ -7,46 +7,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
-// Stats are counters since the start.
-type Stats struct {
-	// Calls are all on Bitrix24's own paths, Writes those in which a contact,
-	// a comment or an activity was stored or removed. A batch is one.
-	Calls     int64 `json:"calls"`
-	Writes    int64 `json:"writes"`
-	Throttled int64 `json:"throttled"`
-	// Contacts and Messages are those there now; the duplicates are those
-	// beyond the first under one number or WhatsApp message id.
-	Contacts          int   `json:"contacts"`
-	Messages          int   `json:"messages"`
-	DuplicateContacts int   `json:"duplicate_contacts"`
-	DuplicateMessages int   `json:"duplicate_messages"`
-	Faults            int64 `json:"faults"`
-}
-
-// Contact is a contact as the control plane shows it.
-type Contact struct {
-	ID        string            `json:"id"`
-	Phone     string            `json:"phone"`
-	Name      string            `json:"name"`
-	Fields    map[string]string `json:"fields"`
-	CreatedAt string            `json:"created_at"`
-	UpdatedAt string            `json:"updated_at"`
-}
-
-// Message is a logged WhatsApp message as the control plane shows it.
-type Message struct {
-	ID          string `json:"id"`
-	ContactID   string `json:"contact_id"`
-	WAMID       string `json:"wamid"`
-	Direction   string `json:"direction"`
-	Text        string `json:"text"`
-	Status      string `json:"status"`
-	At          string `json:"at"`
-	CommittedAt string `json:"committed_at"`
-}
+type (
+	// Stats are counters since the start.
+	Stats = simcrm.Stats
+	// Contact is a contact as the control plane shows it.
+	Contact = simcrm.Contact
+	// Message is a logged WhatsApp message as the control plane shows it.
+	Message = simcrm.Message
+	// Edit is what a person does in the CRM's own pages. Its fields are by the
+	// classic family's names; one of PHONE, EMAIL and the like replaces the
+	// first row of its kind, or deletes it if empty.
+	Edit = simcrm.Edit[any]
+)
 
 // Stats returns the counters, whatever the number of records at the same cost.
 func (s *Server) Stats() Stats {
@@ -97,7 +73,7 @@ func (s *Server) shown(p *contact) Contact {
 		}
 	}
 	return Contact{
-		ID: strconv.FormatInt(p.id, 10), Phone: p.first("PHONE"), Fields: fields, CreatedAt: stamp(p.created), UpdatedAt: stamp(p.modified),
+		ID: strconv.FormatInt(p.id, 10), Phone: p.first("PHONE"), Fields: fields, CreatedAt: simcrm.Stamp(p.created), UpdatedAt: simcrm.Stamp(p.modified),
 		Name: strings.Join(strings.Fields(p.fields["NAME"]+" "+p.fields["SECOND_NAME"]+" "+p.fields["LAST_NAME"]), " "),
 	}
 }
@@ -129,26 +105,10 @@ func (s *Server) Messages(wamid, phone string) []Message {
 	for _, m := range found {
 		list = append(list, Message{
 			ID: strconv.FormatInt(m.id, 10), ContactID: strconv.FormatInt(m.owner, 10), WAMID: m.wamid, Direction: m.direction,
-			Text: m.text, Status: m.status, At: stamp(m.at), CommittedAt: stamp(m.committed),
+			Text: m.text, Status: m.status, At: simcrm.Stamp(m.at), CommittedAt: simcrm.Stamp(m.committed),
 		})
 	}
 	return list
-}
-
-func stamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }
-
-// Edit is what a person does in the CRM's own pages.
-type Edit struct {
-	// ID names the contact. Without it the contact with this phone is meant,
-	// and if there is none, or New is set, one is created.
-	ID    string `json:"id"`
-	Phone string `json:"phone"`
-	New   bool   `json:"new"`
-	// Fields are by the classic family's names. One of PHONE, EMAIL and the
-	// like replaces the first row of its kind, or deletes it if empty.
-	Fields map[string]any `json:"fields"`
-	// Count seeds that many people instead.
-	Count int `json:"count"`
 }
 
 // person is who edits in the CRM's own pages.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // who makes a call.
@@ -163,7 +164,7 @@ func (s *Server) run(c *call) (*reply, *refusal) {
 	}
 	b.charge(s.now(), s.opts.OperatingCost)
 	if m.write {
-		if _, hit := s.faults.Rejects(c.method + " " + string(encode(c.p))); hit {
+		if _, hit := s.faults.Rejects(c.method + " " + string(simcrm.JSON(c.p))); hit {
 			return nil, rejected(c.method)
 		}
 	}

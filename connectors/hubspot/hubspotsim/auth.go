@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Scopes that the served calls ask for.
@@ -78,7 +79,7 @@ func expired(now, since time.Time) *refusal {
 		words = fmt.Sprintf("%d second(s)", int(ago.Seconds()))
 	}
 	return refuse(http.StatusUnauthorized, "EXPIRED_AUTHENTICATION",
-		"The OAuth token used to make this call expired %s ago.", words).with("expire time", stamp(since))
+		"The OAuth token used to make this call expired %s ago.", words).with("expire time", simcrm.Stamp(since))
 }
 
 func missingScope(need string) *refusal {

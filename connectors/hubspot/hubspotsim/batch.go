@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 const (
@@ -32,7 +34,7 @@ type batchInput struct {
 }
 
 func (s *Server) newBatch() *batch {
-	now := stamp(s.now())
+	now := simcrm.Stamp(s.now())
 	return &batch{Status: "COMPLETE", Results: []any{}, StartedAt: now, CompletedAt: now}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // value returns a property of a record in one of its states, stored or
@@ -26,9 +28,9 @@ func (st *store) value(r *record, v *state, name string) (string, bool) {
 	}
 	switch name {
 	case "hs_createdate":
-		return stamp(r.created), true
+		return simcrm.Stamp(r.created), true
 	case "hs_lastmodifieddate":
-		return stamp(v.updated), true
+		return simcrm.Stamp(v.updated), true
 	case "hs_body_preview":
 		return v.props["hs_communication_body"], v.props["hs_communication_body"] != ""
 	}
@@ -41,9 +43,9 @@ func (st *store) value(r *record, v *state, name string) (string, bool) {
 func contactValue(r *record, v *state, name string) (string, bool) {
 	switch name {
 	case "createdate", "hs_lifecyclestage_lead_date":
-		return stamp(r.created), true
+		return simcrm.Stamp(r.created), true
 	case "lastmodifieddate":
-		return stamp(v.updated), true
+		return simcrm.Stamp(v.updated), true
 	case "hs_is_contact", "hs_is_unworked":
 		return "true", true
 	case "hs_all_contact_vids":
@@ -140,12 +142,12 @@ type linkShown struct {
 
 func (s *Server) envelope(st *store, r *record, v *state) *shownRecord {
 	out := &shownRecord{
-		ID: strconv.FormatInt(r.id, 10), Properties: map[string]*string{}, CreatedAt: stamp(r.created), UpdatedAt: stamp(v.updated),
+		ID: strconv.FormatInt(r.id, 10), Properties: map[string]*string{}, CreatedAt: simcrm.Stamp(r.created), UpdatedAt: simcrm.Stamp(v.updated),
 		Archived: !v.archived.IsZero(),
 		URL:      fmt.Sprintf("https://app.hubspot.com/contacts/%d/record/%s/%d", s.opts.PortalID, st.id, r.id),
 	}
 	if out.Archived {
-		out.ArchivedAt = stamp(v.archived)
+		out.ArchivedAt = simcrm.Stamp(v.archived)
 	}
 	return out
 }
@@ -200,7 +202,7 @@ func (s *Server) history(st *store, r *record, v *state, names []string) map[str
 	out := map[string][]past{}
 	for _, name := range names {
 		if value, has := st.value(r, v, name); has {
-			out[name] = []past{{value, stamp(v.updated), r.source}}
+			out[name] = []past{{value, simcrm.Stamp(v.updated), r.source}}
 		}
 	}
 	return out

@@ -1,52 +1,24 @@
 package hubspotsim
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
-// Stats are counters since the start.
-type Stats struct {
-	// Calls are all on HubSpot's own paths, Writes those that were accepted
-	// and asked for records or associations to be stored or removed.
-	Calls     int64 `json:"calls"`
-	Writes    int64 `json:"writes"`
-	Throttled int64 `json:"throttled"`
-	// Contacts and Messages are those there now; the duplicates are those
-	// beyond the first under one phone number or WhatsApp message id.
-	Contacts          int   `json:"contacts"`
-	Messages          int   `json:"messages"`
-	DuplicateContacts int   `json:"duplicate_contacts"`
-	DuplicateMessages int   `json:"duplicate_messages"`
-	Faults            int64 `json:"faults"`
-}
-
-// Contact is a contact as the control plane shows it.
-type Contact struct {
-	ID        string            `json:"id"`
-	Phone     string            `json:"phone"`
-	Name      string            `json:"name"`
-	Fields    map[string]string `json:"fields"`
-	CreatedAt string            `json:"created_at"`
-	UpdatedAt string            `json:"updated_at"`
-}
-
-// Message is a logged WhatsApp message as the control plane shows it.
-type Message struct {
-	ID          string `json:"id"`
-	ContactID   string `json:"contact_id"`
-	WAMID       string `json:"wamid"`
-	Direction   string `json:"direction"`
-	Text        string `json:"text"`
-	Status      string `json:"status"`
-	At          string `json:"at"`
-	CommittedAt string `json:"committed_at"`
-}
+type (
+	// Stats are counters since the start.
+	Stats = simcrm.Stats
+	// Contact is a contact as the control plane shows it.
+	Contact = simcrm.Contact
+	// Message is a logged WhatsApp message as the control plane shows it.
+	Message = simcrm.Message
+	// Edit is what a person does in the CRM's own pages.
+	Edit = simcrm.Edit[text]
+)
 
 // Stats returns the counters, whatever the number of records at the same cost.
 func (s *Server) Stats() Stats {
@@ -91,7 +63,7 @@ func (s *Server) contact(r *record) Contact {
 	st := s.stores[contactType]
 	return Contact{
 		ID: strconv.FormatInt(r.id, 10), Phone: orElse(r.now.props["phone"], r.now.props["mobilephone"]), Name: fullName(r.now.props),
-		Fields: st.all(r, r.now), CreatedAt: stamp(r.created), UpdatedAt: stamp(r.now.updated),
+		Fields: st.all(r, r.now), CreatedAt: simcrm.Stamp(r.created), UpdatedAt: simcrm.Stamp(r.now.updated),
 	}
 }
 
@@ -123,7 +95,7 @@ func (s *Server) Messages(wamid, phone string) []Message {
 		m := message(r.now.props)
 		shown := Message{
 			ID: strconv.FormatInt(r.id, 10), WAMID: m.wamid, Direction: m.direction, Text: m.text, Status: m.status,
-			At: r.now.props["hs_timestamp"], CommittedAt: stamp(r.created),
+			At: r.now.props["hs_timestamp"], CommittedAt: simcrm.Stamp(r.created),
 		}
 		if len(r.links) > 0 {
 			shown.ContactID = strconv.FormatInt(r.links[0].to.id, 10)
@@ -131,18 +103,6 @@ func (s *Server) Messages(wamid, phone string) []Message {
 		list = append(list, shown)
 	}
 	return list
-}
-
-// Edit is what a person does in the CRM's own pages.
-type Edit struct {
-	// ID names the contact. Without it the contact with this phone is meant,
-	// and if there is none, or New is set, one is created.
-	ID     string          `json:"id"`
-	Phone  string          `json:"phone"`
-	New    bool            `json:"new"`
-	Fields map[string]text `json:"fields"`
-	// Count seeds that many people instead.
-	Count int `json:"count"`
 }
 
 // Edit creates or changes a contact as a person would. What HubSpot refuses
@@ -190,87 +150,13 @@ func (s *Server) Delete(id string) bool {
 
 // control answers the calls under /_sim/.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, "/_sim/") {
-	case "GET stats":
-		tell(w, s.Stats())
-	case "GET contacts":
-		tell(w, s.Contacts(q.Get("id"), q.Get("phone")))
-	case "GET messages":
-		tell(w, s.Messages(q.Get("wamid"), q.Get("phone")))
-	case "DELETE contacts":
-		if !s.Delete(q.Get("id")) {
-			wrong(w, http.StatusNotFound, "no contact has the id "+strconv.Quote(q.Get("id")))
-			return
-		}
-		tell(w, map[string]bool{"deleted": true})
-	case "POST contacts":
-		s.controlContacts(w, r)
-	case "POST clock":
-		var in struct{ Advance string }
-		if !understand(w, r, &in) {
-			return
-		}
-		d, err := time.ParseDuration(in.Advance)
-		if err != nil || d < 0 {
-			wrong(w, http.StatusBadRequest, fmt.Sprintf("advance %q is not a duration such as \"24h\"", in.Advance))
-			return
-		}
-		s.Advance(d)
-		tell(w, map[string]string{"now": stamp(s.Now())})
-	case "POST webhook":
-		var in struct{ URL string }
-		if understand(w, r, &in) {
-			s.SetWebhookURL(in.URL)
-			tell(w, map[string]string{"url": in.URL})
-		}
-	default:
-		wrong(w, http.StatusNotFound, "no control call is "+r.Method+" "+r.URL.Path)
-	}
-}
-
-func (s *Server) controlContacts(w http.ResponseWriter, r *http.Request) {
-	var e Edit
-	if !understand(w, r, &e) {
-		return
-	}
-	if e.Count != 0 {
-		if err := s.Seed(e.Count); err != nil {
-			wrong(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		tell(w, map[string]int{"created": e.Count})
-		return
-	}
-	if e.ID == "" && e.Phone == "" && len(e.Fields) == 0 {
-		wrong(w, http.StatusBadRequest, "say count, or phone and fields, or id and fields")
-		return
-	}
-	contact, err := s.Edit(e)
-	if err != nil {
-		wrong(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	tell(w, contact)
-}
-
-func understand(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err != nil {
-		wrong(w, http.StatusBadRequest, err.Error())
-	}
-	return err == nil
-}
-
-func tell(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(encode(v), '\n'))
-}
-
-func wrong(w http.ResponseWriter, status int, sentence string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(encode(map[string]string{"error": sentence}), '\n'))
+	simcrm.Control(w, r, s, func() any { return s.Stats() }, map[string]http.HandlerFunc{
+		"POST webhook": func(w http.ResponseWriter, r *http.Request) {
+			var in struct{ URL string }
+			if simcrm.Understand(w, r, &in) {
+				s.SetWebhookURL(in.URL)
+				simcrm.Tell(w, map[string]string{"url": in.URL})
+			}
+		},
+	})
 }

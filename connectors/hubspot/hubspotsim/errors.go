@@ -1,13 +1,12 @@
 package hubspotsim
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // refusal is an error body of HubSpot: every field optional, in this order.
@@ -96,19 +95,8 @@ func (s *Server) invalidValues(bad []badValue) *refusal {
 			Message: b.message, Code: b.code, Context: map[string][]string{"propertyName": {b.name}},
 		})
 	}
-	r.Message = "Property values were not valid: " + strings.TrimSpace(string(encode(list)))
+	r.Message = "Property values were not valid: " + strings.TrimSpace(string(simcrm.JSON(list)))
 	return r
-}
-
-// encode writes compact JSON as the vendor does, without escaping HTML.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("encode answer: %v", err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
 // outage words those outages that HubSpot answers in JSON; gateways in front

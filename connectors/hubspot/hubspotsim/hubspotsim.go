@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Options of a Server. The zero value is an account without a token, at the
@@ -104,7 +105,7 @@ type Server struct {
 	// refreshToken is the one valid now.
 	refreshToken string
 	quota        quota
-	index        index
+	index        simcrm.Index[*record, *state]
 	webhookURL   string
 	writes       int64
 	throttled    int64
@@ -141,6 +142,7 @@ func New(o Options) *Server {
 		contactType:       newStore(contactType, "contact", "contacts", 101, contactProperties()),
 		communicationType: newStore(communicationType, "communication", "communications", 5000000001, communicationProperties()),
 	}
+	s.index.Show = (*record).show
 	s.grantStatic()
 	s.faults = faults.New(faults.Options{
 		Now: s.Now, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax, Seed: o.Seed, Outage: s.outage,

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 const (
@@ -174,7 +176,7 @@ func (s *Server) define(st *store, d definition) (*property, *refusal) {
 	if p.HasUniqueValue && unique >= maxUnique {
 		return nil, refuse(http.StatusBadRequest, validation, "You have reached the limit of %d unique properties", maxUnique)
 	}
-	p.CreatedAt = stamp(s.now())
+	p.CreatedAt = simcrm.Stamp(s.now())
 	p.UpdatedAt = p.CreatedAt
 	p.Modification = &readOnly{Archivable: true}
 	st.props[p.Name] = p
@@ -203,14 +205,14 @@ func (s *Server) redefine(st *store, p *property, d definition) (*reply, *refusa
 	if refused := changed.checkOptions(); refused != nil {
 		return nil, refused
 	}
-	changed.UpdatedAt = stamp(s.now())
+	changed.UpdatedAt = simcrm.Stamp(s.now())
 	st.props[p.Name] = &changed
 	return ok(&changed), nil
 }
 
 func (s *Server) archiveProperty(st *store, p *property) {
 	gone := *p
-	gone.Archived, gone.ArchivedAt = true, stamp(s.now())
+	gone.Archived, gone.ArchivedAt = true, simcrm.Stamp(s.now())
 	st.props[p.Name] = &gone
 	delete(st.unique, p.Name)
 }

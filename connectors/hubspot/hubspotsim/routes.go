@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // dated are the date versions served; numbered paths put the version elsewhere.
@@ -77,7 +79,7 @@ func (s *Server) write(w http.ResponseWriter, correlation string, status int, bo
 	}
 	w.Header().Set("Content-Type", "application/json;charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(body))
+	_, _ = w.Write(simcrm.JSON(body))
 }
 
 func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
@@ -100,7 +102,7 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 	c.body = body
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.index.advance(s.now())
+	s.index.Advance(s.now())
 	switch c.family {
 	case "objects":
 		return s.objects(c)

@@ -169,7 +169,7 @@ func (s *Server) put(st *store, r *record, next *state) {
 	if next.archived.IsZero() {
 		st.list(r, next)
 	}
-	s.index.push(s, r, next)
+	s.publish(r, next)
 }
 
 func (st *store) list(r *record, v *state) {
@@ -316,5 +316,3 @@ func (st *store) get(id string) *record {
 	}
 	return nil
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

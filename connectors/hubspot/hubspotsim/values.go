@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // maxString is the longest text a property takes.
@@ -53,7 +55,7 @@ func (w *writing) values(in map[string]text) map[string]string {
 			w.refuse("PROPERTY_DOESNT_EXIST", sent, value, "Property %q does not exist", sent)
 		case name == "createdate" && w.before == nil:
 			if ms, ok := milliseconds(value); ok {
-				out[name] = stamp(ms)
+				out[name] = simcrm.Stamp(ms)
 			} else {
 				w.refuse("INVALID_LONG", name, value, "%s was not a valid long.", value)
 			}
@@ -127,7 +129,7 @@ func (w *writing) value(p *property, v string) (string, bool) {
 		if !ok {
 			return refuse("INVALID_LONG", "%s was not a valid long.", v)
 		}
-		return stamp(t), true
+		return simcrm.Stamp(t), true
 	case "date":
 		return w.date(p, v)
 	}

@@ -2,113 +2,37 @@ package zohosim
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
-	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // control answers the calls under /_sim/.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	switch r.Method + " " + strings.TrimPrefix(r.URL.Path, "/_sim/") {
-	case "GET stats":
-		tell(w, s.Stats())
-	case "GET contacts":
-		tell(w, s.Contacts(q.Get("id"), q.Get("phone")))
-	case "GET messages":
-		tell(w, s.Messages(q.Get("wamid"), q.Get("phone")))
-	case "DELETE contacts":
-		if !s.Delete(q.Get("id")) {
-			wrongly(w, http.StatusNotFound, "no contact has the id "+strconv.Quote(q.Get("id")))
-			return
-		}
-		tell(w, map[string]bool{"deleted": true})
-	case "POST contacts":
-		s.controlContacts(w, r)
-	case "POST purge":
-		var in struct{ ID string }
-		if !understand(w, r, &in) {
-			return
-		}
-		if !s.Purge(in.ID) {
-			wrongly(w, http.StatusNotFound, "the recycle bin has no contact "+strconv.Quote(in.ID))
-			return
-		}
-		tell(w, map[string]bool{"purged": true})
-	case "POST clock":
-		var in struct{ Advance string }
-		if !understand(w, r, &in) {
-			return
-		}
-		d, err := time.ParseDuration(in.Advance)
-		if err != nil || d < 0 {
-			wrongly(w, http.StatusBadRequest, fmt.Sprintf("advance %q is not a duration such as \"24h\"", in.Advance))
-			return
-		}
-		s.Advance(d)
-		tell(w, map[string]string{"now": stamp(s.Now())})
-	case "GET knobs":
-		tell(w, s.Knobs())
-	case "POST knobs":
-		var raw json.RawMessage
-		if !understand(w, r, &raw) {
-			return
-		}
-		if err := s.turn(raw); err != nil {
-			wrongly(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		tell(w, s.Knobs())
-	default:
-		wrongly(w, http.StatusNotFound, "no control call is "+r.Method+" "+r.URL.Path)
-	}
-}
-
-func (s *Server) controlContacts(w http.ResponseWriter, r *http.Request) {
-	var e Edit
-	if !understand(w, r, &e) {
-		return
-	}
-	if e.Count != 0 {
-		if err := s.Seed(e.Count); err != nil {
-			wrongly(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		tell(w, map[string]int{"created": e.Count})
-		return
-	}
-	if e.ID == "" && e.Phone == "" && len(e.Fields) == 0 {
-		wrongly(w, http.StatusBadRequest, "say count, or phone and fields, or id and fields")
-		return
-	}
-	contact, err := s.Edit(e)
-	if err != nil {
-		wrongly(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	tell(w, contact)
-}
-
-func understand(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	d.UseNumber()
-	err := d.Decode(into)
-	if err != nil {
-		wrongly(w, http.StatusBadRequest, err.Error())
-	}
-	return err == nil
-}
-
-func tell(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(encode(v), '\n'))
-}
-
-func wrongly(w http.ResponseWriter, status int, sentence string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(encode(map[string]string{"error": sentence}), '\n'))
+	simcrm.Control(w, r, s, func() any { return s.Stats() }, map[string]http.HandlerFunc{
+		"POST purge": func(w http.ResponseWriter, r *http.Request) {
+			var in struct{ ID string }
+			if !simcrm.Understand(w, r, &in) {
+				return
+			}
+			if !s.Purge(in.ID) {
+				simcrm.Wrong(w, http.StatusNotFound, "the recycle bin has no contact "+strconv.Quote(in.ID))
+				return
+			}
+			simcrm.Tell(w, map[string]bool{"purged": true})
+		},
+		"GET knobs": func(w http.ResponseWriter, _ *http.Request) { simcrm.Tell(w, s.Knobs()) },
+		"POST knobs": func(w http.ResponseWriter, r *http.Request) {
+			var raw json.RawMessage
+			if !simcrm.Understand(w, r, &raw) {
+				return
+			}
+			if err := s.turn(raw); err != nil {
+				simcrm.Wrong(w, http.StatusBadRequest, err.Error())
+				return
+			}
+			simcrm.Tell(w, s.Knobs())
+		},
+	})
 }

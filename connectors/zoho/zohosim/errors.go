@@ -1,8 +1,6 @@
 package zohosim
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -79,17 +77,6 @@ func rowError(code, message string, n int, name string, more obj) *refusal {
 		details[k] = v
 	}
 	return bad(code, message, details)
-}
-
-// encode writes compact JSON without escaping HTML.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("encode answer: %v", err))
-	}
-	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
 // outage words an outage as the knob says.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 const noticeTimeout = 5 * time.Second
@@ -146,7 +148,7 @@ func (s *Server) pack(mail []notice, ch *channel, module, operation string, hits
 		return mail
 	}
 	n := notice{
-		channel: ch.id, url: ch.url, body: encode(body), due: time.Now().Add(time.Duration(s.knobs.NoticeDelayMS) * time.Millisecond), tries: s.knobs.NoticeAttempts,
+		channel: ch.id, url: ch.url, body: simcrm.JSON(body), due: time.Now().Add(time.Duration(s.knobs.NoticeDelayMS) * time.Millisecond), tries: s.knobs.NoticeAttempts,
 		swap: s.knobs.ReorderNotices && s.count.notices%2 == 0,
 	}
 	s.count.notices++

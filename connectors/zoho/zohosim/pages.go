@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // pageToken leads to the next page. It is bound to the user and to all other
@@ -22,7 +24,7 @@ type pageToken struct {
 }
 
 func (s *Server) setToken(info obj, t pageToken) {
-	body := encode(t)
+	body := simcrm.JSON(t)
 	info["next_page_token"] = hex.EncodeToString(body) + s.seal(body)
 	info["page_token_expiry"] = s.stamp(time.UnixMilli(t.Made).Add(day))
 }

@@ -7,22 +7,23 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"crmsync/connectors/internal/simcrm"
+)
+
+type (
+	// Contact is a contact as the control plane shows it.
+	Contact = simcrm.Contact
+	// Message is a logged WhatsApp message as the control plane shows it.
+	Message = simcrm.Message
+	// Edit is what a person does in the CRM's own pages. Its fields are by API
+	// name; text is understood for any kind.
+	Edit = simcrm.Edit[any]
 )
 
 // Stats are counters since the start.
 type Stats struct {
-	// Calls are all on Zoho's own paths, Writes those that were accepted and
-	// stored or removed at least one record.
-	Calls     int64 `json:"calls"`
-	Writes    int64 `json:"writes"`
-	Throttled int64 `json:"throttled"`
-	// Contacts and Messages are those there now; the duplicates are those
-	// beyond the first under one phone number or WhatsApp message id.
-	Contacts          int   `json:"contacts"`
-	Messages          int   `json:"messages"`
-	DuplicateContacts int   `json:"duplicate_contacts"`
-	DuplicateMessages int   `json:"duplicate_messages"`
-	Faults            int64 `json:"faults"`
+	simcrm.Stats
 	// Refreshes are calls on the token endpoint, Credits what was spent.
 	Refreshes int64 `json:"refreshes"`
 	Credits   int64 `json:"credits"`
@@ -33,28 +34,6 @@ type Stats struct {
 	ByCall map[string]int64 `json:"by_call"`
 }
 
-// Contact is a contact as the control plane shows it.
-type Contact struct {
-	ID        string            `json:"id"`
-	Phone     string            `json:"phone"`
-	Name      string            `json:"name"`
-	Fields    map[string]string `json:"fields"`
-	CreatedAt string            `json:"created_at"`
-	UpdatedAt string            `json:"updated_at"`
-}
-
-// Message is a logged WhatsApp message as the control plane shows it.
-type Message struct {
-	ID          string `json:"id"`
-	ContactID   string `json:"contact_id"`
-	WAMID       string `json:"wamid"`
-	Direction   string `json:"direction"`
-	Text        string `json:"text"`
-	Status      string `json:"status"`
-	At          string `json:"at"`
-	CommittedAt string `json:"committed_at"`
-}
-
 // Stats returns the counters, whatever the number of records at the same cost.
 func (s *Server) Stats() Stats {
 	calls, hits := s.faults.Calls(), s.faults.Faults()
@@ -62,8 +41,11 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	people := s.modules["Contacts"]
 	return Stats{
-		Calls: calls, Writes: s.count.writes, Throttled: s.count.throttled, Faults: hits, Contacts: people.live, Messages: s.logged,
-		DuplicateContacts: people.doubles, DuplicateMessages: s.doubles, Refreshes: s.count.refreshes, Credits: s.count.credits,
+		Stats: simcrm.Stats{
+			Calls: calls, Writes: s.count.writes, Throttled: s.count.throttled, Faults: hits, Contacts: people.live, Messages: s.logged,
+			DuplicateContacts: people.doubles, DuplicateMessages: s.doubles,
+		},
+		Refreshes: s.count.refreshes, Credits: s.count.credits,
 		Workflows: s.count.workflows, Notices: s.count.notices, ByCall: maps.Clone(s.byCall),
 	}
 }
@@ -99,7 +81,7 @@ func (s *Server) contact(r *record) Contact {
 	phone := s.plain(r.now.values["Phone"])
 	c := Contact{
 		ID: r.name(), Phone: orElse(phone, s.plain(r.now.values["Mobile"])), Name: fullName(r.now.values), Fields: map[string]string{},
-		CreatedAt: stamp(r.created), UpdatedAt: stamp(r.now.modified),
+		CreatedAt: simcrm.Stamp(r.created), UpdatedAt: simcrm.Stamp(r.now.modified),
 	}
 	for _, f := range r.module.fields {
 		if v := s.plain(r.value(r.now, f.name)); v != "" {
@@ -142,7 +124,7 @@ func (s *Server) Messages(wamid, phone string) []Message {
 			continue
 		}
 		m := Message{
-			ID: r.name(), WAMID: l.wamid, Direction: l.direction, Text: l.text, Status: l.status, At: stamp(l.at), CommittedAt: stamp(r.created),
+			ID: r.name(), WAMID: l.wamid, Direction: l.direction, Text: l.text, Status: l.status, At: simcrm.Stamp(l.at), CommittedAt: simcrm.Stamp(r.created),
 		}
 		if l.contact != nil {
 			m.ContactID = l.contact.name()
@@ -150,19 +132,6 @@ func (s *Server) Messages(wamid, phone string) []Message {
 		list = append(list, m)
 	}
 	return list
-}
-
-// Edit is what a person does in the CRM's own pages.
-type Edit struct {
-	// ID names the contact. Without it the contact with this phone is meant,
-	// and if there is none, or New is set, one is created.
-	ID    string `json:"id"`
-	Phone string `json:"phone"`
-	New   bool   `json:"new"`
-	// Fields are values by API name; text is understood for any kind.
-	Fields obj `json:"fields"`
-	// Count seeds that many people instead.
-	Count int `json:"count"`
 }
 
 // Edit creates or changes a contact as a person would. What Zoho refuses to
@@ -202,7 +171,7 @@ func (s *Server) edit(e Edit) (Contact, error) {
 	w := &writing{by: s.users[1], workflows: true}
 	it, refused := s.plan(w, m, 0, fields, target)
 	if refused != nil {
-		return Contact{}, fmt.Errorf("%s: %s %s", refused.Code, refused.Message, encode(refused.Details))
+		return Contact{}, fmt.Errorf("%s: %s %s", refused.Code, refused.Message, simcrm.JSON(refused.Details))
 	}
 	return s.contact(s.commit(w, it)), nil
 }

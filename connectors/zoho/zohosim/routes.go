@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // call is one call on Zoho's own paths.
@@ -131,7 +133,7 @@ func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	h.Set("Content-Disposition", "attachment; filename=response.json")
 	h.Set("Content-Language", "en-US")
 	w.WriteHeader(status)
-	_, _ = w.Write(encode(body))
+	_, _ = w.Write(simcrm.JSON(body))
 }
 
 func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
@@ -142,7 +144,7 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 		return nil, refused
 	}
 	s.mu.Lock()
-	s.index.advance(s.now())
+	s.index.Advance(s.now())
 	s.tally(c)
 	answer, refused := s.dispatch(c)
 	if answer != nil && answer.wrote {

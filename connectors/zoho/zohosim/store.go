@@ -113,14 +113,13 @@ func (s *Server) put(r *record, next *state) {
 	r.now = next
 	if next.deleted.IsZero() {
 		s.enlist(r)
-		s.index.seq++
-		r.seq = s.index.seq
+		r.seq = s.index.Next()
 		m.log = append(m.log, entry{r, r.seq, m.latest(next.modified)})
 	} else {
 		m.dead++
 	}
 	m.tidy()
-	s.index.push(s, r, next)
+	s.publish(r, next)
 }
 
 // tidy drops what is stale once it is most of what there is.
@@ -284,8 +283,6 @@ func digits(v any) string {
 		return -1
 	}, text)
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // stamp is a time as the API shows it: in the user's zone, without fraction.
 func (s *Server) stamp(t time.Time) string {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // dateTime is the form of a datetime. Zoho: insert records shows an offset; its own
@@ -257,5 +259,5 @@ func (s *Server) plain(v any) string {
 		}
 		return strings.Join(names, ",")
 	}
-	return string(encode(v))
+	return string(simcrm.JSON(v))
 }

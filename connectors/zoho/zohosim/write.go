@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 const maxRows = 100
@@ -155,7 +157,7 @@ func (s *Server) set(w *writing, it *intent, n int, name string, in obj) *refusa
 // rejected is what an injected fault says of a row, naming a field that shows
 // the text it was to match.
 func (s *Server) rejected(n int, in obj) *refusal {
-	f, hit := s.faults.Rejects(string(encode(in)))
+	f, hit := s.faults.Rejects(string(simcrm.JSON(in)))
 	if !hit {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Options of a Server. The zero value is an organisation nobody can get a
@@ -83,7 +84,7 @@ type Server struct {
 	tokens   map[string]*token
 	grants   map[string]*grant
 	quota    quota
-	index    index
+	index    simcrm.Index[*record, *state]
 	channels map[string]*channel
 	// outbox is what the call under way has changed.
 	outbox []change
@@ -131,6 +132,7 @@ func New(o Options) *Server {
 		modules: map[string]*module{}, users: defaultUsers(), tokens: map[string]*token{}, grants: map[string]*grant{},
 		channels: map[string]*channel{}, wamids: map[string][]*record{}, byCall: map[string]int64{},
 	}
+	s.index.Show = (*record).show
 	s.post = newCourier()
 	s.grant()
 	s.standardModules()
