@@ -1,7 +1,5 @@
 package bitrix24sim
 
-import "encoding/json"
-
 // Knobs are what Bitrix24 leaves undocumented or does one way here and
 // another there. A client has to get along with every setting.
 type Knobs struct {
@@ -47,14 +45,4 @@ func (s *Server) SetKnobs(k Knobs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.knobs = k
-}
-
-// turn changes the knobs named in a JSON object and leaves the others.
-func (s *Server) turn(raw json.RawMessage) error {
-	k := s.Knobs()
-	if err := json.Unmarshal(raw, &k); err != nil {
-		return err
-	}
-	s.SetKnobs(k)
-	return nil
 }

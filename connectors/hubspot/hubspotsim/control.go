@@ -150,13 +150,5 @@ func (s *Server) Delete(id string) bool {
 
 // control answers the calls under /_sim/.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
-	simcrm.Control(w, r, s, func() any { return s.Stats() }, map[string]http.HandlerFunc{
-		"POST webhook": func(w http.ResponseWriter, r *http.Request) {
-			var in struct{ URL string }
-			if simcrm.Understand(w, r, &in) {
-				s.SetWebhookURL(in.URL)
-				simcrm.Tell(w, map[string]string{"url": in.URL})
-			}
-		},
-	})
+	simcrm.Control(w, r, s, func() any { return s.Stats() }, simcrm.Calls{"POST webhook": simcrm.Webhook(s.SetWebhookURL)})
 }

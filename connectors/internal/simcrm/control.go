@@ -24,9 +24,9 @@ type CRM[V any] interface {
 }
 
 // Control answers a call under /_sim/. Stats are crm's, which may have more
-// than [Stats]; more are the calls that only this vendor has, by method and
-// name, such as "POST purge".
-func Control[V any](w http.ResponseWriter, r *http.Request, crm CRM[V], stats func() any, more map[string]http.HandlerFunc) {
+// than [Stats]; more are the calls that only this vendor has, such as "POST
+// purge".
+func Control[V any](w http.ResponseWriter, r *http.Request, crm CRM[V], stats func() any, more Calls) {
 	q := r.URL.Query()
 	call := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/_sim/")
 	switch call {
@@ -88,6 +88,43 @@ func edit[V any](w http.ResponseWriter, r *http.Request, crm CRM[V]) {
 		return
 	}
 	Tell(w, contact)
+}
+
+// Calls are control calls of one vendor, by method and name.
+type Calls = map[string]http.HandlerFunc
+
+// Knobs are the calls that show a vendor's knobs and turn those that are named.
+func Knobs[K any](shown func() K, set func(K) error) Calls {
+	return Calls{
+		"GET knobs": func(w http.ResponseWriter, _ *http.Request) { Tell(w, shown()) },
+		"POST knobs": func(w http.ResponseWriter, r *http.Request) {
+			var raw json.RawMessage
+			if !Understand(w, r, &raw) {
+				return
+			}
+			k := shown()
+			err := json.Unmarshal(raw, &k)
+			if err == nil {
+				err = set(k)
+			}
+			if err != nil {
+				Wrong(w, http.StatusBadRequest, err.Error())
+				return
+			}
+			Tell(w, shown())
+		},
+	}
+}
+
+// Webhook is the call that says where events go.
+func Webhook(set func(url string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ URL string }
+		if Understand(w, r, &in) {
+			set(in.URL)
+			Tell(w, map[string]string{"url": in.URL})
+		}
+	}
 }
 
 // Understand reads the body of a control call; what it cannot, it refuses.

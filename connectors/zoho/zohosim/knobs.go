@@ -1,7 +1,6 @@
 package zohosim
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -112,13 +111,4 @@ func (s *Server) SetKnobs(k Knobs) error {
 	defer s.mu.Unlock()
 	s.knobs = k
 	return nil
-}
-
-// turn changes the knobs named in a JSON object and leaves the others.
-func (s *Server) turn(raw json.RawMessage) error {
-	k := s.Knobs()
-	if err := json.Unmarshal(raw, &k); err != nil {
-		return err
-	}
-	return s.SetKnobs(k)
 }
