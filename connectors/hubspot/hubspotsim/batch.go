@@ -80,7 +80,7 @@ func (s *Server) batches(c *call, st *store) (*reply, *refusal) {
 	if op == "archive" {
 		for _, w := range inputs {
 			if r := st.get(string(w.ID)); r != nil {
-				s.archive(st, r)
+				s.archive(st, r, s.app())
 			}
 		}
 		return &reply{status: http.StatusNoContent, wrote: true}, nil
@@ -270,7 +270,11 @@ func (s *Server) batchRead(c *call, st *store, in batchInput) (*reply, *refusal)
 		case !byID:
 			r = st.find(in.IDProperty, string(w.ID))
 		case archived:
-			if r = st.byID[number(w.ID)]; r != nil && r.now.archived.IsZero() {
+			if r = st.byID[number(w.ID)]; r != nil && (r.now.archived.IsZero() || r.now.gone) {
+				r = nil
+			}
+		case s.knobs.MergedBatchRead:
+			if r = st.resolve(number(w.ID)); r != nil && !r.now.archived.IsZero() {
 				r = nil
 			}
 		default:

@@ -19,9 +19,9 @@ func (st *store) value(r *record, v *state, name string) (string, bool) {
 	case "hs_object_id":
 		return strconv.FormatInt(r.id, 10), true
 	case "hs_object_source", "hs_object_source_label":
-		return r.source, true
+		return r.by.source, true
 	case "hs_object_source_id":
-		return r.sourceID, r.sourceID != ""
+		return r.by.id, r.by.id != ""
 	}
 	if st.id == contactType {
 		return contactValue(r, v, name)
@@ -49,7 +49,7 @@ func contactValue(r *record, v *state, name string) (string, bool) {
 	case "hs_is_contact", "hs_is_unworked":
 		return "true", true
 	case "hs_all_contact_vids":
-		return strconv.FormatInt(r.id, 10), true
+		return strings.Join(append([]string{strconv.FormatInt(r.id, 10)}, former(v)...), ";"), true
 	case "num_notes":
 		return "0", true
 	case "hs_pipeline":
@@ -202,7 +202,7 @@ func (s *Server) history(st *store, r *record, v *state, names []string) map[str
 	out := map[string][]past{}
 	for _, name := range names {
 		if value, has := st.value(r, v, name); has {
-			out[name] = []past{{value, simcrm.Stamp(v.updated), r.source}}
+			out[name] = []past{{value, simcrm.Stamp(v.updated), r.by.source}}
 		}
 	}
 	return out

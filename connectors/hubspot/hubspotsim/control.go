@@ -110,6 +110,7 @@ func (s *Server) Messages(wamid, phone string) []Message {
 func (s *Server) Edit(e Edit) (Contact, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.flush()
 	st := s.stores[contactType]
 	var target *record
 	if found := s.people(e.ID, e.Phone); (e.ID != "" || e.Phone != "") && !e.New && len(found) > 0 {
@@ -131,7 +132,7 @@ func (s *Server) Edit(e Edit) (Contact, error) {
 	if refused != nil {
 		return Contact{}, fmt.Errorf("%s", refused.Message)
 	}
-	it.source, it.sourceID = "CRM_UI", "userId:910901"
+	it.by = person
 	return s.contact(s.commit(it)), nil
 }
 
@@ -140,15 +141,52 @@ func (s *Server) Edit(e Edit) (Contact, error) {
 func (s *Server) Delete(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.flush()
 	st := s.stores[contactType]
 	r := st.get(id)
 	if r != nil {
-		s.archive(st, r)
+		s.archive(st, r, person)
 	}
 	return r != nil
 }
 
 // control answers the calls under /_sim/.
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
-	simcrm.Control(w, r, s, func() any { return s.Stats() }, simcrm.Calls{"POST webhook": simcrm.Webhook(s.SetWebhookURL)})
+	calls := simcrm.Knobs(s.Knobs, s.SetKnobs)
+	calls["POST webhook"] = simcrm.Webhook(s.SetWebhookURL)
+	calls["POST merge"] = func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Primary, Other text }
+		if !simcrm.Understand(w, r, &in) {
+			return
+		}
+		merged, err := s.Merge(string(in.Primary), string(in.Other))
+		if err != nil {
+			simcrm.Wrong(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		simcrm.Tell(w, merged)
+	}
+	calls["POST gdpr"] = func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ ID text }
+		if !simcrm.Understand(w, r, &in) {
+			return
+		}
+		if !s.Forget(string(in.ID)) {
+			simcrm.Wrong(w, http.StatusNotFound, "no contact has the id "+strconv.Quote(string(in.ID)))
+			return
+		}
+		simcrm.Tell(w, map[string]bool{"deleted": true})
+	}
+	calls["POST import"] = func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ Count int }
+		if !simcrm.Understand(w, r, &in) {
+			return
+		}
+		if err := s.Import(in.Count); err != nil {
+			simcrm.Wrong(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		simcrm.Tell(w, map[string]int{"created": in.Count})
+	}
+	simcrm.Control(w, r, s, func() any { return s.Stats() }, calls)
 }

@@ -48,7 +48,8 @@ type Options struct {
 	// Seed makes chance repeatable. Defaults to 1.
 	Seed uint64
 
-	// WebhookURL is the app's target URL. See SetWebhookURL.
+	// WebhookURL is the app's target URL; ClientSecret signs what is sent there.
+	// See SetWebhookURL.
 	WebhookURL string
 
 	// CustomCommunicationProperties is "allowed" or "refused". Defaults to
@@ -69,6 +70,9 @@ type Options struct {
 	RequireName bool
 	// Rules are an administrator's, enforced from version 2026-09 on.
 	Rules Rules
+
+	// Knobs may be changed later, see SetKnobs.
+	Knobs
 }
 
 // Rules are what an administrator made required.
@@ -90,14 +94,16 @@ type Server struct {
 	opts    Options
 	faults  *faults.Injector
 	handler http.Handler
+	post    *courier
 
 	// offset is what Advance added to the clock, in nanoseconds.
 	offset atomic.Int64
 
-	// mu guards all that follows. The faults have a lock of their own, taken
-	// last.
-	mu   sync.Mutex
-	rand *rand.Rand
+	// mu guards all that follows. The faults and the courier have locks of
+	// their own, taken last.
+	mu    sync.Mutex
+	knobs Knobs
+	rand  *rand.Rand
 	// stores are by type id, such as "0-1".
 	stores map[string]*store
 	owners []owner
@@ -107,9 +113,17 @@ type Server struct {
 	quota        quota
 	index        simcrm.Index[*record, *state]
 	webhookURL   string
-	writes       int64
-	throttled    int64
-	seeded       int
+	// outbox is what the call under way has changed.
+	outbox []event
+	// latest and another are the newest event ids of two different contacts.
+	latest, another numbered
+	// subscriptions are the numbers of those that have sent something.
+	subscriptions map[string]int64
+	// blocked are email addresses, in lower case, that may never come back.
+	blocked   map[string]bool
+	writes    int64
+	throttled int64
+	seeded    int
 }
 
 // New returns an account with HubSpot's default properties, a few owners and
@@ -137,7 +151,10 @@ func New(o Options) *Server {
 	s := &Server{
 		opts: o, rand: rand.New(rand.NewPCG(o.Seed, 7)), webhookURL: o.WebhookURL, refreshToken: o.RefreshToken,
 		tokens: map[string]*token{}, owners: defaultOwners(), quota: quota{apps: map[string]*app{}},
+		knobs: o.orDefault(), subscriptions: map[string]int64{}, blocked: map[string]bool{},
 	}
+	s.post = s.newCourier()
+	s.post.set(s.webhookURL, s.knobs)
 	s.stores = map[string]*store{
 		contactType:       newStore(contactType, "contact", "contacts", 101, contactProperties()),
 		communicationType: newStore(communicationType, "communication", "communications", 5000000001, communicationProperties()),
@@ -154,25 +171,34 @@ func New(o Options) *Server {
 // ServeHTTP answers a call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close ends what the server does by itself and lets go of answers held back.
-// It may be called once.
-func (s *Server) Close() { s.faults.Close() }
+// Close ends what the server does by itself, lets go of answers held back and
+// drops webhooks not yet delivered. It may be called once.
+func (s *Server) Close() {
+	s.faults.Close()
+	s.post.close()
+}
 
 // Faults is where faults are asked for in Go.
 func (s *Server) Faults() *faults.Injector { return s.faults }
 
-// SetWebhookURL changes the app's target URL.
+// SetWebhookURL changes the app's target URL. Without one nothing is sent, nor
+// kept for later.
 func (s *Server) SetWebhookURL(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.webhookURL = url
+	s.post.set(url, s.knobs)
 }
 
 // Now is the account's time: the clock and what was added by Advance.
 func (s *Server) Now() time.Time { return s.now() }
 
-// Advance moves the account's time forward.
-func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
+// Advance moves the account's time forward, and with it the webhooks that wait
+// for another attempt.
+func (s *Server) Advance(d time.Duration) {
+	s.offset.Add(int64(d))
+	s.post.wake()
+}
 
 // now is kept in milliseconds, as HubSpot keeps it.
 func (s *Server) now() time.Time {

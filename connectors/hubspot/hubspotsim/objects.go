@@ -24,8 +24,7 @@ type intent struct {
 	values   map[string]string
 	links    []link
 	warnings []warning
-	// source and sourceID tell who wrote.
-	source, sourceID string
+	by       author
 }
 
 // claims are the unique values that earlier inputs of one batch ask for.
@@ -48,8 +47,10 @@ func (s *Server) objects(c *call) (*reply, *refusal) {
 		return s.list(c, st)
 	case c.is(http.MethodPost, "*/search"):
 		return s.search(c, st)
-	case c.is(http.MethodPost, "*/merge"), c.is(http.MethodPost, "*/gdpr-delete"):
-		return nil, c.noRoute()
+	case c.is(http.MethodPost, "*/merge") && st.id == contactType:
+		return s.mergeCall(c, st)
+	case c.is(http.MethodPost, "*/gdpr-delete") && st.id == contactType:
+		return s.gdprDelete(c, st)
 	case len(c.rest) == 3 && c.rest[1] == "batch" && c.Method == http.MethodPost:
 		return s.batches(c, st)
 	case len(c.rest) >= 4 && c.rest[2] == "associations":
@@ -65,7 +66,7 @@ func (s *Server) objects(c *call) (*reply, *refusal) {
 	case http.MethodDelete:
 		// HubSpot answers 204 also for what does not exist.
 		if r := st.get(c.rest[1]); r != nil {
-			s.archive(st, r)
+			s.archive(st, r, s.app())
 		}
 		return &reply{status: http.StatusNoContent, wrote: true}, nil
 	}
@@ -129,7 +130,7 @@ func (s *Server) addressed(c *call, st *store, archived bool) (*record, *refusal
 	if err != nil {
 		return nil, refuse(http.StatusNotFound, notFound, "Object not found.  objectId are usually numeric.").with("id", id)
 	}
-	if r := st.byID[n]; r != nil && r.now.archived.IsZero() != archived {
+	if r := st.resolve(n); r != nil && r.now.archived.IsZero() != archived && !r.now.gone {
 		return r, nil
 	}
 	return nil, noRecord()
@@ -195,7 +196,7 @@ func (s *Server) list(c *call, st *store) (*reply, *refusal) {
 	from, _ := slices.BinarySearchFunc(st.records, after, func(r *record, id int64) int { return int(r.id - id) })
 	out := page{Results: []any{}}
 	for _, r := range st.records[from:] {
-		if r.now.archived.IsZero() == archived {
+		if r.now.archived.IsZero() == archived || r.now.gone {
 			continue
 		}
 		if len(out.Results) == limit {
@@ -254,6 +255,9 @@ func (s *Server) plan(strict bool, st *store, target *record, in write, taken cl
 	if refused := s.checkUnique(st, target, after, taken); refused != nil {
 		return nil, nil, refused
 	}
+	if refused := s.checkBlocked(st, after); refused != nil {
+		return nil, nil, refused
+	}
 	links, refused := s.checkLinks(st, in.Associations)
 	if refused != nil {
 		return nil, nil, refused
@@ -265,7 +269,7 @@ func (s *Server) plan(strict bool, st *store, target *record, in write, taken cl
 	}
 	return &intent{
 		st: st, target: target, values: values, links: links, warnings: w.warnings,
-		source: "INTEGRATION", sourceID: strconv.FormatInt(s.opts.AppID, 10),
+		by: s.app(),
 	}, nil, nil
 }
 
@@ -330,7 +334,7 @@ func (s *Server) commit(it *intent) *record {
 	now := s.now()
 	r := it.target
 	if r == nil {
-		r = &record{id: it.st.nextID, created: now, source: it.source, sourceID: it.sourceID}
+		r = &record{id: it.st.nextID, created: now, by: it.by}
 		it.st.nextID++
 		if sent, has := it.values["createdate"]; has {
 			r.created, _ = milliseconds(sent)
@@ -341,8 +345,11 @@ func (s *Server) commit(it *intent) *record {
 		}
 		first := (&state{props: map[string]string{}}).change(it.values, now)
 		s.put(it.st, r, first)
+		s.created(it.st, r)
 	} else if len(it.values) > 0 {
-		s.put(it.st, r, r.now.change(it.values, now))
+		before := r.now
+		s.put(it.st, r, before.change(it.values, now))
+		s.edited(it.st, r, before, it.by)
 	}
 	for _, l := range it.links {
 		s.join(it.st, r, l)

@@ -102,6 +102,7 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 	c.body = body
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.flush()
 	s.index.Advance(s.now())
 	switch c.family {
 	case "objects":

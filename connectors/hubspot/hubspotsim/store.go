@@ -39,15 +39,17 @@ type store struct {
 
 // record is one contact or communication.
 type record struct {
-	id       int64
-	created  time.Time
-	source   string
-	sourceID string
-	now      *state
+	id      int64
+	created time.Time
+	by      author
+	now     *state
 	// seen is what the search index knows; nil before it knows anything.
 	seen    *state
 	seenSeq int64
 	links   []link
+	// into is what a merge made of the record, merges how many made it.
+	into   *record
+	merges int
 }
 
 // state is a record's values at one time. It never changes once stored.
@@ -55,6 +57,8 @@ type state struct {
 	props    map[string]string
 	updated  time.Time
 	archived time.Time
+	// gone is an archived record that is in no recycle bin.
+	gone bool
 }
 
 // link is an association to another record, from this one's side.
@@ -299,13 +303,24 @@ func (v *state) change(values map[string]string, now time.Time) *state {
 	return next
 }
 
-func (s *Server) archive(st *store, r *record) {
+func (s *Server) archive(st *store, r *record, by author) {
 	next := *r.now
 	next.archived = s.now()
 	s.put(st, r, &next)
+	s.deleted(st, r, by)
 }
 
-// live returns the record with this id unless it is archived.
+// erase leaves nothing of a record.
+func (s *Server) erase(st *store, r *record) {
+	for _, l := range r.links {
+		l.to.links = slices.DeleteFunc(l.to.links, func(back link) bool { return back.to == r })
+	}
+	r.links = nil
+	now := s.now()
+	s.put(st, r, &state{updated: now, archived: now, gone: true})
+}
+
+// get returns the record with this id unless it is archived.
 func (st *store) get(id string) *record {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
