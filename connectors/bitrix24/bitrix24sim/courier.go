@@ -31,7 +31,9 @@ type courier struct {
 
 func newCourier() *courier {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &courier{wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}), client: &http.Client{Timeout: eventTimeout}}
+	c := &courier{wake: make(chan struct{}, 1), stop: stop, done: make(chan struct{}), client: &http.Client{
+		Timeout: eventTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	go c.work(ctx)
 	return c
 }

@@ -74,9 +74,12 @@ func (s *Server) wire(ch change, handler int, bound *binding) string {
 		}
 		b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(value))
 	}
-	now := s.now()
+	// The time is that of sending, not of the change.
+	now := s.now().Add(time.Duration(s.knobs.EventDelayMS) * time.Millisecond)
 	add("event", ch.event)
-	add("event_handler_id", strconv.Itoa(handler))
+	if bound != nil || !s.knobs.NoHandlerID {
+		add("event_handler_id", strconv.Itoa(handler))
+	}
 	add("data[FIELDS][ID]", strconv.FormatInt(ch.id, 10))
 	add("ts", strconv.FormatInt(now.Unix(), 10))
 	if bound != nil {

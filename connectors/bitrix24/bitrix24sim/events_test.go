@@ -61,6 +61,94 @@ func TestLine39EveryChangeIsToldOnce(t *testing.T) {
 	same(t, "events", strings.Join(events, " "), "ADD UPDATE UPDATE DELETE")
 }
 
+func TestLine39EveryWayToChangeAContactIsTold(t *testing.T) {
+	t.Parallel()
+	l, other := listen(t), listen(t)
+	p := open(t, bitrix24sim.Options{ApplicationToken: appToken})
+	p.add(`{"NAME":"nobody is told of"}`)
+	p.call("crm.entity.mergeBatch", `{"params":{"entityTypeId":3,"entityIds":[1,1]}}`).refused(400, "", "twice")
+	same(t, "address", p.sim("POST", "webhook", `{"url":"`+l.url+`"}`).ok().at("url"), l.url)
+	told := 0
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"classic add", func() { p.add(`{"NAME":"Ada"}`) }, "ADD 2"},
+		{"classic update", func() { p.update(2, `{"NAME":"Bo"}`).ok() }, "UPDATE 2"},
+		{"item add", func() { p.call("crm.item.add", `{"entityTypeId":3,"fields":{"name":"Cy"}}`).ok() }, "ADD 3"},
+		{"item update", func() { p.call("crm.item.update", `{"entityTypeId":3,"id":3,"fields":{"name":"Di"}}`).ok() }, "UPDATE 3"},
+		{"commands of a batch", func() {
+			p.call("batch", `{"cmd":{"a":"crm.contact.update?id=2&fields[NAME]=Ed","b":"crm.contact.update?id=3&fields[NAME]=Fay"}}`).ok()
+		}, "UPDATE 2 UPDATE 3"},
+		{"a person creates", func() { p.sim("POST", "contacts", `{"phone":"+12125550101"}`).ok() }, "ADD 4"},
+		{"a person edits", func() { p.sim("POST", "contacts", `{"id":"4","fields":{"NAME":"Gil"}}`).ok() }, "UPDATE 4"},
+		{"a person deletes", func() { p.sim("DELETE", "contacts?id=4", "").ok() }, "DELETE 4"},
+		{"a merge", func() {
+			p.call("crm.entity.mergeBatch", `{"params":{"entityTypeId":3,"entityIds":[2,3]}}`).ok()
+		}, "DELETE 3 UPDATE 2"},
+		{"item delete", func() { p.call("crm.item.delete", `{"entityTypeId":3,"id":2}`).ok() }, "DELETE 2"},
+		{"classic delete", func() { p.call("crm.contact.delete", `{"id":1}`).ok() }, "DELETE 1"},
+	} {
+		step.do()
+		count := len(strings.Fields(step.want)) / 2
+		var got []string
+		for _, e := range l.wait(t, told+count)[told:] {
+			got = append(got, strings.TrimPrefix(e.Get("event"), "ONCRMCONTACT")+" "+e.Get("data[FIELDS][ID]"))
+			same(t, "token", e.Get("auth[application_token]"), appToken)
+		}
+		told += count
+		same(t, step.what, strings.Join(got, " "), step.want)
+	}
+	// Nothing but the id is told, and refusals are not.
+	if strings.Contains(strings.Join(l.bodies, " "), "Ada") {
+		t.Error("an event has a name in it")
+	}
+	p.update(2, `{"NAME":"Hal"}`).refused(400, "", "Contact is not found")
+	p.sim("POST", "contacts", `{"count":3}`).ok()
+	p.sim("POST", "webhook", `{"url":"`+other.url+`"}`).ok()
+	p.add(`{}`)
+	other.wait(t, 1)
+	p.sim("POST", "webhook", `{"url":""}`).ok()
+	p.add(`{}`)
+	l.wait(t, told)
+	other.wait(t, 1)
+}
+
+func TestLine39WhatIsNotTakenIsLost(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]http.HandlerFunc{
+		"unavailable":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"elsewhere":           func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusFound) },
+		"the connection ends": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := listen(t)
+			l.refuse = refuse
+			p := open(t, bitrix24sim.Options{EventURL: l.url})
+			p.add(`{}`)
+			p.update(1, `{"NAME":"Ada"}`).ok()
+			p.Advance(48 * time.Hour)
+			var events []string
+			for _, e := range l.wait(t, 2) {
+				events = append(events, e.Get("event"))
+			}
+			same(t, "each once", events, "[ONCRMCONTACTADD ONCRMCONTACTUPDATE]")
+			same(t, "calls", l.calls, 2)
+		})
+	}
+}
+
+func TestLine38TheTimeIsThatOfSending(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	p := open(t, bitrix24sim.Options{EventURL: l.url, Knobs: bitrix24sim.Knobs{EventDelayMS: 1000, NoHandlerID: true}})
+	p.add(`{}`)
+	same(t, "ts", l.wait(t, 1)[0].Get("ts"), "1790841601")
+	same(t, "keys", keysOf(l.bodies[0]), "event data[FIELDS][ID] ts auth[domain] auth[client_endpoint] auth[server_endpoint] auth[member_id] auth[application_token]")
+}
+
 func TestLine39DelayedReorderedDoubledDropped(t *testing.T) {
 	t.Parallel()
 	run := func(k bitrix24sim.Knobs, count int) (string, time.Duration) {

@@ -29,6 +29,9 @@ type Knobs struct {
 	// DropEvents and DuplicateEvents are shares between 0 and 1.
 	DropEvents      float64 `json:"drop_events"`
 	DuplicateEvents float64 `json:"duplicate_events"`
+	// NoHandlerID leaves event_handler_id out of what the outgoing webhook
+	// sends, as was seen once.
+	NoHandlerID bool `json:"no_handler_id"`
 	// WrongApplicationToken sends events with another token.
 	WrongApplicationToken bool `json:"wrong_application_token"`
 }

@@ -14,7 +14,10 @@ import (
 type listener struct {
 	url    string
 	status int
+	// refuse answers instead.
+	refuse http.HandlerFunc
 	mu     sync.Mutex
+	calls  int
 	bodies []string
 	got    []url.Values
 }
@@ -27,8 +30,13 @@ func listen(t *testing.T) *listener {
 		values, _ := url.ParseQuery(string(body))
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		l.calls++
 		if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
 			l.bodies, l.got = append(l.bodies, string(body)), append(l.got, values)
+		}
+		if l.refuse != nil {
+			l.refuse(w, r)
+			return
 		}
 		w.WriteHeader(l.status)
 	}))
@@ -40,7 +48,7 @@ func listen(t *testing.T) *listener {
 // wait returns the events once there are so many, and a moment later.
 func (l *listener) wait(t *testing.T, count int) []url.Values {
 	t.Helper()
-	for range 200 {
+	for range 500 {
 		l.mu.Lock()
 		n := len(l.got)
 		l.mu.Unlock()

@@ -70,6 +70,9 @@ func (s *Server) merge(c *call) (*reply, *refusal) {
 		if p == nil {
 			return nil, notFound()
 		}
+		if slices.Contains(all, p) {
+			return nil, bad("The parameter entityIds must not name an element twice")
+		}
 		all = append(all, p)
 	}
 	next := all[0].clone()
