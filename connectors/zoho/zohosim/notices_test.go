@@ -134,6 +134,63 @@ func TestS28ChannelsExpireInSilence(t *testing.T) {
 	a.follow("http://x.example/hook", nil).says(t, 400, "notify_url")
 }
 
+func TestS28OldVersionsAllowOneDay(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	for version, want := range map[string]string{"v2": "14:30", "v2.1": "14:30", "v3": "14:30", "v4": "13:30", "v8": "13:30"} {
+		got := a.post("/crm/"+version+"/actions/watch", watch("https://x.example/hook", obj{"channel_expiry": "2026-10-03T13:30:00+05:30"})).want(t, 201)
+		if expiry := got.str("watch", 0, "details", "events", 0, "channel_expiry"); !strings.Contains(expiry, "T"+want) {
+			t.Errorf("%s: got %s, want %s", version, expiry, want)
+		}
+	}
+	a.post("/crm/v2/actions/watch", watch("https://x.example/hook", obj{"channel_expiry": "2026-10-02T13:30:00+05:30"})).
+		says(t, 201, "2026-10-02T13:30:00+05:30")
+}
+
+func TestS29EveryWayToChangeAContactIsCalledBack(t *testing.T) {
+	t.Parallel()
+	a, p := open(t, zohosim.Options{}), newReceiver(t)
+	a.follow(p.URL, obj{"token": "secret"}).want(t, 201)
+	owner := a.get("/users?type=ActiveUsers").str("users", 1, "id")
+	var id, other string
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"an insert", func() { id = a.person(obj{"Email": "a@example.com"}) }, "insert 1"},
+		{"an upsert of a new one", func() {
+			other = a.upserted("Contacts", []string{"Email"}, obj{"Last_Name": "B", "Email": "b@example.com"}).str("data", 0, "details", "id")
+		}, "insert 2"},
+		{"an upsert of both", func() {
+			a.upserted("Contacts", []string{"Email"}, obj{"Last_Name": "A2", "Email": "a@example.com"}, obj{"Last_Name": "B2", "Email": "b@example.com"})
+		}, "update 1,2"},
+		{"an update", func() { a.put("/Contacts/"+id, rows(obj{"Phone": "+391"})).want(t, 200) }, "update 1"},
+		{"a new owner", func() {
+			a.post("/Contacts/actions/change_owner", obj{"ids": []string{id}, "owner": obj{"id": owner}}).want(t, 200)
+		}, "update 1"},
+		{"a person creates", func() { a.post("/_sim/contacts", obj{"phone": "+12125550103", "new": true}).want(t, 200) }, "insert ?"},
+		{"a person edits", func() { a.post("/_sim/contacts", obj{"id": id, "fields": obj{"Title": "Countess"}}).want(t, 200) }, "update 1"},
+		{"a person deletes", func() { a.remove("/_sim/contacts?id="+id).want(t, 200) }, "delete 1"},
+		{"a deletion", func() { a.remove("/Contacts?ids="+other).want(t, 200) }, "delete 2"},
+	} {
+		step.do()
+		notice := p.wait(1)[0]
+		var ids []string
+		for _, v := range notice["ids"].([]any) {
+			ids = append(ids, map[any]string{any(id): "1", any(other): "2"}[v])
+		}
+		got := fmt.Sprint(notice["operation"], " ", strings.Join(ids, ","))
+		same(t, step.what, strings.TrimSuffix(got, " "), strings.TrimSuffix(step.want, " ?"))
+		same(t, "token", notice["token"], "secret")
+		p.forget()
+	}
+	// Those who were there all along and what is read are not told of.
+	a.post("/_sim/contacts", obj{"count": 3}).want(t, 200)
+	a.get("/Contacts?fields=Last_Name").want(t, 200)
+	p.none()
+}
+
 func TestS29CallbacksCarryIDs(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)

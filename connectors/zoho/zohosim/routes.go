@@ -18,9 +18,10 @@ import (
 type call struct {
 	*http.Request
 	// path is what follows /crm/v8, segment by segment; nil for the token endpoint.
-	path []string
-	q    url.Values
-	body []byte
+	path    []string
+	version string
+	q       url.Values
+	body    []byte
 	// rows is how many records a write names.
 	rows int
 	// query is what COQL is asked, wrong what is wrong with it.
@@ -68,7 +69,7 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(segments) > 2 && segments[0] == "crm" && slices.Contains(versions, segments[1]) {
-		c.path = segments[2:]
+		c.path, c.version = segments[2:], segments[1]
 	}
 	if c.path != nil {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 32<<20))

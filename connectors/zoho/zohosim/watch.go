@@ -16,6 +16,7 @@ const (
 	maxChannels   = 50
 	maxWatchToken = 50
 	maxExpiry     = 7 * day
+	oldExpiry     = day // until v3
 	shortExpiry   = time.Hour
 	maxWatched    = 10
 )
@@ -158,7 +159,11 @@ func (s *Server) subscribe(c *call, in item, n int) (*channel, string, *refusal)
 		if err != nil {
 			return nil, "", bad(invalidData, "invalid data", at("channel_expiry", obj{"expected_data_type": "datetime"}))
 		}
-		if !t.After(s.now().Add(maxExpiry)) && t.After(s.now()) {
+		most := maxExpiry
+		if slices.Contains([]string{"v2", "v2.1", "v3"}, c.version) {
+			most = oldExpiry
+		}
+		if !t.After(s.now().Add(most)) && t.After(s.now()) {
 			ch.expires = t
 		}
 	}
