@@ -17,6 +17,9 @@ var (
 	// inboundWebhook is how Bitrix24 shows them: user id, then secret.
 	inboundWebhook = regexp.MustCompile(`^https?://[^/\s]+/rest/[0-9]+/[A-Za-z0-9]+/?$`)
 
+	// publicPath has no segment that would mean something to a router.
+	publicPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
+
 	apiVersion = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
 )
 
@@ -38,6 +41,7 @@ func (p *parser) check() {
 	if !hostPort(c.Listen) {
 		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)
 	}
+	p.public()
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		p.at([]string{"log", "level"}, "log level %q is not one of debug, info, warn, error", c.Log.Level)
 	}
@@ -64,6 +68,22 @@ func (p *parser) check() {
 		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
 	}
 	p.accounts()
+}
+
+// public reports a public address that ours could not be made of.
+func (p *parser) public() {
+	const example = "https://crmsync.example.com"
+	at, text := []string{"public_url"}, p.config.PublicURL
+	p.address(at, text, example)
+	u, err := url.Parse(text)
+	if text == "" || err != nil || u.Host == "" {
+		return
+	}
+	if strings.ContainsAny(text, "?#") || u.User != nil {
+		p.at(at, "public_url is what addresses begin with; write only scheme, host and perhaps a path, such as %s", example)
+	} else if !publicPath.MatchString(u.EscapedPath()) {
+		p.at(at, "the path in public_url may have letters, digits and - _ . ~ between its slashes")
+	}
 }
 
 func hostPort(text string) bool {
@@ -100,19 +120,32 @@ func (p *parser) accounts() {
 			p.need(i, a.VerifyToken, a.VerifyTokenFile, "verify_token", "WhatsApp cannot verify the webhook address without it")
 			p.feeds(i, a)
 		case HubSpot:
-			p.need(i, a.Token, a.TokenFile, "token", "HubSpot cannot be called without it")
+			if a.Installed() {
+				p.installation(i, a, "HubSpot")
+				p.either(i, a.Token, a.TokenFile, "token", "a token of a private app", "leave out client_id and refresh_token, or token; client_secret goes with both")
+			} else {
+				p.need(i, a.Token, a.TokenFile, "token", "HubSpot cannot be called without it, or else client_id, client_secret and refresh_token of an installed app")
+			}
 			if !apiVersion.MatchString(a.APIVersion) {
 				p.at(at("api_version"), "api_version is %q; write one like 2026-09", a.APIVersion)
 			}
 		case Zoho:
-			if a.ClientID == "" {
-				p.at(at("client_id"), "account %s has no client_id; Zoho gives no token without it", a.Name)
-			}
-			p.need(i, a.ClientSecret, a.ClientSecretFile, "client_secret", "Zoho gives no token without it")
-			p.need(i, a.RefreshToken, a.RefreshTokenFile, "refresh_token", "Zoho gives no token without it")
+			p.installation(i, a, "Zoho")
 			p.address(at("accounts_url"), a.AccountsURL, "https://accounts.zoho.eu")
+			if n := len(a.WebhookToken.Reveal()); n > 50 {
+				p.at(at("webhook_token"), "webhook_token of account %s has %d characters; Zoho takes at most 50", a.Name, n)
+			}
 		case Bitrix24:
-			p.need(i, a.WebhookURL, a.WebhookURLFile, "webhook_url", "Bitrix24 cannot be called without it")
+			p.address(at("token_url"), a.TokenURL, "https://oauth.bitrix.info/oauth/token/")
+			if a.Installed() {
+				p.installation(i, a, "Bitrix24")
+				p.either(i, a.WebhookURL, a.WebhookURLFile, "webhook_url", "an inbound webhook", "leave out client_id, client_secret and refresh_token, or webhook_url")
+				if a.BaseURL == "" {
+					p.at(at("base_url"), "account %s has no base_url; write the portal's address, such as https://portal.bitrix24.com", a.Name)
+				}
+				break
+			}
+			p.need(i, a.WebhookURL, a.WebhookURLFile, "webhook_url", "Bitrix24 cannot be called without it, or else client_id, client_secret, refresh_token and base_url of an installed one")
 			if u := a.WebhookURL.Reveal(); u != "" && !inboundWebhook.MatchString(u) {
 				p.at(at("webhook_url"), "webhook_url of account %s is not an inbound webhook; it looks like https://portal.bitrix24.com/rest/1/secret/", a.Name)
 			}
@@ -140,6 +173,26 @@ func (p *parser) need(i int, s Secret, file, key, why string) {
 	if strings.TrimSpace(s.Reveal()) == "" && file == "" && !p.refused(at(key+"_file")) {
 		p.at(at(key), "account %s has no %s; %s (set %s, %s_file or %s)", p.config.Accounts[i].Name, key, why, key, key, p.variable(at(key)...))
 	}
+}
+
+// installation reports what is missing of the credentials of an app.
+func (p *parser) installation(i int, a *Account, vendor string) {
+	why := vendor + " gives no token without it"
+	if a.ClientID == "" {
+		p.at([]string{"accounts", strconv.Itoa(i), "client_id"}, "account %s has no client_id; %s", a.Name, why)
+	}
+	p.need(i, a.ClientSecret, a.ClientSecretFile, "client_secret", why)
+	p.need(i, a.RefreshToken, a.RefreshTokenFile, "refresh_token", why)
+}
+
+// either reports credentials that an app has no use for.
+func (p *parser) either(i int, s Secret, file, key, what, advice string) {
+	if file != "" {
+		key += "_file"
+	} else if s.IsZero() {
+		return
+	}
+	p.at([]string{"accounts", strconv.Itoa(i), key}, "account %s has %s and the credentials of an installed app; %s", p.config.Accounts[i].Name, what, advice)
 }
 
 // address reports an address that is none.

@@ -3,7 +3,9 @@ package config
 
 import (
 	"embed"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,14 @@ type Config struct {
 	//
 	// Defaults to 127.0.0.1:8080. Environment: CRMSYNC_LISTEN.
 	Listen string `yaml:"listen,omitempty" env:"LISTEN"`
+
+	// PublicURL is the address under which the vendors reach this worker, such
+	// as https://crmsync.example.com: what CRMs call to report that a contact
+	// has changed begins with it. A proxy may take a path in it away or not.
+	//
+	// Defaults to none: CRM accounts have no webhooks. Environment:
+	// CRMSYNC_PUBLIC_URL.
+	PublicURL string `yaml:"public_url,omitempty" env:"PUBLIC_URL"`
 
 	// DataDir is where the embedded broker and database live, and the lock
 	// that keeps a second worker out. A relative path is relative to the file.
@@ -149,12 +159,16 @@ type Account struct {
 	// Kind is whatsapp, hubspot, zoho or bitrix24.
 	Kind string `yaml:"kind"`
 
-	// Token is the access token of a HubSpot private app, or WhatsApp's.
+	// Token is the access token of a HubSpot private app, or WhatsApp's. A
+	// HubSpot account has either it or the three that follow.
 	Token     Secret `yaml:"token,omitempty" env:"TOKEN"`
 	TokenFile string `yaml:"token_file,omitempty" env:"TOKEN_FILE"`
 
-	// ClientID, ClientSecret and RefreshToken are those of Zoho's OAuth
-	// client; ClientSecret also signs HubSpot's webhooks.
+	// ClientID, ClientSecret and RefreshToken are those of Zoho's OAuth client,
+	// or of an app that is installed in HubSpot or Bitrix24. There the refresh
+	// token may be replaced as it is used: the newest is kept in the database,
+	// for as long as this one stays the same. ClientSecret also signs HubSpot's
+	// webhooks, whichever way HubSpot is called.
 	ClientID         string `yaml:"client_id,omitempty" env:"CLIENT_ID"`
 	ClientSecret     Secret `yaml:"client_secret,omitempty" env:"CLIENT_SECRET"`
 	ClientSecretFile string `yaml:"client_secret_file,omitempty" env:"CLIENT_SECRET_FILE"`
@@ -167,17 +181,28 @@ type Account struct {
 	// Defaults to https://accounts.zoho.com.
 	AccountsURL string `yaml:"accounts_url,omitempty" env:"ACCOUNTS_URL"`
 
+	// TokenURL is where the tokens of a Bitrix24 application are refreshed: the
+	// server_endpoint that came with the installation says which host.
+	//
+	// Defaults to https://oauth.bitrix.info/oauth/token/.
+	TokenURL string `yaml:"token_url,omitempty" env:"TOKEN_URL"`
+
 	// WebhookURL is a Bitrix24 portal's inbound webhook,
-	// https://portal/rest/1/secret/. All of it is a secret.
+	// https://portal/rest/1/secret/. All of it is a secret. A Bitrix24 account
+	// has either it or ClientID, ClientSecret, RefreshToken and BaseURL.
 	WebhookURL     Secret `yaml:"webhook_url,omitempty" env:"WEBHOOK_URL"`
 	WebhookURLFile string `yaml:"webhook_url_file,omitempty" env:"WEBHOOK_URL_FILE"`
 
-	// WebhookToken proves that a webhook comes from Zoho, or from Bitrix24,
-	// which calls it application token.
+	// WebhookToken proves that a webhook comes from Bitrix24, which calls it
+	// application token, or from Zoho.
+	//
+	// Defaults to none for Bitrix24, which then has no webhooks, and for Zoho
+	// to one that follows from ClientSecret.
 	WebhookToken     Secret `yaml:"webhook_token,omitempty" env:"WEBHOOK_TOKEN"`
 	WebhookTokenFile string `yaml:"webhook_token_file,omitempty" env:"WEBHOOK_TOKEN_FILE"`
 
-	// BaseURL is where the API is, for a simulator or a sandbox.
+	// BaseURL is where the API is, for a simulator or a sandbox; with a Bitrix24
+	// application it is the portal, such as https://portal.bitrix24.com.
 	//
 	// Defaults to the vendor's own.
 	BaseURL string `yaml:"base_url,omitempty" env:"BASE_URL"`
@@ -206,8 +231,9 @@ type Account struct {
 	// Quota is how many calls the account allows.
 	//
 	// Defaults to what the vendors document: 190 per 10s for HubSpot
-	// Professional and Enterprise (Free and Starter allow 100), 120 per 1m for
-	// Bitrix24, and 50 per 1s for Zoho, whose limit is credits per day.
+	// Professional and Enterprise (Free and Starter allow 100, and an app with
+	// a refresh token has 110), 120 per 1m for Bitrix24, and 50 per 1s for
+	// Zoho, whose limit is credits per day.
 	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
 
 	// Timeout is how long one call may take; calls that carry a batch get
@@ -239,11 +265,26 @@ func (a *Account) AppSecrets() []string {
 	return secrets
 }
 
+// Installed reports whether a HubSpot or Bitrix24 account is called as an app
+// that is installed in it, with a refresh token, and not with a token or an
+// inbound webhook.
+func (a *Account) Installed() bool {
+	renewed := a.ClientID != "" || !a.RefreshToken.IsZero() || a.RefreshTokenFile != ""
+	switch a.Kind {
+	case HubSpot:
+		return renewed
+	case Bitrix24:
+		return renewed || !a.ClientSecret.IsZero() || a.ClientSecretFile != ""
+	}
+	return false
+}
+
 // keys are the keys that only some kinds of accounts have.
 var keys = map[string][]string{
 	"token": {WhatsApp, HubSpot}, "token_file": {WhatsApp, HubSpot},
-	"client_id": {Zoho}, "client_secret": {HubSpot, Zoho}, "client_secret_file": {HubSpot, Zoho},
-	"refresh_token": {Zoho}, "refresh_token_file": {Zoho}, "accounts_url": {Zoho},
+	"client_id": {HubSpot, Zoho, Bitrix24}, "client_secret": {HubSpot, Zoho, Bitrix24}, "client_secret_file": {HubSpot, Zoho, Bitrix24},
+	"refresh_token": {HubSpot, Zoho, Bitrix24}, "refresh_token_file": {HubSpot, Zoho, Bitrix24},
+	"accounts_url": {Zoho}, "token_url": {Bitrix24},
 	"webhook_url": {Bitrix24}, "webhook_url_file": {Bitrix24},
 	"webhook_token": {Zoho, Bitrix24}, "webhook_token_file": {Zoho, Bitrix24},
 	"app_secret": {WhatsApp}, "app_secret_file": {WhatsApp},
@@ -266,6 +307,25 @@ func (c *Config) DeliverTo(account string) []string {
 		}
 	}
 	return crms
+}
+
+// WebhookAddress is where the vendor of a CRM account sends its webhooks, empty
+// without [Config.PublicURL].
+func (c *Config) WebhookAddress(account string) string {
+	if c.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimRight(c.PublicURL, "/") + "/webhooks/" + account
+}
+
+// PublicPath is the path in [Config.PublicURL], such as /crm; empty if there is
+// none.
+func (c *Config) PublicPath() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.Path, "/")
 }
 
 // Default returns a configuration of defaults, without accounts.
@@ -295,6 +355,9 @@ func (a *Account) setDefaults() {
 	}
 	if a.Kind == Zoho && a.AccountsURL == "" {
 		a.AccountsURL = "https://accounts.zoho.com"
+	}
+	if a.Kind == HubSpot && a.Installed() {
+		quota.Requests = 110
 	}
 	if a.Quota.Requests == 0 {
 		a.Quota.Requests = quota.Requests

@@ -49,6 +49,9 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond {
 		t.Errorf("account = %+v", hubspot)
 	}
+	if c.WebhookAddress("hubspot") != "" {
+		t.Errorf("webhooks arrive at %s without a public address", c.WebhookAddress("hubspot"))
+	}
 	if got := c.DeliverTo("whatsapp"); !slices.Equal(got, []string{"hubspot"}) {
 		t.Errorf("whatsapp feeds %v, want hubspot", got)
 	}
@@ -142,6 +145,46 @@ func TestSecretsInFiles(t *testing.T) {
 	}
 	if c.Accounts[1].Token.Reveal() != "from-a-file" || c.DataDir != filepath.Join(dir, "data") || c.Mapping != filepath.Join(dir, "mapping.yaml") {
 		t.Errorf("paths are not relative to the file: %+v", c)
+	}
+}
+
+func TestWhereWebhooksArrive(t *testing.T) {
+	t.Parallel()
+	for public, want := range map[string]string{
+		"":                               "",
+		"https://crm.example.com":        "https://crm.example.com/webhooks/hubspot",
+		"https://crm.example.com/":       "https://crm.example.com/webhooks/hubspot",
+		"https://crm.example.com:8443/a": "https://crm.example.com:8443/a/webhooks/hubspot",
+		"http://127.0.0.1:8080/a/b.c/":   "http://127.0.0.1:8080/a/b.c/webhooks/hubspot",
+	} {
+		c := parse(t, good, "CRMSYNC_PUBLIC_URL="+public)
+		if got := c.WebhookAddress("hubspot"); got != want {
+			t.Errorf("%q: webhooks arrive at %q, want %q", public, got, want)
+		}
+		if got := c.PublicPath(); strings.HasSuffix(got, "/") || !strings.Contains(want, got+"/webhooks") && want != "" {
+			t.Errorf("%q: the path is %q", public, got)
+		}
+	}
+}
+
+// An app that is installed is one way in, a token or an inbound webhook the
+// other.
+func TestInstalledApps(t *testing.T) {
+	t.Parallel()
+	c := parse(t, good+`
+  - {name: eu, kind: hubspot, client_id: i, client_secret: s, refresh_token: r}
+  - {name: us, kind: hubspot, token: t, client_secret: s}
+  - {name: portal, kind: bitrix24, client_id: i, client_secret: s, refresh_token: r, base_url: "https://p.bitrix24.com"}
+  - {name: other, kind: bitrix24, webhook_url: "https://p.bitrix24.com/rest/1/s/", webhook_token: t}
+  - {name: zoho, kind: zoho, client_id: i, client_secret: s, refresh_token: r}
+`)
+	for i, want := range map[int]bool{1: false, 2: true, 3: false, 4: true, 5: false, 6: false} {
+		if a := c.Accounts[i]; a.Installed() != want {
+			t.Errorf("account %s: installed %v, want %v", a.Name, a.Installed(), want)
+		}
+	}
+	if c.Accounts[2].Quota.Requests != 110 || c.Accounts[3].Quota.Requests != 190 {
+		t.Errorf("quotas %v and %v, want 110 for the app and 190", c.Accounts[2].Quota, c.Accounts[3].Quota)
 	}
 }
 
@@ -283,6 +326,31 @@ func TestTheSamplesAreRight(t *testing.T) {
 	}
 	for _, f := range findings {
 		if !strings.Contains(f.Problem, "/run/secrets/") {
+			t.Errorf("unexpected: %s", f)
+		}
+	}
+}
+
+// What is commented out in the sample is right as well, but for the secrets'
+// files, which are not there.
+func TestTheSamplesOtherAccountsAreRight(t *testing.T) {
+	t.Parallel()
+	source, err := config.Samples.ReadFile("crmsync.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, others, found := strings.Cut(string(source), "  # - name: zoho\n")
+	if !found {
+		t.Fatal("the sample has no account of Zoho's")
+	}
+	text := good + "  - name: zoho" + strings.NewReplacer("\n  #   ", "\n    ", "\n  # - name: bitrix24 #", "\n  - name: application #", "\n  # - ", "\n  - ").Replace("\n"+others)
+	_, err = config.Parse("crmsync.yaml", []byte(text), nil)
+	findings, _ := errors.AsType[config.Findings](err)
+	if len(findings) != 7 {
+		t.Errorf("findings = %v, want the seven secrets", err)
+	}
+	for _, f := range findings {
+		if !strings.Contains(f.Problem, "_file: ") || !strings.Contains(f.Problem, "cannot be read") {
 			t.Errorf("unexpected: %s", f)
 		}
 	}
