@@ -158,6 +158,15 @@ type leaseRow struct {
 
 func (leaseRow) TableName() string { return "leases" }
 
+type tokenRow struct {
+	Account   string `gorm:"primaryKey"`
+	Instead   string `gorm:"primaryKey"`
+	Token     string
+	UpdatedAt time.Time
+}
+
+func (tokenRow) TableName() string { return "refresh_tokens" }
+
 type letterRow struct {
 	ID        string `gorm:"primaryKey"`
 	Account   string
