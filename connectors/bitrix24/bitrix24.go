@@ -25,13 +25,17 @@ type Options struct {
 	BaseURL string
 	// ClientID and ClientSecret are the application's.
 	ClientID, ClientSecret string
-	// RefreshToken is the one that was stored last.
+	// RefreshToken is that of the installation.
 	RefreshToken string
 	// TokenURL is where tokens are refreshed: the oauth/token/ of the
 	// server_endpoint that came with the installation.
 	//
 	// Defaults to https://oauth.bitrix.info/oauth/token/.
 	TokenURL string
+	// LoadRefreshToken returns the refresh token that was stored last, by
+	// whoever works for the portal; empty if none was. It is asked before each
+	// refresh. Nil is the one that this client has.
+	LoadRefreshToken func(ctx context.Context) (string, error)
 	// SaveRefreshToken stores a new refresh token. Each can be used once, so
 	// nothing that came with it is used before it is stored.
 	SaveRefreshToken func(ctx context.Context, token string) error

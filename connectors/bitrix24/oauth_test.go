@@ -120,6 +120,42 @@ func TestNothingIsUsedBeforeItIsStored(t *testing.T) {
 	}
 }
 
+// Another replica, or a check, has refreshed meanwhile: each refresh token can
+// be used once.
+func TestTheRefreshTokenThatAnotherStoredIsUsed(t *testing.T) {
+	i, c := newInstallation(t)
+	var stored string
+	var loading error
+	c.tokens.load = func(context.Context) (string, error) { return stored, loading }
+	i.on(contactUpdate, always(true))
+	write := func(outcome string) {
+		t.Helper()
+		want(t, c.WriteContacts(t.Context(), []connectors.ContactChange{recorded("5", change("393470000001"))}), outcome)
+	}
+	i.valid("a1")
+	write("5")
+	stored = "r3fresh7"
+	i.valid("a2")
+	write("5")
+	loading = errors.New("database down, r3fresh8")
+	i.valid("a3")
+	write("transient")
+	if !slices.Equal(i.used, []string{"r3fresh0", "r3fresh7"}) {
+		t.Errorf("used %v", i.used)
+	}
+	loading = nil
+	write("5")
+	// What could not be stored is newer than what is.
+	i.saving = errors.New("disk full")
+	i.valid("a4")
+	write("transient")
+	i.saving = nil
+	write("5")
+	if !slices.Equal(i.used, []string{"r3fresh0", "r3fresh7", "r3fresh7", "r3fresh7"}) || !slices.Equal(i.saved, []string{"r3fresh1", "r3fresh2", "r3fresh3", "r3fresh4", "r3fresh4"}) {
+		t.Errorf("used %v, saved %v", i.used, i.saved)
+	}
+}
+
 func TestWhatTheTokenEndpointSays(t *testing.T) {
 	tests := map[string]struct {
 		status int

@@ -16,6 +16,7 @@ import (
 type tokens struct {
 	rest         rest.Client
 	id, secret   string
+	load         func(ctx context.Context) (string, error)
 	save         func(ctx context.Context, token string) error
 	timeout      time.Duration
 	refreshToken string
@@ -29,7 +30,7 @@ type tokens struct {
 
 func newTokens(o Options) *tokens {
 	t := &tokens{
-		id: o.ClientID, secret: o.ClientSecret, save: o.SaveRefreshToken, refreshToken: o.RefreshToken,
+		id: o.ClientID, secret: o.ClientSecret, load: o.LoadRefreshToken, save: o.SaveRefreshToken, refreshToken: o.RefreshToken,
 		// A lost answer costs the installation, so it is waited for.
 		timeout: max(o.Timeout, 10*time.Second),
 		busy:    make(chan struct{}, 1),
@@ -74,6 +75,13 @@ func (t *tokens) expire(token string) {
 func (t *tokens) refresh(ctx context.Context) *connectors.Error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
 	defer cancel()
+	if t.load != nil && !t.unsaved {
+		newest, err := t.load(ctx)
+		if err != nil {
+			return &connectors.Error{Class: connectors.Transient, Reason: "the refresh token that was stored last cannot be read"}
+		}
+		t.refreshToken = cmp.Or(newest, t.refreshToken)
+	}
 	a, err := t.rest.Do(ctx, rest.Request{
 		Method: http.MethodGet,
 		Query: url.Values{

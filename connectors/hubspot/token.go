@@ -24,6 +24,11 @@ type OAuth struct {
 	ClientSecret string
 	RefreshToken string
 
+	// LoadRefreshToken returns the refresh token that was stored last, by
+	// whichever program; empty if none was. It is asked before each renewal.
+	// Nil is the one that this source has.
+	LoadRefreshToken func(ctx context.Context) (string, error)
+
 	// SaveRefreshToken stores a refresh token that replaces the one before.
 	// No access token is handed out while that has not worked: the token
 	// before may not be good any more. Nil forgets it.
@@ -170,10 +175,14 @@ func (s *TokenSource) begin(ctx context.Context) *renewal {
 // replace gets a token, unless it is only for the refresh token to be saved.
 func (s *TokenSource) replace(ctx context.Context) *connectors.Error {
 	s.mu.Lock()
-	wanted := s.access == "" || !time.Now().Before(s.due)
-	refresh := s.refresh
+	now := time.Now()
+	wanted := s.access == "" || !now.Before(s.due) || !now.Before(s.expires)
 	s.mu.Unlock()
 	if wanted {
+		refresh, err := s.load(ctx)
+		if err != nil {
+			return err
+		}
 		start := time.Now()
 		g, err := s.grant(ctx, refresh)
 		if err != nil {
@@ -182,6 +191,26 @@ func (s *TokenSource) replace(ctx context.Context) *connectors.Error {
 		s.take(g, start)
 	}
 	return s.save(ctx)
+}
+
+// load returns the refresh token to use.
+func (s *TokenSource) load(ctx context.Context) (string, *connectors.Error) {
+	s.mu.Lock()
+	refresh, unsaved := s.refresh, s.unsaved
+	s.mu.Unlock()
+	if unsaved || s.oauth.LoadRefreshToken == nil {
+		return refresh, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.oauth.Timeout)
+	defer cancel()
+	newest, err := s.oauth.LoadRefreshToken(ctx)
+	if err != nil {
+		return "", &connectors.Error{Class: connectors.Transient, Reason: "the refresh token that was stored last cannot be read"}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refresh = cmp.Or(newest, s.refresh)
+	return s.refresh, nil
 }
 
 // A grant is what HubSpot answers to a refresh token.

@@ -175,6 +175,37 @@ func TestANewRefreshTokenIsStoredBeforeTheAccessTokenIsUsed(t *testing.T) {
 	})
 }
 
+func TestTheRefreshTokenThatAnotherReplicaStoredIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mint{}
+		var stored string
+		var loading error
+		s := NewTokenSource(OAuth{
+			ClientID: "id", ClientSecret: "client-secret", RefreshToken: "na1-0", HTTP: &http.Client{Transport: m},
+			LoadRefreshToken: func(context.Context) (string, error) { return stored, loading },
+			SaveRefreshToken: func(_ context.Context, token string) error { t.Errorf("saved %s again", token); return nil },
+		})
+		wantToken(t, s, "token-1")
+		stored = "na1-9"
+		time.Sleep(time.Hour)
+		wantToken(t, s, "token-2")
+		loading = errors.New("database down, na1-9")
+		time.Sleep(time.Hour)
+		if _, err := s.Token(t.Context()); connectors.AsError(err).Class != connectors.Transient || strings.Contains(err.Error(), "na1") || m.count() != 2 {
+			t.Errorf("got %v after %d requests", err, m.count())
+		}
+		loading = nil
+		wantToken(t, s, "token-3")
+		var used []string
+		for _, f := range m.forms {
+			used = append(used, f.Get("refresh_token"))
+		}
+		if got := strings.Join(used, " "); got != "na1-0 na1-9 na1-9" {
+			t.Errorf("used %s", got)
+		}
+	})
+}
+
 func TestWhyThereIsNoToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int
