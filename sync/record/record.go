@@ -35,7 +35,7 @@ type Result struct {
 	Triggers []directory.Trigger
 	// Malformed are the new facts that could not be read.
 	Malformed []*directory.Fact
-	// Recorded are the facts that were new.
+	// Recorded are the facts that were new, and all news of records.
 	Recorded []*directory.Fact
 }
 
@@ -96,7 +96,15 @@ func Refused(raw []byte) (connectors.Fact, bool) {
 // Apply records a batch in one transaction: all of it or, with an error,
 // nothing. Facts recorded before change nothing, whatever their order, so a
 // batch may be repeated.
+//
+// News of a CRM's record is not stored. It names the record and does not say
+// what it holds, so it is worth the same however often it comes; and it comes
+// for each of our own writes too.
 func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, error) {
+	facts, news := apart(facts)
+	if len(facts) == 0 {
+		return Result{Recorded: news}, nil
+	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
 		b := batch{tx: tx, deliverTo: r.DeliverTo}
@@ -115,7 +123,20 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	if err != nil {
 		return Result{}, fmt.Errorf("record %d facts: %w", len(facts), err)
 	}
+	result.Recorded = append(result.Recorded, news...)
 	return result, nil
+}
+
+// apart separates news of records from facts to store.
+func apart(all []directory.Fact) (facts []directory.Fact, news []*directory.Fact) {
+	for i := range all {
+		if all[i].Kind == connectors.KindRecord {
+			news = append(news, &all[i])
+		} else {
+			facts = append(facts, all[i])
+		}
+	}
+	return facts, news
 }
 
 // apply brings one new fact into the working set.

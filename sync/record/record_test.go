@@ -339,6 +339,55 @@ func TestWhatIsNotActedUponIsKept(t *testing.T) {
 
 // WhatsApp tells times in seconds, so an edit and a revocation may have the
 // time of their message. They win in whatever order they arrive.
+// counted counts transactions.
+type counted struct {
+	*store.DB
+	transactions int
+}
+
+func (c *counted) Record(ctx context.Context, f func(tx directory.Tx) error) error {
+	c.transactions++
+	return c.DB.Record(ctx, f)
+}
+
+// A CRM says of every record that it has changed, also when crmsync changed
+// it: thousands of times a minute. That costs the database nothing and makes
+// nobody owe anything.
+func TestNewsOfRecordsIsFree(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	count := &counted{DB: db}
+	r.Store = count
+	var news []directory.Fact
+	for i := range 200 {
+		f := fact(fmt.Sprint("record:", i), connectors.KindRecord, 0, nil)
+		f.Account = "zoho"
+		f.Record = &connectors.RecordNews{ID: fmt.Sprint(i), Change: connectors.RecordUpdated}
+		news = append(news, f)
+	}
+	result := apply(t, r, news...)
+	if count.transactions != 0 || len(result.Recorded) != 200 || len(result.Triggers)+len(result.Malformed) != 0 {
+		t.Errorf("%d transactions, result %+v", count.transactions, result)
+	}
+	// Among other facts it does not disturb them.
+	result = apply(t, r, news[0], message("w1", 0, kerry(), connectors.In, "Hello!"), news[1])
+	if len(result.Recorded) != 3 || len(result.Triggers) != 2 || count.transactions != 1 {
+		t.Errorf("%d transactions, result %+v", count.transactions, result)
+	}
+	if w := read(t, db); len(w.Contacts) != 1 || len(w.Messages) != 1 {
+		t.Errorf("the directory holds %+v", w)
+	}
+	if err := db.Record(ctx, func(tx directory.Tx) error {
+		known, err := tx.Known(news)
+		if len(known) != 0 {
+			t.Errorf("%d rows are kept", len(known))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestEditsOfTheSameSecondWin(t *testing.T) {
 	t.Parallel()
 	change := func(wamid, text string, revoked bool) directory.Fact {

@@ -48,7 +48,7 @@ func newMetrics() *metrics {
 		return v
 	}
 	m.facts = counter("crmsync_facts_total", "Facts received and stored, by reporting account and kind.", "account", "kind")
-	m.recorded = counter("crmsync_recorded_total", "Facts recorded for the first time, by reporting account and kind.", "account", "kind")
+	m.recorded = counter("crmsync_recorded_total", "Facts recorded for the first time, by reporting account and kind; news of a CRM's record (kind record) each time.", "account", "kind")
 	m.deliveries = counter("crmsync_deliveries_total", "Deliveries by account, entity and outcome.", "account", "entity", "outcome")
 	m.endToEnd = histogram("crmsync_end_to_end_seconds", "From the receipt of a webhook until the account shows it.",
 		[]float64{.05, .1, .2, .3, .5, .8, 1, 2, 3, 5, 10, 30, 60, 300, 3600}, "account")
