@@ -160,9 +160,20 @@ func (g *Guard) ListUsers(ctx context.Context) ([]connectors.User, error) {
 	return ask(ctx, g, func() ([]connectors.User, error) { return g.connector.ListUsers(ctx) })
 }
 
-// Subscribe passes on, unless the breaker is open.
+// Subscribe passes on, unless the breaker is open. Its failure does not open
+// it: a token may do for everything else.
 func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renewBy time.Time, err error) {
-	return ask(ctx, g, func() (time.Time, error) { return g.connector.Subscribe(ctx, s) })
+	open := g.through(ctx, func() []*connectors.Error {
+		renewBy, err = g.connector.Subscribe(ctx, s)
+		if e := connectors.AsError(err); e == nil || e.Class == connectors.Throttled {
+			return []*connectors.Error{e}
+		}
+		return nil
+	})
+	if open != nil {
+		return renewBy, open
+	}
+	return renewBy, err
 }
 
 // Open reports whether the breaker is open. It stays so while probes are under

@@ -239,10 +239,6 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 		got, err := g.ListUsers(ctx)
 		return len(got) == 1 && got[0].ID == "7", err
 	},
-	"Subscribe": func(ctx context.Context, g *Guard) (bool, error) {
-		got, err := g.Subscribe(ctx, connectors.Subscription{Address: "https://x"})
-		return got.After(time.Now()), err
-	},
 }
 
 func TestReadingGoesThroughTheBreakerAndTheQuotaToo(t *testing.T) {
@@ -276,6 +272,54 @@ func TestReadingGoesThroughTheBreakerAndTheQuotaToo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A token may do for deliveries and not for webhooks.
+func TestAFailedSubscriptionIsNoReasonToStopDeliveries(t *testing.T) {
+	l := NewLimiter(100, 10*time.Second)
+	inBubble(t, Options{Limiter: l}, func(t *testing.T, g *Guard, v *vendor) {
+		subscribe := func() (time.Time, *connectors.Error) {
+			at, err := g.Subscribe(t.Context(), connectors.Subscription{Address: "https://x"})
+			return at, connectors.AsError(err)
+		}
+		if at, err := subscribe(); err != nil || !at.After(time.Now()) {
+			t.Errorf("it does not pass on: %v, %v", at, err)
+		}
+		for _, class := range []connectors.Class{connectors.Transient, connectors.Unauthorized, connectors.Unknown} {
+			v.is(class)
+			for range 5 {
+				if _, err := subscribe(); err == nil || err.Class != class {
+					t.Errorf("got %v, want %s", err, class)
+				}
+			}
+			if g.Open() {
+				t.Fatalf("open for a subscription that is %s", class)
+			}
+		}
+		v.is(connectors.Throttled)
+		v.wait = 10 * time.Second
+		if subscribe(); l.catchUp() < 9*time.Second {
+			t.Error("the limiter has not heard of the quota")
+		}
+		// When the account is down it is not asked, and when it is up again it
+		// may be this call that shows it.
+		v.is(connectors.Transient)
+		for range 3 {
+			write(t.Context(), g)
+		}
+		before := v.count()
+		if _, err := subscribe(); err == nil || err.Class != connectors.Unavailable || v.count() != before {
+			t.Errorf("got %v after %d calls", err, v.count()-before)
+		}
+		time.Sleep(6 * time.Second)
+		if _, err := subscribe(); err == nil || err.Class != connectors.Transient || !g.Open() {
+			t.Errorf("got %v, open %v", err, g.Open())
+		}
+		v.is("")
+		if _, err := subscribe(); err != nil || g.Open() {
+			t.Errorf("got %v, open %v", err, g.Open())
+		}
+	})
 }
 
 func TestWhatAVendorDoesNotOfferIsNoSignOfLife(t *testing.T) {
