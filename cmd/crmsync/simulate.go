@@ -116,11 +116,17 @@ func printCredentials(w io.Writer, info sandbox.Info) {
 		{"WhatsApp app secret", info.WhatsApp.AppSecret},
 		{"WhatsApp verify token", info.WhatsApp.VerifyToken},
 		{"HubSpot token", info.HubSpot.Token},
+		{"HubSpot client id", info.HubSpot.ClientID},
+		{"HubSpot client secret", info.HubSpot.ClientSecret},
+		{"HubSpot refresh token", info.HubSpot.RefreshToken},
 		{"Zoho client id", info.Zoho.ClientID},
 		{"Zoho client secret", info.Zoho.ClientSecret},
 		{"Zoho refresh token", info.Zoho.RefreshToken},
 		{"Bitrix24 webhook", info.Bitrix24.URL},
 		{"Bitrix24 app token", info.Bitrix24.ApplicationToken},
+		{"Bitrix24 client id", info.Bitrix24.ClientID},
+		{"Bitrix24 client secret", info.Bitrix24.ClientSecret},
+		{"Bitrix24 refresh token", info.Bitrix24.RefreshToken},
 	} {
 		fmt.Fprintf(w, "  %-22s %s\n", c[0], c[1])
 	}

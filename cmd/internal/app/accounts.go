@@ -23,6 +23,9 @@ type account struct {
 	worker   *deliver.Worker
 	guard    *guard.Guard
 	limiter  *guard.Limiter
+	// subscriber is nil for an account without webhooks, or whose webhooks are
+	// none of our concern.
+	subscriber *subscriber
 }
 
 func (a *App) newAccount(c config.Account, holder string) *account {
@@ -48,6 +51,15 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 		Holder: holder, CreateFields: c.CreateFields,
 		Observer: a.metrics, Log: a.log.With("account", c.Name),
 	}
+	address := a.config.WebhookAddress(c.Name)
+	if built.receiver = a.receiver(c, address); built.receiver != nil {
+		built.subscriber = &subscriber{
+			vendor:       built.guard,
+			subscription: connectors.Subscription{Address: address, Token: webhookToken(c)},
+			working:      func() bool { ready, _ := built.worker.State(); return ready },
+			log:          a.log.With("account", c.Name),
+		}
+	}
 	return built
 }
 
@@ -67,14 +79,31 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		// (Bitrix24: limits).
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
 		limiter = guard.NewBucket(int(25*perSecond), perSecond)
-		return bitrix24.New(bitrix24.Options{
-			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond, Observe: observe,
-		}), limiter
+		o := bitrix24.Options{
+			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Observe: observe,
+			Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond,
+		}
+		if c.Installed() {
+			o.BaseURL, o.TokenURL = c.BaseURL, c.TokenURL
+			o.ClientID, o.ClientSecret, o.RefreshToken = c.ClientID, c.ClientSecret.Reveal(), c.RefreshToken.Reveal()
+			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
+		}
+		return bitrix24.New(o), limiter
 	default:
-		return hubspot.New(hubspot.Options{
+		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
 			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
-		}), limiter
+		}
+		if c.Installed() {
+			app := hubspot.OAuth{
+				BaseURL: c.BaseURL, APIVersion: c.APIVersion,
+				ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
+			}
+			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
+			tokens := hubspot.NewTokenSource(app)
+			o.Token, o.Renew = tokens.Token, tokens.Renew
+		}
+		return hubspot.New(o), limiter
 	}
 }
 

@@ -71,12 +71,18 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 		return a, err
 	}
 	receivers := map[string]connectors.Receiver{}
+	var silent []string
 	for _, settings := range c.Accounts {
 		built := a.newAccount(settings, holder)
 		a.accounts = append(a.accounts, built)
 		if built.receiver != nil {
 			receivers[settings.Name] = built.receiver
+		} else if c.PublicURL == "" {
+			silent = append(silent, settings.Name)
 		}
+	}
+	if len(silent) > 0 {
+		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
 	}
 	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo}
 	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
@@ -187,6 +193,9 @@ func (a *App) Run(ctx context.Context) error {
 		}
 		account.worker.Triggers = next
 		start("deliver to "+account.name, account.worker.Run)
+		if account.subscriber != nil {
+			start("subscribe to "+account.name, account.subscriber.run)
+		}
 	}
 	server := a.server()
 	go func() {
@@ -304,7 +313,7 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 	} else if receiver := a.intake.Receivers[r.Account]; receiver != nil {
 		parts = receiver.Split(r.Raw)
 	} else {
-		return fmt.Errorf("there is no account %s any more", r.Account)
+		return fmt.Errorf("account %s is gone, or has no webhooks any more", r.Account)
 	}
 	var facts []directory.Fact
 	var malformed []*directory.Fact

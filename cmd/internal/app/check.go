@@ -35,7 +35,8 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	if err != nil {
 		return append(checks, failed("mapping", err))
 	}
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
+	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	defer a.close()
 	for _, account := range c.Accounts {
 		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {

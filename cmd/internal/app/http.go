@@ -12,6 +12,9 @@ import (
 func (a *App) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/{account}", a.intake)
+	if path := a.config.PublicPath(); path != "" { // of a proxy that leaves it in
+		mux.Handle(path+"/webhooks/{account}", a.intake)
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))

@@ -1,11 +1,15 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 
+	"crmsync/config"
+	"crmsync/connectors"
 	"crmsync/connectors/zoho"
+	"crmsync/sync/store"
 )
 
 // keptToken is the access token that an account used last, from a file in the
@@ -37,6 +41,52 @@ func (a *App) keepToken(account string) func(zoho.AccessToken) {
 
 func (a *App) tokenFile(account string) string {
 	return filepath.Join(a.config.DataDir, "tokens", account+".json")
+}
+
+// refreshTokens keep, in the database, the refresh tokens that an account's
+// vendor gives in place of the configured one. When that is another, because
+// somebody has installed the app again, what was kept does not count any more.
+func (a *App) refreshTokens(c config.Account) (load func(context.Context) (string, error), save func(context.Context, string) error) {
+	instead := connectors.Digest([]byte(c.ClientID + " " + c.RefreshToken.Reveal()))
+	load = func(ctx context.Context) (string, error) {
+		if a.store == nil && !hasStore(a.config) {
+			return "", nil // a check before the first start
+		}
+		db, err := a.database(ctx)
+		if err != nil {
+			return "", err
+		}
+		return db.RefreshToken(ctx, c.Name, instead)
+	}
+	save = func(ctx context.Context, token string) error {
+		db, err := a.database(ctx)
+		if err == nil {
+			err = db.KeepRefreshToken(ctx, c.Name, instead, token)
+		}
+		if err != nil {
+			a.log.Error("cannot keep the new refresh token; the account waits until it can be kept", "account", c.Name, "error", err)
+		}
+		return err
+	}
+	return load, save
+}
+
+// database is the one that a worker has open, or that a check opens when it
+// turns out to need it.
+func (a *App) database(ctx context.Context) (*store.DB, error) {
+	if a.store != nil {
+		return a.store, nil
+	}
+	if a.config.Database.URL.IsZero() {
+		if err := os.MkdirAll(a.config.DataDir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	db, err := OpenStore(ctx, a.config)
+	if err == nil {
+		a.store = db
+	}
+	return db, err
 }
 
 // replaceFile writes a file for its owner's eyes, whole or not at all.

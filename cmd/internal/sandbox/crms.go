@@ -8,10 +8,11 @@ import (
 	"crmsync/connectors/zoho/zohosim"
 )
 
-// hubSpotOptions sets up an account of HubSpot Professional.
+// hubSpotOptions sets up an account of HubSpot Professional. It may replace
+// refresh tokens, so it does.
 func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 	h := hubspotsim.Options{
-		Token: info.Token, ClientSecret: info.ClientSecret,
+		Token: info.Token, ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken, RotateRefreshToken: true,
 		Quota: "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 		CustomCommunicationProperties: "allowed",
 	}
@@ -37,6 +38,7 @@ func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
 func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Options {
 	return bitrix24sim.Options{
 		UserID: 1, Secret: secret, ApplicationToken: info.ApplicationToken,
+		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
 		Quota: quota(o), LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
 }

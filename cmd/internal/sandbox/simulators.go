@@ -71,11 +71,15 @@ type WhatsAppInfo struct {
 	Token         string `json:"token"`
 }
 
-// HubSpotInfo says where the simulated HubSpot is, and its credentials.
+// HubSpotInfo says where the simulated HubSpot is, and its credentials: the
+// token of a private app, and an installation of an app. ClientSecret also
+// signs the webhooks.
 type HubSpotInfo struct {
 	URL          string `json:"url"`
 	Token        string `json:"token"`
+	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
+	RefreshToken string `json:"refresh_token"`
 }
 
 // ZohoInfo says where the simulated Zoho CRM is, and its credentials.
@@ -87,11 +91,16 @@ type ZohoInfo struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-// Bitrix24Info says where the simulated Bitrix24 is. URL is an inbound
-// webhook, with its secret.
+// Bitrix24Info says where the simulated Bitrix24 is, and its credentials. URL
+// is an inbound webhook, with its secret; the rest but for ApplicationToken is
+// an installation of an application.
 type Bitrix24Info struct {
 	URL              string `json:"url"`
 	ApplicationToken string `json:"application_token"`
+	TokenURL         string `json:"token_url"`
+	ClientID         string `json:"client_id"`
+	ClientSecret     string `json:"client_secret"`
+	RefreshToken     string `json:"refresh_token"`
 }
 
 // Base is where the portal itself is, and its control plane.
@@ -148,18 +157,24 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 		PhoneNumberID: "106540352242922", WABAID: "102290129340398", Token: "EAA" + rand.Text(),
 	}
 	s.Info.HubSpot = HubSpotInfo{
-		URL: reachable(o.address(listeners[1])), Token: "pat-na1-" + strings.ToLower(rand.Text()), ClientSecret: rand.Text(),
+		URL: reachable(o.address(listeners[1])), Token: "pat-na1-" + strings.ToLower(rand.Text()),
+		ClientID: strings.ToLower(rand.Text()), ClientSecret: rand.Text(), RefreshToken: "na1-" + strings.ToLower(rand.Text()),
 	}
 	s.Info.Zoho = ZohoInfo{
 		URL: reachable(o.address(listeners[2])), AccountsURL: reachable(o.address(listeners[2])),
 		ClientID: "1000." + rand.Text(), ClientSecret: strings.ToLower(rand.Text()), RefreshToken: "1000." + strings.ToLower(rand.Text()),
 	}
-	secret := strings.ToLower(rand.Text())
+	secret, portal := strings.ToLower(rand.Text()), reachable(o.address(listeners[3]))
 	s.Info.Bitrix24 = Bitrix24Info{
-		URL: reachable(o.address(listeners[3])) + "/rest/1/" + secret + "/", ApplicationToken: strings.ToLower(rand.Text()),
+		URL: portal + "/rest/1/" + secret + "/", ApplicationToken: strings.ToLower(rand.Text()),
+		TokenURL: portal + "/oauth/token/",
+		ClientID: "local." + strings.ToLower(rand.Text()), ClientSecret: rand.Text(), RefreshToken: strings.ToLower(rand.Text()),
 	}
 	if worker != "" {
-		s.Info.Worker = &WorkerInfo{URL: reachable(worker), Webhooks: map[string]string{"whatsapp": reachable(worker) + "/webhooks/whatsapp"}}
+		s.Info.Worker = &WorkerInfo{URL: reachable(worker), Webhooks: map[string]string{}}
+		for _, account := range []string{"whatsapp", "hubspot", "zoho", "bitrix24"} {
+			s.Info.Worker.Webhooks[account] = s.Info.Worker.URL + "/webhooks/" + account
+		}
 	}
 	s.WhatsApp = whatsappsim.New(whatsappsim.Options{
 		AppSecret: s.Info.WhatsApp.AppSecret, VerifyToken: s.Info.WhatsApp.VerifyToken, Token: s.Info.WhatsApp.Token,
@@ -170,6 +185,12 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 	hubspot := hubspotsim.New(hubSpotOptions(o, s.Info.HubSpot))
 	zoho := zohosim.New(zohoOptions(o, s.Info.Zoho))
 	bitrix24 := bitrix24sim.New(bitrix24Options(o, s.Info.Bitrix24, secret))
+	if s.Info.Worker != nil {
+		// As somebody would enter them in the vendors' own pages. Zoho is told
+		// by the worker.
+		hubspot.SetWebhookURL(s.Info.Worker.Webhooks["hubspot"])
+		bitrix24.SetEventURL(s.Info.Worker.Webhooks["bitrix24"])
+	}
 	s.crms = append(s.crms, hubspot, zoho, bitrix24)
 	s.serve(listeners[1], hubspot)
 	s.serve(listeners[2], zoho)
@@ -251,7 +272,7 @@ func (s *Simulators) subscribed(next http.Handler) http.Handler {
 func (s *Simulators) Subscribe(ctx context.Context) error {
 	s.subscribe.Lock()
 	defer s.subscribe.Unlock()
-	address := reachable(s.address) + "/webhooks/whatsapp"
+	address := s.Info.Worker.Webhooks["whatsapp"]
 	for s.callback != address {
 		err := s.WhatsApp.SetCallback(ctx, address)
 		if err == nil {
@@ -288,6 +309,7 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 	s.Info.Config = filepath.Join(dir, "crmsync.yaml")
 	text := fmt.Sprintf(written+`: a worker for its simulators.
 listen: %q
+public_url: %s
 data_dir: %q
 mapping: mapping.yaml
 accounts:
@@ -300,6 +322,7 @@ accounts:
   - name: hubspot
     kind: hubspot
     token: %s
+    client_secret: %s
     base_url: %s
     create_fields: true
   - name: zoho
@@ -314,8 +337,8 @@ accounts:
     webhook_url: %s
     webhook_token: %s
     create_fields: true
-`, s.address, data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
-		s.Info.HubSpot.Token, s.Info.HubSpot.URL,
+`, s.address, reachable(s.address), data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
+		s.Info.HubSpot.Token, s.Info.HubSpot.ClientSecret, s.Info.HubSpot.URL,
 		s.Info.Zoho.ClientID, s.Info.Zoho.ClientSecret, s.Info.Zoho.RefreshToken, s.Info.Zoho.AccountsURL,
 		s.Info.Bitrix24.URL, s.Info.Bitrix24.ApplicationToken)
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
