@@ -397,8 +397,11 @@ func TestInstalledAppsDeliver(t *testing.T) {
 			if code := check.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("check beside the worker: exit code %d", code)
 			}
-			if status := post(t, crm.URL+"/_sim/clock", map[string]string{"advance": "61m"}); status != http.StatusOK {
-				t.Fatalf("the clock answered %d", status)
+			// HubSpot's connector does not replace a token in its first minute.
+			if crm.Account == "bitrix24" {
+				if status := post(t, crm.URL+"/_sim/clock", map[string]string{"advance": "61m"}); status != http.StatusOK {
+					t.Fatalf("the clock answered %d", status)
+				}
 			}
 			l.post("wamid.SECOND", "393331112233", "E dopo?")
 			eventually(t, 20*time.Second, "the worker gets a token after the check has", func() bool { return len(messagesIn(t, crm, "wamid.SECOND")) == 1 })
