@@ -75,7 +75,7 @@ func (t *tokens) expire(token string) {
 func (t *tokens) refresh(ctx context.Context) *connectors.Error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
 	defer cancel()
-	if t.load != nil && !t.unsaved {
+	if t.load != nil {
 		newest, err := t.load(ctx)
 		if err != nil {
 			return &connectors.Error{Class: connectors.Transient, Reason: "the refresh token that was stored last cannot be read"}

@@ -206,6 +206,35 @@ func TestTheRefreshTokenThatAnotherReplicaStoredIsUsed(t *testing.T) {
 	})
 }
 
+// What could not be stored is newer than what is.
+func TestARefreshTokenThatIsNotStoredYetIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &mint{rotate: true}
+		stored, saving := "na1-0", errors.New("disk full")
+		s := NewTokenSource(OAuth{
+			ClientID: "id", ClientSecret: "client-secret", RefreshToken: "na1-0", HTTP: &http.Client{Transport: m},
+			LoadRefreshToken: func(context.Context) (string, error) { return stored, nil },
+			SaveRefreshToken: func(_ context.Context, token string) error {
+				if saving == nil {
+					stored = token
+				}
+				return saving
+			},
+		})
+		for range 2 {
+			if _, err := s.Token(t.Context()); connectors.AsError(err).Class != connectors.Transient {
+				t.Errorf("got %v, want transient", err)
+			}
+			time.Sleep(time.Hour)
+		}
+		saving = nil
+		wantToken(t, s, "token-3")
+		if got := m.forms[1].Get("refresh_token") + " " + m.forms[2].Get("refresh_token") + " " + stored; got != "na1-1 na1-2 na1-3" {
+			t.Errorf("used and stored %s", got)
+		}
+	})
+}
+
 func TestWhyThereIsNoToken(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status int

@@ -106,7 +106,7 @@ type vendor struct {
 	calls  []time.Time
 }
 
-func (v *vendor) Wait(ctx context.Context) error { return ctx.Err() }
+func (v *vendor) Wait(ctx context.Context, _ bool) error { return ctx.Err() }
 
 func (v *vendor) Subscribe(context.Context, connectors.Subscription) (time.Time, error) {
 	v.calls = append(v.calls, time.Now())
