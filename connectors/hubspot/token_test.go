@@ -191,7 +191,7 @@ func TestTheRefreshTokenThatAnotherReplicaStoredIsUsed(t *testing.T) {
 		wantToken(t, s, "token-2")
 		loading = errors.New("database down, na1-9")
 		time.Sleep(time.Hour)
-		if _, err := s.Token(t.Context()); connectors.AsError(err).Class != connectors.Transient || strings.Contains(err.Error(), "na1") || m.count() != 2 {
+		if _, err := s.Token(t.Context()); err == nil || connectors.AsError(err).Class != connectors.Transient || strings.Contains(err.Error(), "na1") || m.count() != 2 {
 			t.Errorf("got %v after %d requests", err, m.count())
 		}
 		loading = nil
@@ -222,7 +222,7 @@ func TestARefreshTokenThatIsNotStoredYetIsUsed(t *testing.T) {
 			},
 		})
 		for range 2 {
-			if _, err := s.Token(t.Context()); connectors.AsError(err).Class != connectors.Transient {
+			if _, err := s.Token(t.Context()); err == nil || connectors.AsError(err).Class != connectors.Transient {
 				t.Errorf("got %v, want transient", err)
 			}
 			time.Sleep(time.Hour)
