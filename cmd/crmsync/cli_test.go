@@ -323,7 +323,7 @@ func TestLogsAndMetricsAreFreeOfPeopleAndSecrets(t *testing.T) {
 			t.Errorf("/metrics lacks %s", name)
 		}
 	}
-	for _, private := range []string{"15551239876", "5551239876", "very private", info.HubSpot.Token, info.WhatsApp.AppSecret, info.WhatsApp.VerifyToken, url.QueryEscape(info.WhatsApp.VerifyToken)} {
+	for _, private := range []string{"15551239876", "5551239876", "very private", info.HubSpot.Token, info.HubSpot.ClientSecret, info.Bitrix24.ApplicationToken, info.Zoho.ClientSecret, info.WhatsApp.AppSecret, info.WhatsApp.VerifyToken, url.QueryEscape(info.WhatsApp.VerifyToken)} {
 		if strings.Contains(metrics.String(), private) {
 			t.Errorf("/metrics carries %q", private)
 		}
