@@ -78,7 +78,7 @@ func (p *process) says(words ...string) bool {
 	return false
 }
 
-// edit is what a person does in a CRM.
+// edits is what a person does in a CRM.
 func (p *process) edits(crm sandbox.CRM, phone, name string) {
 	p.t.Helper()
 	field := map[string]string{"hubspot": "lastname", "zoho": "Last_Name", "bitrix24": "LAST_NAME"}[crm.Account]

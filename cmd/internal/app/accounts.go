@@ -23,8 +23,8 @@ type account struct {
 	worker   *deliver.Worker
 	guard    *guard.Guard
 	limiter  *guard.Limiter
-	// subscriber is nil for an account without webhooks, or whose webhooks are
-	// none of our concern.
+	// subscriber is nil for an account without webhooks, and for WhatsApp's,
+	// which are set up by hand.
 	subscriber *subscriber
 }
 
