@@ -97,6 +97,7 @@ type Client struct {
 	budget       budget
 	pipe         *pipe
 	claims       claims
+	stride       stride
 	// tokens is nil with an inbound webhook.
 	tokens *tokens
 	// rewriting is held by whoever reads a comment of several messages to

@@ -7,14 +7,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"crmsync/connectors"
 )
 
-// pagesAtOnce is how many pages one request of a listing asks for, after a
-// first one that finds out whether there is more.
-const pagesAtOnce = 20
+// The first request of a listing asks for one page, for many have no second,
+// the next for somePages, and those that follow for as many as a batch takes
+// beside the command that finds the end.
+const (
+	somePages = 20
+	mostPages = perBatch - 1
+)
 
 // Describe lists the fields of the portal's contacts.
 func (c *Client) Describe(ctx context.Context) ([]connectors.FieldInfo, error) {
@@ -122,26 +127,34 @@ func (s *schema) record(c contact, fields []string, region string) connectors.Re
 
 // ListContacts lists contacts in the order of their ids, each page beginning
 // behind the last id of the one before, so that nothing moves between pages.
-// The cursor is that id.
+// The cursor is that id, behind the number of pages to ask for.
 func (c *Client) ListContacts(ctx context.Context, q connectors.Query) (connectors.Page, error) {
 	s, err := c.learned(ctx)
 	if err != nil {
 		return connectors.Page{}, err
 	}
-	l := sweep{filter: params{}, names: selection(q.Fields), after: q.Cursor, pages: pagesAtOnce}
-	if q.Cursor == "" {
-		l.after, l.pages = "0", 1
-	} else if !isID(q.Cursor) {
-		return connectors.Page{}, &connectors.Error{Class: connectors.Rejected, Code: "INVALID_CURSOR", Reason: "the cursor is not one of ours"}
+	pages, after := 1, "0"
+	if q.Cursor != "" {
+		n, id, _ := strings.Cut(q.Cursor, ":")
+		if pages, _ = strconv.Atoi(n); pages < 1 || pages > mostPages || !isID(id) {
+			return connectors.Page{}, &connectors.Error{Class: connectors.Rejected, Code: "INVALID_CURSOR", Reason: "the cursor is not one of ours"}
+		}
+		after = id
 	}
+	l := sweep{filter: params{}, names: selection(q.Fields), after: after, pages: c.stride.pages(pages)}
 	if !q.Since.IsZero() && s.dates.works() {
 		l.filter[">=DATE_MODIFY"] = s.dates.text(q.Since)
 	}
+	began := time.Now()
 	found, next, err := l.read(ctx, c)
+	c.stride.learn(l.pages, err, time.Since(began) < c.batchTimeout/2)
 	if err != nil {
 		return connectors.Page{}, err
 	}
-	page := connectors.Page{Next: next}
+	var page connectors.Page
+	if next != "" {
+		page.Next = fmt.Sprintf("%d:%s", min(pages*somePages, mostPages), next)
+	}
 	for _, rec := range found {
 		r := s.record(rec, q.Fields, c.region)
 		// Times have seconds only. A record without one is not left out.
@@ -151,6 +164,27 @@ func (c *Client) ListContacts(ctx context.Context, q connectors.Query) (connecto
 		page.Records = append(page.Records, r)
 	}
 	return page, nil
+}
+
+// A stride is how many pages a request may ask for. Bitrix24 reads them one
+// after the other, so where the portal is slow, or texts are long, it has no
+// answer in time to as many as a batch takes.
+type stride struct{ fewer atomic.Int32 }
+
+func (s *stride) pages(wanted int) int { return min(wanted, mostPages-int(s.fewer.Load())) }
+
+// learn is told what became of a request for so many pages: for half of them
+// the next one asks when there was no answer, and for a quarter more when it
+// was quick.
+func (s *stride) learn(pages int, err *connectors.Error, quick bool) {
+	most := s.pages(mostPages)
+	switch {
+	case err != nil && err.Class == connectors.Transient && pages > 1:
+		most = pages / 2
+	case err == nil && quick && pages == most:
+		most = min(most+most/4+1, mostPages)
+	}
+	s.fewer.Store(int32(mostPages - most))
 }
 
 // A sweep is one request of a listing.

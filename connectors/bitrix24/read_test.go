@@ -104,6 +104,7 @@ func TestAListingYieldsEverybodyOnce(t *testing.T) {
 		"one page":           {30, nil, 1},
 		"a page and no more": {75, nil, 1},
 		"many":               {3000, nil, 3},
+		"very many":          {12000, nil, 5}, // of which 8,000 are there
 		"half a page":        {300, func(call int, rows []m) []m { return rows[:len(rows)/max(1, 3-call)] }, 3},
 		"the same page repeated": {300, func(call int, rows []m) []m {
 			if call == 4 {
@@ -179,10 +180,46 @@ func TestChangesSinceATime(t *testing.T) {
 	}
 }
 
+// A portal that has no answer in time to a whole batch is asked for less.
+func TestASlowPortalIsAskedForFewerPages(t *testing.T) {
+	p, c := newPortal(t)
+	p.many(12000, nil)
+	var asked []int
+	p.front = func(path string, in m) any {
+		cmds, _ := in["cmd"].(m)
+		if len(cmds) == 0 {
+			return nil
+		}
+		if asked = append(asked, len(cmds)-1); len(cmds) > 30 {
+			return whole{status: 504, body: "<html>"}
+		}
+		return nil
+	}
+	listed, failed := 0, 0
+	for q := (connectors.Query{Fields: []string{"NAME"}}); ; {
+		page, err := c.ListContacts(t.Context(), q)
+		if err != nil {
+			if failed++; failed > 3 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		listed += len(page.Records)
+		if q.Cursor = page.Next; q.Cursor == "" {
+			break
+		}
+	}
+	if want := []int{1, 20, 49, 24, 31, 15, 19, 24, 31}; listed != 8000 || !slices.Equal(asked[:min(len(asked), len(want))], want) {
+		t.Errorf("%d were listed by pages %v", listed, asked)
+	}
+}
+
 func TestABadCursorIsRefused(t *testing.T) {
 	_, c := newPortal(t)
-	if _, err := c.ListContacts(t.Context(), connectors.Query{Cursor: "x"}); connectors.AsError(err).Class != connectors.Rejected {
-		t.Errorf("got %v", err)
+	for _, cursor := range []string{"x", "51", "0:51", "50:51", "20:", "20:x"} {
+		if _, err := c.ListContacts(t.Context(), connectors.Query{Cursor: cursor}); connectors.AsError(err).Class != connectors.Rejected {
+			t.Errorf("cursor %q: %v", cursor, err)
+		}
 	}
 }
 
