@@ -138,16 +138,19 @@ func (s *schema) record(raw json.RawMessage, fields []string) (connectors.Record
 // tokens do. It is also cheaper: a page of a list costs one credit for 200
 // records, a query three for 2,000 (Zoho: api-limits).
 //
-// What queries do not give, tags above all, is read by id for one more credit
-// per 50 records.
+// What queries do not give, tags above all, is on the pages of a list, which are
+// followed beside, for one more credit per 200 records.
 func (c *Client) ListContacts(ctx context.Context, q connectors.Query) (connectors.Page, error) {
-	last := "0"
+	last, beside := "0", &trail{}
 	if q.Cursor != "" {
-		var ok bool
-		if last, ok = strings.CutPrefix(q.Cursor, "after:"); !ok || !isID.MatchString(last) {
+		rest, ok := strings.CutPrefix(q.Cursor, "after:")
+		id, token, on := strings.Cut(rest, ":")
+		if !ok || !isID.MatchString(id) {
 			return connectors.Page{}, &connectors.Error{Class: connectors.Rejected, Code: "INVALID_CURSOR", Reason: "the cursor is not one of this listing"}
 		}
+		last, beside = id, &trail{lost: !on, token: token}
 	}
+	before := last
 	s, err := c.learned(ctx, q.Fields...)
 	if err != nil {
 		return connectors.Page{}, err
@@ -167,15 +170,24 @@ func (c *Client) ListContacts(ctx context.Context, q connectors.Query) (connecto
 			last = r.ID
 		}
 	}
-	if a.Info.More {
-		if len(page.Records) == 0 {
-			// The page before once more, or none: it would go on for ever.
-			return connectors.Page{}, garbled()
-		}
-		page.Next = "after:" + last
+	if a.Info.More && len(page.Records) == 0 {
+		// The page before once more, or none: it would go on for ever.
+		return connectors.Page{}, garbled()
 	}
+	found := map[string]connectors.Record{}
 	rest := slices.DeleteFunc(known(s, q.Fields), func(f string) bool { return slices.Contains(columns, f) })
-	if page.Records, err = c.fill(ctx, s, page.Records, rest); err != nil {
+	switch {
+	case len(rest) == 0, len(rest) > maxColumns:
+		beside.lost = true
+	case len(page.Records) > perRead:
+		if found, err = beside.follow(ctx, c, s, q.Since, before, last, rest); err != nil {
+			return connectors.Page{}, err
+		}
+	}
+	if a.Info.More {
+		page.Next = "after:" + last + beside.String()
+	}
+	if page.Records, err = c.fill(ctx, s, page.Records, rest, found); err != nil {
 		return connectors.Page{}, err
 	}
 	for i, r := range page.Records {
@@ -193,8 +205,16 @@ func (c *Client) listing(ctx context.Context, s *schema, q connectors.Query, las
 	}
 	for {
 		columns := c.queryable(s, q.Fields)
-		if c.shallow.Load() || slices.ContainsFunc(columns, func(f string) bool { return s.contacts[f].DataType == "textarea" }) {
-			// Long texts would make an answer too long.
+		long := func(f string) bool { return s.contacts[f].DataType == "textarea" }
+		switch {
+		case len(columns) < len(known(s, q.Fields)):
+			// The texts come along with what has to be read anyway.
+			columns = slices.DeleteFunc(columns, long)
+		case slices.ContainsFunc(columns, long):
+			// They would make the answer too long.
+			limit = perPage
+		}
+		if c.shallow.Load() {
 			limit = perPage
 		}
 		where := "(id > " + last + ")"
@@ -227,27 +247,30 @@ func (c *Client) queryable(s *schema, fields []string) []string {
 	return list[:min(len(list), maxColumns-2)]
 }
 
-// fill reads what a query did not give. Records that have gone meanwhile are
-// left out.
-func (c *Client) fill(ctx context.Context, s *schema, records []connectors.Record, fields []string) ([]connectors.Record, *connectors.Error) {
+// fill adds what a query did not give, and reads it of those of whom it is not
+// found yet. Records that have gone meanwhile are left out.
+func (c *Client) fill(ctx context.Context, s *schema, records []connectors.Record, fields []string, found map[string]connectors.Record) ([]connectors.Record, *connectors.Error) {
 	if len(fields) == 0 {
 		return records, nil
 	}
-	var there []connectors.Record
-	for part := range slices.Chunk(records, perRead) {
-		ids := make([]string, len(part))
-		for i, r := range part {
-			ids[i] = r.ID
+	var missing []string
+	for _, r := range records {
+		if _, ok := found[r.ID]; !ok {
+			missing = append(missing, r.ID)
 		}
-		found, err := c.byID(ctx, s, ids, fields)
+	}
+	for ids := range slices.Chunk(missing, perRead) {
+		more, err := c.byID(ctx, s, ids, fields)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range part {
-			if more, ok := found[r.ID]; ok {
-				maps.Copy(r.Fields, more.Fields)
-				there = append(there, r)
-			}
+		maps.Copy(found, more)
+	}
+	there := records[:0]
+	for _, r := range records {
+		if more, ok := found[r.ID]; ok {
+			maps.Copy(r.Fields, more.Fields)
+			there = append(there, r)
 		}
 	}
 	return there, nil
