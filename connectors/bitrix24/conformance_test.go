@@ -39,7 +39,7 @@ func openAccount(t *testing.T) *connectortest.Account {
 	t.Cleanup(func() { server.Close(); sim.Close() })
 	return &connectortest.Account{
 		Connector: bitrix24.New(bitrix24.Options{
-			WebhookURL: server.URL + "/rest/1/webhooksecret/", Timeout: time.Second, BatchTimeout: time.Second,
+			WebhookURL: server.URL + "/rest/1/webhooksecret/", Timeout: time.Second, BatchTimeout: 3 * time.Second,
 		}),
 		Sim: server.URL, Secrets: []string{"webhooksecret"},
 	}

@@ -78,21 +78,26 @@ func readEqualsList(t *testing.T, v Vendor) {
 
 func listWhileChanging(t *testing.T, v Vendor) {
 	a := v.open(t)
-	const there = 4300
+	const there = 3000
 	a.seed(t, there)
 	before := map[string]int{}
+	var ids []string
 	for _, r := range a.list(t, connectors.Query{Fields: []string{v.Names.Phone}}, nil) {
 		before[r.ID] = 0
+		ids = append(ids, r.ID)
 	}
 	if len(before) != there {
 		t.Fatalf("%d contacts, want %d", len(before), there)
 	}
-	var ids []string
-	for id := range before {
-		ids = append(ids, id)
+	labelled := map[string]bool{}
+	var changes []connectors.ContactChange
+	for i := 99; i < there; i += 50 {
+		labelled[ids[i]] = true
+		changes = append(changes, connectors.ContactChange{RecordID: ids[i], Fields: map[string]any{v.Names.Labels: []string{"vip"}}})
 	}
+	a.write(t, changes...)
 	n := 0
-	all := a.list(t, connectors.Query{Fields: []string{v.Names.Phone}}, func(page int) {
+	all := a.list(t, connectors.Query{Fields: []string{v.Names.First, v.Names.Phone, v.Names.Long, v.Names.Labels}}, func(page int) {
 		if n++; n > 5 {
 			return
 		}
@@ -106,6 +111,9 @@ func listWhileChanging(t *testing.T, v Vendor) {
 	seen := map[string]int{}
 	for _, r := range all {
 		seen[r.ID]++
+		if l, _ := r.Fields[v.Names.Labels].([]string); slices.Equal(l, []string{"vip"}) != labelled[r.ID] {
+			t.Errorf("%s was listed with labels %v", r.ID, l)
+		}
 	}
 	for id, times := range seen {
 		if times > 1 {

@@ -37,7 +37,7 @@ func openAccount(t *testing.T) *connectortest.Account {
 	return &connectortest.Account{
 		Connector: zoho.New(zoho.Options{
 			AccountsURL: server.URL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, RefreshToken: o.RefreshToken,
-			Timeout: time.Second, BatchTimeout: time.Second,
+			Timeout: time.Second, BatchTimeout: 3 * time.Second,
 		}),
 		Sim: server.URL, Secrets: []string{o.ClientSecret, o.RefreshToken},
 	}
