@@ -40,8 +40,8 @@ vendor-clients: build ## Run the vendors' own clients against the simulators (np
 	CRMSYNC=$(CURDIR)/crmsync .ci/vendor-clients/run
 
 .PHONY: bench
-bench: build ## Measure webhook answers, end-to-end delay and idle memory of ./crmsync
-	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 10m
+bench: build ## Measure webhook answers, end-to-end delay, listings and idle memory of ./crmsync
+	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 20m
 
 # Tool versions are pinned in .ci/tools, apart from the program's own
 # dependencies.

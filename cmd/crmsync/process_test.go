@@ -238,7 +238,7 @@ type simStats struct {
 	Calls, Writes, Throttled, Contacts, Messages int
 	DuplicateContacts                            int `json:"duplicate_contacts"`
 	DuplicateMessages                            int `json:"duplicate_messages"`
-	Faults                                       int
+	Faults, Credits                              int
 }
 
 // stats are HubSpot's.
