@@ -34,13 +34,17 @@ func webhooks(t *testing.T, v Vendor) {
 	if again := w.Receiver.Split(w.Body); again[0].Key != facts[0].Key || facts[0].Key == "" {
 		t.Errorf("keys %q and %q, want the same for a webhook that comes twice", facts[0].Key, again[0].Key)
 	}
+	other := "x" + w.Secret[1:]
+	if other == w.Secret { // a signature may begin so
+		other = "y" + w.Secret[1:]
+	}
 	forged := w.Header.Clone()
 	for name, values := range forged {
 		for i := range values {
-			forged[name][i] = string(bytes.ReplaceAll([]byte(values[i]), []byte(w.Secret), []byte("x"+w.Secret[1:])))
+			forged[name][i] = string(bytes.ReplaceAll([]byte(values[i]), []byte(w.Secret), []byte(other)))
 		}
 	}
-	body := bytes.ReplaceAll(w.Body, []byte(w.Secret), []byte("x"+w.Secret[1:]))
+	body := bytes.ReplaceAll(w.Body, []byte(w.Secret), []byte(other))
 	if w.Receiver.Verify(forged, body) {
 		t.Error("a forged webhook is accepted")
 	}
