@@ -136,13 +136,7 @@ func TestAPersonsEditInACRMIsHeardOf(t *testing.T) {
 	worker := serve(t, info)
 	worker.working(info)
 	for _, crm := range info.CRMs() {
-		if crm.Account == "hubspot" {
-			if status := hubSpotSays(t, info.HubSpot.ClientSecret, info.Worker.Webhooks["hubspot"], info.Worker.Webhooks["hubspot"], 901); status != http.StatusOK {
-				t.Errorf("HubSpot's webhook is answered %d", status)
-			}
-		} else {
-			worker.edits(crm, "+393338887766", "Rossi")
-		}
+		worker.edits(crm, "+393338887766", "Rossi")
 		eventually(t, 5*time.Second, "the edit in "+crm.Name+" is recorded", func() bool { return news(t, info, crm.Account) > 0 })
 	}
 	time.Sleep(1500 * time.Millisecond) // whatever followed would be under way
@@ -152,8 +146,8 @@ func TestAPersonsEditInACRMIsHeardOf(t *testing.T) {
 		}
 		var people []sandbox.SimContact
 		get(t, crm.URL+"/_sim/contacts?phone=%2B393338887766", &people)
-		if want := map[string]int{"zoho": 1, "bitrix24": 1}[crm.Account]; len(people) != want {
-			t.Errorf("%s shows %d such people, want %d", crm.Name, len(people), want)
+		if len(people) != 1 {
+			t.Errorf("%s shows %d such people, want the one", crm.Name, len(people))
 		}
 	}
 	out, errs, code := runCommand(t, "deadletters", "list", "--config", info.Config, "--output", "json")
@@ -171,7 +165,7 @@ func TestEchoesAreHarmless(t *testing.T) {
 	for _, crm := range info.CRMs() {
 		eventually(t, 10*time.Second, "the message is in "+crm.Name, func() bool { return len(messagesIn(t, crm, "wamid.ECHO")) == 1 })
 	}
-	for _, account := range []string{"zoho", "bitrix24"} {
+	for _, account := range []string{"hubspot", "zoho", "bitrix24"} {
 		eventually(t, 5*time.Second, account+" tells of our own write", func() bool { return news(t, info, account) > 0 })
 	}
 	time.Sleep(1500 * time.Millisecond)
