@@ -60,8 +60,8 @@ func TestMeasureAnswers(t *testing.T) {
 		t.Errorf("%d refused, %d unanswered", len(l.refused), len(l.unknown))
 	}
 	// The figure in the README is measured with nothing else going on; here
-	// other tests may run beside this one.
-	limit := 200 * time.Millisecond
+	// other tests run beside this one, and the race detector slows all of it.
+	limit := 500 * time.Millisecond
 	if *measure {
 		limit = 50 * time.Millisecond
 	}
