@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"testing"
@@ -23,8 +24,8 @@ type Vendor struct {
 	Names Names
 	// Cannot says why a vendor cannot pass a test, by the test's name.
 	Cannot map[string]string
-	// Webhook returns a receiver and what it accepts, if the vendor sends
-	// webhooks.
+	// Webhook returns a receiver and what it accepts. It is nil where Cannot
+	// says why there are no webhooks.
 	Webhook func(t *testing.T) Webhook
 }
 
@@ -32,15 +33,17 @@ type Vendor struct {
 // speaks to.
 type Account struct {
 	connectors.Connector
-	// Sim is the address of the simulator.
+	// Sim is the address of the simulator, whose control plane is under
+	// /_sim/. docs/connectors.md says what that has to answer.
 	Sim string
 	// Secrets must not appear in any error.
 	Secrets []string
 }
 
 // Names are the vendor's names of contact fields. First, Last, Phone and Owner
-// exist; the others are created by the suite's set-up. Bad is a field and a
-// value that the vendor refuses.
+// exist; the others are created by the suite's set-up. Bad is one of these or
+// another, and BadValue what the vendor refuses for it. What a vendor has no
+// field for is empty, and the tests that write it are in [Vendor.Cannot].
 type Names struct {
 	First, Last, Phone, Owner      string
 	Text, Long, Number, Time, Enum string
@@ -158,6 +161,11 @@ func (v *Vendor) person(n int) connectors.ContactChange {
 // write writes contacts and returns their records.
 func (a *Account) write(t *testing.T, changes ...connectors.ContactChange) []string {
 	t.Helper()
+	for _, ch := range changes {
+		if _, ok := ch.Fields[""]; ok {
+			t.Fatal("the test writes a field that Names leaves empty: name one, or say in Cannot why the vendor has none")
+		}
+	}
 	ids := make([]string, len(changes))
 	for i, r := range a.WriteContacts(t.Context(), changes) {
 		if r.Err != nil || r.RecordID == "" {
@@ -226,16 +234,25 @@ type shownMessage struct {
 }
 
 type stats struct {
-	Contacts          int `json:"contacts"`
-	Messages          int `json:"messages"`
-	DuplicateContacts int `json:"duplicate_contacts"`
-	DuplicateMessages int `json:"duplicate_messages"`
-	Faults            int `json:"faults"`
+	Contacts, Messages, DuplicateContacts, DuplicateMessages, Faults int
 }
 
+// stats are the simulator's counters. One that is missing would read as 0, and
+// no duplicate would ever be seen.
 func (a *Account) stats(t *testing.T) (s stats) {
 	t.Helper()
-	a.get(t, "stats", &s)
+	var all map[string]any
+	a.get(t, "stats", &all)
+	for name, into := range map[string]*int{
+		"contacts": &s.Contacts, "messages": &s.Messages, "faults": &s.Faults,
+		"duplicate_contacts": &s.DuplicateContacts, "duplicate_messages": &s.DuplicateMessages,
+	} {
+		n, ok := all[name].(float64)
+		if !ok {
+			t.Fatalf("the simulator's GET /_sim/stats has no number %q: have it count that", name)
+		}
+		*into = int(n)
+	}
 	return s
 }
 
@@ -262,7 +279,7 @@ func (a *Account) enter(t *testing.T, phone string, fields map[string]string) st
 	a.control(t, http.MethodPost, "contacts", map[string]any{"phone": phone, "fields": fields}, nil)
 	found := a.contacts(t, phone)
 	if len(found) != 1 {
-		t.Fatalf("%d contacts were entered, want one", len(found))
+		t.Fatalf("the simulator shows %d contacts with the number that POST /_sim/contacts was given, want one", len(found))
 	}
 	a.advance(t, time.Minute) // search indexes have caught up
 	return found[0].ID
@@ -300,12 +317,13 @@ func (a *Account) control(t *testing.T, method, path string, body, into any) {
 	}
 	defer response.Body.Close()
 	if response.StatusCode/100 != 2 {
-		t.Fatalf("%s %s: %s", method, path, response.Status)
+		says, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		t.Fatalf("the simulator's control plane answers %s /_sim/%s with %s: %s", method, path, response.Status, bytes.TrimSpace(says))
 	}
 	if into == nil {
 		return
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		t.Fatalf("%s: %v", path, err)
+		t.Fatalf("the simulator's control plane answers %s /_sim/%s with something else than expected: %v", method, path, err)
 	}
 }

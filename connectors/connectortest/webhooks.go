@@ -23,6 +23,9 @@ type Webhook struct {
 }
 
 func webhooks(t *testing.T, v Vendor) {
+	if v.Webhook == nil {
+		t.Fatal("Vendor.Webhook is nil: give a receiver with a webhook that it accepts, or say in Cannot why there are none")
+	}
 	w := v.Webhook(t)
 	if !w.Receiver.Verify(w.Header, w.Body) {
 		t.Fatal("the webhook itself is refused")
