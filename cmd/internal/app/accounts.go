@@ -89,7 +89,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
 		return bitrix24.New(o), limiter
-	default:
+	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
 			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
@@ -105,6 +105,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		}
 		return hubspot.New(o), limiter
 	}
+	panic("there is no connector for accounts of kind " + c.Kind)
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {
