@@ -85,6 +85,12 @@ func TestMeasureThreeCRMs(t *testing.T) {
 		t.Logf("%s: %d messages, p50 %v, p99 %v, slowest %v; %.3f calls a message, %d refused for quota; the last came %v after the end", crm.Name, len(delays),
 			percentile(delays, 0.5).Round(time.Millisecond), percentile(delays, 0.99).Round(time.Millisecond), percentile(delays, 1).Round(time.Millisecond),
 			float64(s.Calls)/float64(len(delays)), s.Throttled, time.Since(arrived).Round(time.Second))
+		if s.Throttled > 0 {
+			t.Errorf("%s has refused %d calls for its quota", crm.Name, s.Throttled)
+		}
+		if calls := float64(s.Calls) / float64(len(delays)); *measure && (calls > 0.1 || percentile(delays, 0.5) > 800*time.Millisecond || percentile(delays, 0.99) > 3*time.Second) {
+			t.Errorf("want at most 0.8 s, 3 s and 0.1 calls a message")
+		}
 		if s.DuplicateContacts+s.DuplicateMessages > 0 {
 			t.Errorf("doubled in %s: %+v", crm.Name, s)
 		}
