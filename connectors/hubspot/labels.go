@@ -37,7 +37,7 @@ func (w *writing) label(ctx context.Context, changes []connectors.ContactChange)
 				case l == "" || p.has(l):
 				case strings.Contains(l, ";"):
 					w.results[i].Err = badLabel(name, "a label with a semicolon would be two in HubSpot")
-				case 2*length(l) > maxOption:
+				case 2*connectors.Length(l) > maxOption:
 					w.results[i].Err = badLabel(name, "a label is too long for HubSpot")
 				default:
 					if !slices.Contains(lacking[name], l) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"crmsync/connectors"
 	"crmsync/connectors/internal/journal"
@@ -262,10 +261,10 @@ func (l *logging) properties(n *note) map[string]string {
 	}
 	p := map[string]string{"hs_timestamp": instant(at)}
 	if l.schema.complete() {
-		p[bodyProperty] = cut(n.Text, maxBody)
+		p[bodyProperty] = connectors.Cut(n.Text, maxBody)
 	} else {
 		m := marker(&n.MessageChange)
-		p[bodyProperty] = cut(n.Text, maxBody-length(m)) + m
+		p[bodyProperty] = connectors.Cut(n.Text, maxBody-connectors.Length(m)) + m
 	}
 	if l.schema.status && n.Status != "" {
 		p[statusProperty] = n.Status
@@ -302,27 +301,4 @@ func marked(body string) string {
 	}
 	wamid, _, _ := strings.Cut(line[j+len(markerDot):], "<")
 	return strings.TrimSpace(wamid)
-}
-
-// length counts as HubSpot's Java does, in UTF-16 units.
-func length(s string) int {
-	n := 0
-	for _, r := range s {
-		n += max(utf16.RuneLen(r), 1)
-	}
-	return n
-}
-
-// cut shortens s to limit, the last character being an ellipsis then.
-func cut(s string, limit int) string {
-	if len(s) <= limit || length(s) <= limit {
-		return s
-	}
-	n := 1
-	for i, r := range s {
-		if n += max(utf16.RuneLen(r), 1); n > limit {
-			return s[:i] + "…"
-		}
-	}
-	return s
 }

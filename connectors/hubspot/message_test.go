@@ -184,7 +184,7 @@ func TestALongMessageIsCutBetweenCharacters(t *testing.T) {
 	if !strings.Contains(got, "…\n\n— WhatsApp in · delivered · wamid.A") {
 		t.Errorf("the end is %q", got[len(got)-80:])
 	}
-	if s := strings.Repeat("x", maxBody); cut(s, maxBody) != s {
+	if s := strings.Repeat("x", maxBody); connectors.Cut(s, maxBody) != s {
 		t.Error("a message that fits is cut")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"crmsync/connectors"
 	"crmsync/connectors/internal/journal"
@@ -184,7 +183,7 @@ func (l *logging) update(ctx context.Context, list []*note) {
 // values are the fields that change during a message's life.
 func (l *logging) values(n *note) map[string]any {
 	r := map[string]any{}
-	l.set(r, bodyField, cut(n.Text, maxBody))
+	l.set(r, bodyField, connectors.Cut(n.Text, maxBody))
 	l.set(r, statusField, n.Status)
 	if !n.At.IsZero() {
 		l.set(r, sentField, instant(n.At))
@@ -206,27 +205,4 @@ func title(n *note) string {
 		at = time.Now()
 	}
 	return strings.TrimSpace(string(n.Direction) + " " + at.UTC().Format("2006-01-02 15:04"))
-}
-
-// length counts as Zoho's Java does, in UTF-16 units.
-func length(s string) int {
-	n := 0
-	for _, r := range s {
-		n += max(utf16.RuneLen(r), 1)
-	}
-	return n
-}
-
-// cut shortens s to limit, the last character being an ellipsis then.
-func cut(s string, limit int) string {
-	if len(s) <= limit || length(s) <= limit {
-		return s
-	}
-	n := 1
-	for i, r := range s {
-		if n += max(utf16.RuneLen(r), 1); n > limit {
-			return s[:i] + "…"
-		}
-	}
-	return s
 }

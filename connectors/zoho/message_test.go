@@ -107,8 +107,8 @@ func TestMessagesAreUpdatedByID(t *testing.T) {
 		}
 	}
 	body := o.calls(updateMessages)[0].in.Data[0]["Body"].(string)
-	if length(body) > maxBody || !strings.HasSuffix(body, "😀…") {
-		t.Errorf("%d characters", length(body))
+	if connectors.Length(body) > maxBody || !strings.HasSuffix(body, "😀…") {
+		t.Errorf("%d characters", connectors.Length(body))
 	}
 }
 
@@ -139,8 +139,8 @@ func TestWithoutTheModuleMessagesAreNotes(t *testing.T) {
 		t.Errorf("got %+v", got[0])
 	}
 	content := o.calls(updateNotes)[0].in.Data[0]["Note_Content"].(string)
-	if length(content) != maxContent || marked(content) != "wamid.A" || !strings.Contains(content, "· read ·") {
-		t.Errorf("%d characters: %s", length(content), content[len(content)-60:])
+	if connectors.Length(content) != maxContent || marked(content) != "wamid.A" || !strings.Contains(content, "· read ·") {
+		t.Errorf("%d characters: %s", connectors.Length(content), content[len(content)-60:])
 	}
 	if c.Limits().LookAfter != 5*time.Second {
 		t.Errorf("limits %+v", c.Limits())

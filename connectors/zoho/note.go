@@ -117,7 +117,7 @@ func content(ch *connectors.MessageChange) string {
 		parts = slices.Insert(parts, 1, ch.Status)
 	}
 	marker := markerStart + strings.Join(parts, markerDot)
-	return cut(ch.Text, maxContent-length(marker)) + marker
+	return connectors.Cut(ch.Text, maxContent-connectors.Length(marker)) + marker
 }
 
 // marked is the wamid in a note's last paragraph, or empty. Other text may quote
