@@ -32,7 +32,7 @@ kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 	go test ./cmd/crmsync -run TestKill -kills 20 -v -timeout 20m
 
 .PHONY: mutants
-mutants: ## Break the code on purpose, twelve ways; each must turn a test red
+mutants: ## Break the code on purpose, fifteen ways; each must turn a test red
 	.ci/mutants
 
 .PHONY: vendor-clients
