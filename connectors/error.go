@@ -62,6 +62,9 @@ type Error struct {
 	// Held says that a Throttled call is of a kind which the connector itself
 	// holds back for now; the account is fit for others.
 	Held bool
+	// Shared says that the request which failed also carried changes of other
+	// calls, so that it may have failed for those.
+	Shared bool
 	// RecordID is the record that a Conflict collided with, if known.
 	RecordID string
 }

@@ -60,6 +60,7 @@ func (activities) create(ctx context.Context, l *logging, notes []*note) {
 			method:  activityAdd,
 			rank:    messages,
 			creates: true,
+			subject: n.ContactRecordID,
 			params: params{
 				"ownerTypeId": contactTypeID, "ownerId": n.ContactRecordID,
 				"fields": params{

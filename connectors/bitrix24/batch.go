@@ -16,6 +16,9 @@ type command struct {
 	// creates says that repeating it would not be harmless.
 	creates bool
 	rank    rank
+	// subject is what the order of commands is kept for, such as a timeline;
+	// empty if it does not matter to other callers.
+	subject string
 	// done is given what became of it, when all before it have been.
 	done func(o outcome)
 }

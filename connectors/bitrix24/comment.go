@@ -143,6 +143,7 @@ func (l *logging) comment(notes []*note) command {
 		method:  commentAdd,
 		rank:    messages,
 		creates: true,
+		subject: notes[0].ContactRecordID,
 		params: params{"fields": params{
 			"ENTITY_TYPE": contactTypeName, "ENTITY_ID": notes[0].ContactRecordID, "COMMENT": together(all),
 		}},

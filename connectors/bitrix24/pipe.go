@@ -19,6 +19,9 @@ const (
 	// quota had to be waited for, as they have waited for it too.
 	gather   = 15 * time.Millisecond
 	regather = 150 * time.Millisecond
+	// regard is how long the quota is waited for before it is asked whether
+	// that will last.
+	regard = time.Second
 	// eager is how many requests may follow each other closely after a quiet
 	// time; the next wait until they are full, or something urgent in them
 	// has waited for as long as urgency, or something patient for as long as
@@ -64,6 +67,8 @@ type pipe struct {
 	mu sync.Mutex
 	// callers are those whose calls have not ended, in order of arrival.
 	callers []*caller
+	// busy are the subjects of commands under way.
+	busy    map[string]bool
 	flying  int
 	working bool
 	// quiet are the requests that may leave before they are full, as of a
@@ -92,8 +97,18 @@ type flight struct {
 	cancel context.CancelFunc
 	parts  []part
 	cmds   []*command
-	// shared says that it has commands of several callers.
-	shared bool
+	// sent says that it may have reached Bitrix24, left that a caller has
+	// left before it had.
+	sent, left bool
+	// callers are those whose commands it has.
+	callers map[*caller]bool
+}
+
+func (f *flight) shared() bool { return len(f.callers) > 1 }
+
+// blamed reports whether a request may have failed for what somebody has sent.
+func blamed(err *connectors.Error) bool {
+	return err != nil && (err.Class == connectors.Transient || err.Class == connectors.UnknownOutcome)
 }
 
 // A part are the commands of one caller in a flight, which begin at one of its
@@ -107,7 +122,7 @@ type part struct {
 func newPipe(c *Client, o Options) *pipe {
 	return &pipe{
 		send: c.send, pace: o.Pace, quota: o.Quota, perSecond: o.PerSecond / 2,
-		news: make(chan struct{}, 1), quiet: eager, quietAt: time.Now(),
+		news: make(chan struct{}, 1), busy: map[string]bool{}, quiet: eager, quietAt: time.Now(),
 	}
 }
 
@@ -145,13 +160,14 @@ func (p *pipe) leave(c *caller) {
 		return
 	}
 	for i := c.next; i < len(c.cmds); i++ {
-		c.outcomes[i].err = unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, batched)
+		c.outcomes[i].err = cancelled(false)
 	}
 	c.next = len(c.cmds)
 	if f := c.flight; f != nil {
+		f.left = true
 		for _, part := range f.parts {
 			if part.caller == c {
-				err := unanswered(&rest.Error{Kind: rest.Lost, Reason: "cancelled during the call", Cancelled: true}, creating)
+				err := cancelled(f.sent)
 				fail(c.outcomes[part.from:part.to], c.cmds[part.from:part.to], err)
 			}
 		}
@@ -162,6 +178,14 @@ func (p *pipe) leave(c *caller) {
 		c.flight = nil
 	}
 	p.end(c)
+}
+
+// cancelled is what is to be said of a creating command whose caller has left.
+func cancelled(sent bool) *connectors.Error {
+	if !sent {
+		return unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, creating)
+	}
+	return unanswered(&rest.Error{Kind: rest.Lost, Reason: "cancelled during the call", Cancelled: true}, creating)
 }
 
 func (c *caller) ended() bool {
@@ -222,11 +246,11 @@ func (p *pipe) work(ctx context.Context) {
 // admitted waits for the quota and takes a request's place in it.
 func (p *pipe) admitted(ctx context.Context) error {
 	if p.quota != nil {
-		waited, err := p.quota(ctx)
-		if err != nil {
-			return err
-		}
-		if waited && !p.full() {
+		// What lasts longer is pace's to refuse.
+		short, cancel := context.WithTimeout(ctx, regard)
+		waited, err := p.quota(short)
+		cancel()
+		if err == nil && waited && !p.full() {
 			time.Sleep(regather)
 		}
 	}
@@ -266,11 +290,12 @@ func (p *pipe) quietNow(now time.Time) float64 {
 // them came, of those that are urgent if there are any. It is called with mu held.
 func (p *pipe) waiting(now time.Time) (urgent, all int, first time.Time) {
 	first = now
+	behind := map[string]bool{}
 	for _, c := range p.callers {
-		if c.flight != nil {
+		n := p.ready(c, nil, behind)
+		if n == 0 {
 			continue
 		}
-		n := len(c.cmds) - c.next
 		all += n
 		if c.rank < patient {
 			if urgent == 0 {
@@ -285,6 +310,26 @@ func (p *pipe) waiting(now time.Time) (urgent, all int, first time.Time) {
 	return urgent, all, first
 }
 
+// ready is how many of a caller's commands may be sent in a flight that is being
+// filled: none while others of it are under way, and none that would overtake
+// one with the same subject, which is under way or behind. It adds the subjects
+// of the rest to those behind.
+func (p *pipe) ready(c *caller, f *flight, behind map[string]bool) int {
+	cmds := c.cmds[c.next:]
+	n := 0
+	if c.flight == nil || c.flight == f {
+		for n < len(cmds) && (cmds[n].subject == "" || !p.busy[cmds[n].subject] && !behind[cmds[n].subject]) {
+			n++
+		}
+	}
+	for _, cmd := range cmds[n:] {
+		if cmd.subject != "" {
+			behind[cmd.subject] = true
+		}
+	}
+	return n
+}
+
 // full reports whether what is urgent fills a request.
 func (p *pipe) full() bool {
 	p.mu.Lock()
@@ -294,28 +339,26 @@ func (p *pipe) full() bool {
 }
 
 // take fills a request in the order of ranks, but for a share of it that is for
-// what has been patient for long. A caller with commands under way waits for
-// those, and others of its rank behind it.
+// what has been patient for long.
 func (p *pipe) take(ctx context.Context) *flight {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := &flight{}
+	f := &flight{callers: map[*caller]bool{}}
 	now := time.Now()
 	alone := now.Before(p.apart)
 	fill := func(room int, wanted func(*caller) bool) {
+		behind := map[string]bool{}
 		for _, c := range p.callers {
 			if !wanted(c) {
 				continue
 			}
-			if c.flight != nil && c.flight != f && c.next < len(c.cmds) {
-				return // whatever came later does not overtake it
-			}
-			n := min(room, perBatch-len(f.cmds), len(c.cmds)-c.next)
+			n := min(room, perBatch-len(f.cmds), p.ready(c, f, behind))
 			if n == 0 || alone && len(f.parts) > 0 {
 				continue
 			}
 			f.parts = append(f.parts, part{c, c.next, c.next + n, len(f.cmds)})
 			f.cmds = append(f.cmds, c.cmds[c.next:c.next+n]...)
+			f.callers[c] = true
 			c.next, c.flight = c.next+n, f
 			room -= n
 		}
@@ -329,9 +372,13 @@ func (p *pipe) take(ctx context.Context) *flight {
 	if len(f.cmds) == 0 {
 		return nil
 	}
+	for _, cmd := range f.cmds {
+		if cmd.subject != "" {
+			p.busy[cmd.subject] = true
+		}
+	}
 	p.quiet, p.quietAt = max(p.quietNow(now)-1, 0), now
 	p.flying++
-	f.shared = f.parts[0].caller != f.parts[len(f.parts)-1].caller
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	return f
 }
@@ -339,12 +386,20 @@ func (p *pipe) take(ctx context.Context) *flight {
 // fly sends a request and gives everybody what is theirs.
 func (p *pipe) fly(f *flight) {
 	defer f.cancel()
-	outcomes, err := p.send(f.ctx, f.cmds, func(context.Context) error { return nil })
+	outcomes, err := p.send(f.ctx, f.cmds, func(context.Context) error { return p.depart(f) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flying--
+	for _, cmd := range f.cmds {
+		delete(p.busy, cmd.subject)
+	}
 	for _, part := range f.parts {
-		copy(part.outcomes[part.from:part.to], outcomes[part.at:])
+		n := copy(part.outcomes[part.from:part.to], outcomes[part.at:])
+		for i := part.from; f.shared() && err != nil && i < part.from+n; i++ {
+			if e := part.outcomes[i].err; e != nil {
+				e.Shared = true
+			}
+		}
 	}
 	for _, part := range f.parts {
 		part.flight = nil
@@ -355,10 +410,22 @@ func (p *pipe) fly(f *flight) {
 			p.end(part.caller)
 		}
 	}
-	if err != nil && f.shared {
+	if f.shared() && blamed(err) {
 		p.apart = time.Now().Add(apartFor)
 	}
 	p.signal()
+}
+
+// depart is asked just before a request is sent. One of whose callers has left
+// is not: that caller may have begun to look for what it would write.
+func (p *pipe) depart(f *flight) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if f.left {
+		return &connectors.Error{Class: connectors.Transient, Reason: "another call in the same request was cancelled"}
+	}
+	f.sent = true
+	return nil
 }
 
 // refuse gives all who wait the error of a quota that is used up.

@@ -24,7 +24,12 @@ type wire struct {
 	fail     *connectors.Error
 }
 
-func (w *wire) send(ctx context.Context, cmds []*command, _ pacer) ([]outcome, *connectors.Error) {
+func (w *wire) send(ctx context.Context, cmds []*command, pace pacer) ([]outcome, *connectors.Error) {
+	if err := pace(ctx); err != nil {
+		outcomes := make([]outcome, len(cmds))
+		fail(outcomes, cmds, connectors.AsError(err))
+		return outcomes, connectors.AsError(err)
+	}
 	names := make([]string, len(cmds))
 	for i, cmd := range cmds {
 		names[i] = cmd.method
@@ -261,8 +266,8 @@ func TestAfterASharedFailureEachGoesAlone(t *testing.T) {
 		w.fail = &connectors.Error{Class: connectors.Transient, Reason: "502"}
 		a, b := commands("a", 1, leading), commands("b", 1, messages)
 		for _, r := range all(p, a, b) {
-			if r[0].err == nil || r[0].err.Class != connectors.Transient {
-				t.Errorf("got %v, want the failure", r[0].err)
+			if r[0].err == nil || r[0].err.Class != connectors.Transient || !r[0].err.Shared {
+				t.Errorf("got %v, want the failure, which is shared", r[0].err)
 			}
 		}
 		w.mu.Lock()
@@ -285,7 +290,7 @@ func TestTroubleWithTheAccountEndsTheCall(t *testing.T) {
 		p := w.laid(10 * time.Millisecond)
 		w.fail = &connectors.Error{Class: connectors.Throttled}
 		for i, o := range p.run(t.Context(), commands("a", 70, leading)) {
-			if o.err == nil || o.err.Class != connectors.Throttled {
+			if o.err == nil || o.err.Class != connectors.Throttled || o.err.Shared {
 				t.Errorf("command %d: %v, want throttled", i, o.err)
 			}
 		}
@@ -302,17 +307,132 @@ func TestTroubleWithTheAccountEndsTheCall(t *testing.T) {
 	})
 }
 
-// Messages stand on a timeline in the order in which they are written, so
-// those of a later call do not overtake those of an earlier one.
-func TestCallsDoNotOvertakeEachOther(t *testing.T) {
+// Messages stand on a timeline in the order in which they are written, so one
+// does not overtake another of the same person, whoever calls: not one that
+// waits and not one that is under way. Nobody else waits for that.
+func TestMessagesOfOnePersonKeepTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w wire
 		w.takes = time.Second
-		a, b := commands("a", 60, messages), commands("b", 50, messages)
-		check(t, all(w.laid(10*time.Millisecond), a, b), a, b)
-		sent := strings.Join(w.requests, " ")
-		if strings.Index(sent, "b0") < strings.Index(sent, "a59") {
-			t.Errorf("requests %q", w.requests)
+		p := w.laid(10 * time.Millisecond)
+		a, b, c := commands("a", 60, messages), commands("b", 50, messages), commands("c", 50, messages)
+		a[59].subject, b[1].subject = "1", "1"
+		a[0].subject, c[1].subject = "2", "2"
+		check(t, all(p, a, b, c), a, b, c)
+		if took := time.Since(w.began); took > 3*w.takes {
+			t.Errorf("it took %v", took)
+		}
+		at := map[string]time.Duration{}
+		for i, r := range w.requests {
+			for name := range strings.FieldsSeq(r) {
+				at[name] = w.at[i]
+			}
+		}
+		for _, pair := range [][2]string{{"a59", "b1"}, {"a0", "c1"}} {
+			if at[pair[1]]-at[pair[0]] < w.takes && !strings.Contains(strings.Join(w.requests, "\n"), pair[0]+" b0 "+pair[1]) {
+				t.Errorf("%s left %v after %s", pair[1], at[pair[1]]-at[pair[0]], pair[0])
+			}
+		}
+		if at["b0"] >= w.takes {
+			t.Errorf("b0 left after %v, want at once", at["b0"])
+		}
+	})
+}
+
+// While somebody's commands are under way or behind, no quota is used for
+// requests that cannot be filled.
+func TestQuotaIsForRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wire
+		w.takes = 200 * time.Millisecond
+		places := 0
+		p := w.laid(10 * time.Millisecond)
+		pace := p.pace
+		p.pace = func(ctx context.Context) error { places++; return pace(ctx) }
+		a, b := commands("a", 130, messages), commands("b", 60, messages)
+		for i := range a {
+			a[i].subject = "1"
+		}
+		for i := range b {
+			b[i].subject = "1"
+		}
+		check(t, all(p, a, b), a, b)
+		if places != len(w.requests) {
+			t.Errorf("%d places for %d requests", places, len(w.requests))
+		}
+	})
+}
+
+// A request is not sent any more when one of its callers has left before: what
+// it would create might be looked for already.
+func TestWhatACallerLeftIsNotSentLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := wire{}
+		p := w.laid(time.Millisecond)
+		p.send = func(ctx context.Context, cmds []*command, pace pacer) ([]outcome, *connectors.Error) {
+			time.Sleep(5 * time.Second) // a token is refreshed
+			return w.send(ctx, cmds, pace)
+		}
+		mine, others := commands("a", 1, leading), commands("b", 1, leading)
+		mine[0].creates, others[0].creates = true, true
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var left, stayed []outcome
+		var running sync.WaitGroup
+		running.Go(func() { left = p.run(ctx, mine) })
+		running.Go(func() { stayed = p.run(t.Context(), others) })
+		running.Wait()
+		if len(w.requests) != 0 {
+			t.Errorf("sent %q", w.requests)
+		}
+		for _, out := range [][]outcome{left, stayed} {
+			if out[0].err == nil || out[0].err.Class != connectors.Transient {
+				t.Errorf("got %v, want a failure after which nothing is in doubt", out[0].err)
+			}
+		}
+	})
+}
+
+// A pause that the vendor has asked for is not waited for: the engine is told
+// how long it is.
+func TestALongPauseIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wire
+		p := w.laid(time.Second)
+		pause := time.Now().Add(5 * time.Minute)
+		p.quota = func(ctx context.Context) (bool, error) {
+			select {
+			case <-time.After(time.Until(pause)):
+				return true, nil
+			case <-ctx.Done():
+				return true, ctx.Err()
+			}
+		}
+		p.pace = func(context.Context) error {
+			return &connectors.Error{Class: connectors.Unavailable, RetryAfter: time.Until(pause)}
+		}
+		began := time.Now()
+		out := p.run(t.Context(), commands("a", 1, leading))
+		if e := out[0].err; e == nil || e.Class != connectors.Unavailable || e.RetryAfter < 4*time.Minute || time.Since(began) > 2*time.Second {
+			t.Errorf("got %v after %v", e, time.Since(began))
+		}
+	})
+}
+
+// Being refused for the quota is nobody's fault, so callers go on sharing.
+func TestAThrottledRequestPartsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wire
+		p := w.laid(10 * time.Millisecond)
+		w.fail = &connectors.Error{Class: connectors.Throttled}
+		a, b := commands("a", 1, leading), commands("b", 1, messages)
+		all(p, a, b)
+		w.mu.Lock()
+		w.fail = nil
+		w.mu.Unlock()
+		check(t, all(p, a, b), a, b)
+		if len(w.requests) != 2 {
+			t.Errorf("requests %q, want two that are shared", w.requests)
 		}
 	})
 }

@@ -53,12 +53,23 @@ func (t *tokens) get(ctx context.Context) (string, *connectors.Error) {
 		}
 	}
 	if t.unsaved {
-		if t.save != nil && t.save(context.WithoutCancel(ctx), t.refreshToken) != nil {
+		if t.store(ctx) != nil {
 			return "", &connectors.Error{Class: connectors.Transient, Reason: "the new refresh token cannot be stored"}
 		}
 		t.unsaved = false
 	}
 	return t.access, nil
+}
+
+// store keeps the new refresh token. That the caller loses interest does not
+// end it.
+func (t *tokens) store(ctx context.Context) error {
+	if t.save == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeout)
+	defer cancel()
+	return t.save(ctx, t.refreshToken)
 }
 
 // expire is told that a token has been refused as too old.

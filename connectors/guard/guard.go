@@ -56,6 +56,9 @@ type Guard struct {
 	open atomic.Bool
 
 	mu sync.Mutex
+	// failed is when a call last failed. One that had begun by then may have
+	// shared its request, and does not count again.
+	failed time.Time
 	// until is when an open breaker lets the next probe through.
 	until time.Time
 	// done is closed and replaced when a call has ended.

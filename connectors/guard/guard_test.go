@@ -351,6 +351,34 @@ func TestSuccessInBetweenStartsTheCountAgain(t *testing.T) {
 	})
 }
 
+// Calls that are under way together may share a request, so that they fail
+// together: that counts once.
+func TestCallsThatFailTogetherCountOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &vendor{fail: connectors.Transient, takes: time.Second}
+		g := New("test", v, Options{})
+		round := func() {
+			var calls sync.WaitGroup
+			for i := range 8 {
+				calls.Go(func() {
+					time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+					g.UpdateMessages(t.Context(), make([]connectors.MessageChange, 1))
+				})
+			}
+			calls.Wait()
+		}
+		for n := range 3 {
+			if g.Open() {
+				t.Fatalf("open after %d rounds, want 3", n)
+			}
+			round()
+		}
+		if !g.Open() {
+			t.Error("still closed after three rounds")
+		}
+	})
+}
+
 func TestACallerWhoGivesUpIsNotAnOutage(t *testing.T) {
 	inBubble(t, Options{}, func(t *testing.T, g *Guard, v *vendor) {
 		v.is(connectors.UnknownOutcome)

@@ -57,6 +57,7 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 	defer g.tell()
 	defer g.wake()
 	_, err := g.breaker.Execute(func() (struct{}, error) {
+		began := time.Now()
 		v := judge(call())
 		if v.throttled && g.limiter != nil {
 			g.limiter.Slow(v.wait)
@@ -64,7 +65,7 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 		switch {
 		case v.worked:
 			return struct{}{}, nil
-		case ctx.Err() != nil, !v.failed:
+		case ctx.Err() != nil, !v.failed, !g.another(began):
 			return struct{}{}, errIgnored
 		}
 		g.trip.Store(v.unauthorized)
@@ -78,6 +79,18 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 		}
 	}
 	return nil
+}
+
+// another reports whether a failure is another than the last that was counted:
+// its call began after that.
+func (g *Guard) another(began time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if began.Before(g.failed) {
+		return false
+	}
+	g.failed = time.Now()
+	return true
 }
 
 // A verdict is what the outcome of one call says about the account.

@@ -232,7 +232,11 @@ func (w *Worker) enqueue(list []directory.Entity) {
 	for _, e := range list {
 		switch e.Kind {
 		case directory.ContactEntity:
-			w.newcomers.queue.add(e.ID)
+			if l := w.changes; l.queue.has(e.ID) {
+				l.queue.add(e.ID)
+			} else {
+				w.newcomers.queue.add(e.ID)
+			}
 		case directory.MessageEntity:
 			w.messages.queue.add(e.ID)
 		}

@@ -81,16 +81,18 @@ func (l *lane) ready(ctx context.Context) bool {
 // next delivers the next batch.
 func (l *lane) next(ctx context.Context) {
 	l.mu.Lock()
-	ids := l.queue.take(l.size)
+	ids := l.queue.take(l.batch())
 	parts := l.suspects.apart(ids)
 	if len(ids) > 0 {
 		l.began = time.Now()
 	}
 	l.mu.Unlock()
 	for _, part := range parts {
+		if ctx.Err() != nil {
+			return // found again by whoever works for the account next
+		}
 		l.deliver(ctx, part)
 	}
-	l.queue.done(ids)
 }
 
 // full reports whether a full batch waits.
@@ -134,9 +136,12 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	work, err := w.Store.Load(ctx, w.Account, l.kind, ids)
 	if err != nil {
 		l.failed(ids, err)
+		l.queue.done(ids)
 		return
 	}
-	if work = l.share(work); len(work) == 0 {
+	work, ids = l.share(ids, work)
+	defer l.queue.done(ids)
+	if len(work) == 0 {
 		return
 	}
 	batch, err := l.write(ctx, work)
@@ -213,7 +218,7 @@ func (l *lane) judge(batch []settled) {
 		case s.outcome == "unchanged":
 		case s.err == nil:
 			l.suspects.passed(s.Link.Entity.ID)
-		case wholly && calls > 1:
+		case wholly && (calls > 1 || s.err.Shared):
 			l.suspects.failedTogether(s.Link.Entity.ID, calls)
 			l.postpone(s)
 		case wholly && !l.suspects.failedAlone(s.Link.Entity.ID):

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"slices"
 	"time"
 
 	"crmsync/sync/directory"
@@ -33,25 +34,44 @@ func (w *Worker) newLanes() lanes {
 	return l
 }
 
-// share keeps of what was loaded what the lane is for, and passes the rest on
-// to the other lane of contacts. A contact is in work in one of them only: one
-// that has lost its record while the other lane still writes to that waits
-// there.
-func (l *lane) share(work []directory.Work) []directory.Work {
-	if l.others == nil {
-		return work
-	}
+// share keeps of what was loaded what the lane is for, as much as a batch may
+// carry, and passes the rest on to the other lane of contacts. A contact is in
+// work in one of them only: one that has lost its record while the other lane
+// still writes to that waits there. It returns the ids that are still in work,
+// among them those of which nothing was found.
+func (l *lane) share(ids []int64, work []directory.Work) ([]directory.Work, []int64) {
+	l.mu.Lock()
+	size := l.size
+	l.mu.Unlock()
 	var keep []directory.Work
-	var pass []int64
+	var pass, again []int64
 	for _, todo := range work {
 		id := todo.Link.Entity.ID
-		if linked := todo.Link.RecordID != ""; linked == l.linked && !l.others.queue.works(id) {
-			keep = append(keep, todo)
-		} else {
+		linked := todo.Link.RecordID != ""
+		switch {
+		case l.others != nil && (linked != l.linked || l.others.queue.works(id)):
 			pass = append(pass, id)
+		case len(keep) == size:
+			again = append(again, id)
+		default:
+			keep = append(keep, todo)
 		}
 	}
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return slices.Contains(pass, id) || slices.Contains(again, id) })
+	l.queue.done(again)
+	l.queue.add(again...)
 	l.queue.done(pass)
-	l.others.queue.add(pass...)
-	return keep
+	if l.others != nil {
+		l.others.queue.add(pass...)
+	}
+	return keep, ids
+}
+
+// batch is how many are taken at once: of contacts always as many as possible,
+// for those that are passed on need no call.
+func (l *lane) batch() int {
+	if l.others != nil {
+		return l.limit
+	}
+	return l.size
 }

@@ -77,6 +77,7 @@ func (q *queue) take(n int) []int64 {
 	for _, id := range taken {
 		q.state[id] = working
 	}
+	q.signal() // what is left is for others who wait
 	return taken
 }
 
@@ -87,8 +88,15 @@ func (q *queue) works(id int64) bool {
 	return q.state[id] == working || q.state[id] == workingAgain
 }
 
-// done ends the work on ids. Those added meanwhile wait again; it may be told
-// more than once.
+// has reports whether an id waits or is in work.
+func (q *queue) has(id int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state[id] != 0
+}
+
+// done ends the work on ids, once for each time they were taken. Those added
+// meanwhile wait again.
 func (q *queue) done(ids []int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

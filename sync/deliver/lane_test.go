@@ -1,0 +1,216 @@
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// held is a store of links, of which some have a record.
+type held struct {
+	Store
+	// mu guards the fields, and what tests note beside them.
+	mu     sync.Mutex
+	linked map[int64]bool
+	loaded int
+}
+
+func (m *held) Load(_ context.Context, _ string, kind directory.EntityKind, ids []int64) ([]directory.Work, error) {
+	time.Sleep(10 * time.Millisecond)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loaded += len(ids)
+	work := make([]directory.Work, len(ids))
+	for i, id := range ids {
+		work[i].Link.Entity = directory.Entity{Kind: kind, ID: id}
+		if m.linked[id] {
+			work[i].Link.RecordID = "record"
+		}
+	}
+	return work, nil
+}
+
+func (*held) Settle(context.Context, string, int64, []directory.Outcome) ([]directory.Entity, error) {
+	return nil, nil
+}
+func (*held) Delivered(context.Context, []string) error { return nil }
+
+type unseen struct{ Observer }
+
+func (unseen) Delivery(string, directory.EntityKind, string) {}
+
+func laneWorker(m *held) *Worker {
+	w := &Worker{Store: m, Observer: unseen{}, Log: slog.New(slog.DiscardHandler)}
+	w.Wait = func(ctx context.Context, _ bool) error { return ctx.Err() }
+	return w
+}
+
+// settledAs is what became of work: err, or an update.
+func settledAs(work []directory.Work, err *connectors.Error) []settled {
+	batch := make([]settled, len(work))
+	for i, todo := range work {
+		batch[i] = settled{Outcome: directory.Outcome{Link: todo.Link}, outcome: "updated", err: err}
+	}
+	return batch
+}
+
+// runLane runs a lane until the function that it returns is called, which
+// reports how long the lane took to stop.
+func runLane(l *lane) (stop func() time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { l.run(ctx); close(done) }()
+	return func() time.Duration {
+		began := time.Now()
+		cancel()
+		<-done
+		return time.Since(began)
+	}
+}
+
+func TestAsManyCallsBeginAsThereIsWorkFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, m := 0, &held{}
+		l := newLane(laneWorker(m), directory.MessageEntity, 100, 0, func(_ context.Context, work []directory.Work) ([]settled, error) {
+			m.mu.Lock()
+			began++
+			m.mu.Unlock()
+			time.Sleep(time.Second)
+			return settledAs(work, nil), nil
+		})
+		l.calls = 8
+		stop := runLane(l)
+		synctest.Wait() // all of them sleep
+		ids := make([]int64, 800)
+		for i := range ids {
+			ids[i] = int64(i)
+		}
+		l.queue.add(ids...)
+		time.Sleep(500 * time.Millisecond)
+		m.mu.Lock()
+		if began != 8 {
+			t.Errorf("%d calls have begun, want 8", began)
+		}
+		m.mu.Unlock()
+		stop()
+	})
+}
+
+// A batch is not taken up any more when the work is over, not even its next
+// part.
+func TestAStopBeginsNoMoreCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(laneWorker(&held{}), directory.MessageEntity, 100, 0, func(ctx context.Context, work []directory.Work) ([]settled, error) {
+			<-ctx.Done()
+			return settledAs(work, &connectors.Error{Class: connectors.Transient}), nil
+		})
+		for id := range int64(4) {
+			l.suspects.failedTogether(id, 4) // so each is tried alone
+		}
+		stop := runLane(l)
+		l.queue.add(0, 1, 2, 3)
+		time.Sleep(time.Second)
+		if took := stop(); took > finishWithin+time.Second {
+			t.Errorf("it stopped after %v", took)
+		}
+	})
+}
+
+// A contact that was passed on in the middle of a batch, and has come back, is
+// not done when that batch is.
+func TestAContactThatComesBackIsInWorkOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &held{linked: map[int64]bool{2: true}}
+		working, most := map[int64]int{}, 0
+		write := func(_ context.Context, work []directory.Work) ([]settled, error) {
+			id := work[0].Link.Entity.ID
+			note := func(n int) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				working[id] += n
+				most = max(most, working[id])
+			}
+			note(1)
+			defer note(-1)
+			time.Sleep(time.Duration(id) * time.Second)
+			return settledAs(work, &connectors.Error{Class: connectors.Unavailable}), nil
+		}
+		w := laneWorker(m)
+		newcomers, changes := newLane(w, directory.ContactEntity, 10, 0, write), newLane(w, directory.ContactEntity, 10, 0, write)
+		newcomers.others, changes.others, changes.linked, newcomers.calls = changes, newcomers, true, 8
+		stop := runLane(newcomers)
+		newcomers.queue.add(1, 2) // 1 is written for a second, 2 is passed on
+		time.Sleep(100 * time.Millisecond)
+		m.mu.Lock()
+		m.linked[2] = false
+		m.mu.Unlock()
+		newcomers.queue.add(2) // written for two seconds
+		time.Sleep(time.Second)
+		newcomers.queue.add(2)
+		time.Sleep(500 * time.Millisecond)
+		m.mu.Lock()
+		if most != 1 || working[2] != 1 {
+			t.Errorf("2 is in work %d times, at most %d", working[2], most)
+		}
+		m.mu.Unlock()
+		stop()
+	})
+}
+
+// Contacts that are only passed on do not hold up a newcomer, also after an
+// outage has left a batch with room for one.
+func TestChangesDoNotHoldUpNewcomers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &held{linked: map[int64]bool{}}
+		for id := range int64(5000) {
+			m.linked[id] = true
+		}
+		var written time.Time
+		w := laneWorker(m)
+		newcomers := newLane(w, directory.ContactEntity, 200, 0, func(_ context.Context, work []directory.Work) ([]settled, error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			if written.IsZero() {
+				written = time.Now()
+			}
+			return settledAs(work, &connectors.Error{Class: connectors.Unavailable}), nil
+		})
+		changes := newLane(w, directory.ContactEntity, 200, 0, nil)
+		newcomers.others, changes.others, changes.linked = changes, newcomers, true
+		newcomers.size = 1
+		w.lanes = lanes{newcomers: newcomers, changes: changes}
+		defer runLane(newcomers)()
+		due := make([]directory.Entity, 5000)
+		for i := range due {
+			due[i] = directory.Entity{Kind: directory.ContactEntity, ID: int64(i)}
+		}
+		began := time.Now()
+		for range 3 { // scans
+			w.enqueue(due)
+			time.Sleep(time.Second)
+		}
+		m.mu.Lock()
+		if m.loaded != len(due) {
+			t.Errorf("%d were loaded, want each once", m.loaded)
+		}
+		m.mu.Unlock()
+		w.enqueue(due)
+		w.enqueue([]directory.Entity{{Kind: directory.ContactEntity, ID: 9999}})
+		time.Sleep(time.Second)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if d := written.Sub(began.Add(3 * time.Second)); d < 0 || d > 100*time.Millisecond {
+			t.Errorf("the newcomer had its turn after %v", d)
+		}
+	})
+}
