@@ -65,6 +65,21 @@ func (s *Server) control() *http.ServeMux {
 		}
 		reply(w, receipt)
 	})
+	mux.HandleFunc("POST /_sim/media", func(w http.ResponseWriter, r *http.Request) {
+		var in Media
+		if !readUpTo(w, r, 2*largestMedia, &in) {
+			return
+		}
+		stored, err := s.AddMedia(in)
+		if err != nil {
+			refuseControl(w, err)
+			return
+		}
+		reply(w, stored)
+	})
+	mux.HandleFunc("DELETE /_sim/media", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, map[string]bool{"deleted": s.RemoveMedia(r.URL.Query().Get("id"))})
+	})
 	mux.HandleFunc("POST /_sim/statuses", func(w http.ResponseWriter, r *http.Request) {
 		var e StatusEvent
 		if !read(w, r, &e) {
@@ -166,7 +181,11 @@ func (s *Server) control() *http.ServeMux {
 }
 
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<20))
+	return readUpTo(w, r, 16<<20, into)
+}
+
+func readUpTo(w http.ResponseWriter, r *http.Request, most int64, into any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	d.DisallowUnknownFields()
 	err := d.Decode(into)
 	if err != nil {

@@ -1,6 +1,7 @@
 package whatsappsim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,6 +28,9 @@ type Inbound struct {
 	// user_actions and errors. Any other word travels as it is. Defaults to
 	// text.
 	Type string `json:"type"`
+	// Media is the id of a file made before, which the message carries; Text
+	// is its caption then, and Type follows from the file.
+	Media string `json:"media"`
 	// Content replaces the object named like the type.
 	Content  json.RawMessage `json:"content"`
 	Context  json.RawMessage `json:"context"`
@@ -68,6 +73,16 @@ func (s *Server) Receive(ctx context.Context, in Inbound) (Receipt, error) {
 	} else {
 		if in.From == "" && in.UserID == "" && in.Type != "user_actions" && in.Type != "errors" {
 			return Receipt{}, errors.New("say who writes, as from or user_id, or give a raw body")
+		}
+		if in.Media != "" {
+			m := s.find(in.Media)
+			if m == nil {
+				return Receipt{}, fmt.Errorf("media %q is not one of the last seven days", in.Media)
+			}
+			in.Type = cmp.Or(in.Type, kindOf(m.mime))
+			if !slices.Contains(mediaKinds, in.Type) {
+				return Receipt{}, fmt.Errorf("a message of type %q carries no file", in.Type)
+			}
 		}
 		for i := range max(in.Count, 1) {
 			if i > 0 {
@@ -274,8 +289,8 @@ func (s *Server) content(in Inbound, p Person) map[string]any {
 	switch in.Type {
 	case "text":
 		return own(map[string]any{"body": in.Text})
-	case "image", "video", "audio", "document", "sticker":
-		return own(s.inboundMedia(in.Type, in.Text))
+	case "image", "video", "audio", "document", "sticker": // mediaKinds
+		return own(s.inboundMedia(in.Type, in.Text, in.Media))
 	case "location":
 		return own(map[string]any{
 			"latitude": 45.4642, "longitude": 9.19,

@@ -103,6 +103,8 @@ type Options struct {
 	// with 131047 by webhook.
 	RefuseOutsideWindow bool
 
+	// Media are the forms of what is told of a file.
+	Media MediaForms
 	// Codes are the answers that Meta does not document.
 	Codes Codes
 }
@@ -190,6 +192,8 @@ func New(opt Options) *Server {
 	if opt.RestrictedCountries == nil {
 		opt.RestrictedCountries = []string{"98", "850", "53", "963"}
 	}
+	opt.Media.WebhookSHA256 = cmp.Or(opt.Media.WebhookSHA256, "base64")
+	opt.Media.AnswerSHA256 = cmp.Or(opt.Media.AnswerSHA256, "hex")
 	opt.Codes.NoToken = cmp.Or(opt.Codes.NoToken, 190)
 	opt.Codes.InvalidTo = cmp.Or(opt.Codes.InvalidTo, 131009)
 	opt.Codes.UnknownRead = cmp.Or(opt.Codes.UnknownRead, 100)
