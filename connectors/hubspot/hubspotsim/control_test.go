@@ -3,6 +3,7 @@ package hubspotsim_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -97,7 +98,7 @@ func TestMessagesAreShownHoweverTheyWereMarked(t *testing.T) {
 			t.Fatalf("%s: got %+v, want one", wamid, got)
 		}
 		want.ID, want.WAMID, want.At = got[0].ID, wamid, "2026-10-01T07:59:00.000Z"
-		if got[0] != want {
+		if !reflect.DeepEqual(got[0], want) {
 			t.Errorf("got %+v, want %+v", got[0], want)
 		}
 	}

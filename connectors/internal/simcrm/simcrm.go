@@ -4,6 +4,8 @@ package simcrm
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -45,6 +47,21 @@ type Message struct {
 	Status      string `json:"status"`
 	At          string `json:"at"`
 	CommittedAt string `json:"committed_at"`
+	// Files are those attached to the record that logs the message.
+	Files []File `json:"files,omitempty"`
+}
+
+// File is a file as the control plane shows it.
+type File struct {
+	Name   string `json:"name"`
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"` // hex
+}
+
+// NewFile describes a file by its content.
+func NewFile(name string, content []byte) File {
+	sum := sha256.Sum256(content)
+	return File{name, len(content), hex.EncodeToString(sum[:])}
 }
 
 // Edit is what a person does in the CRM's own pages. V is what values of

@@ -232,6 +232,8 @@ func (s *Server) needs(c *call) []string {
 		return []string{"ZohoCRM.change_owner.CREATE"}
 	case strings.HasSuffix(c.path[len(c.path)-1], "_tags"):
 		return []string{area + ".CREATE"}
+	case len(c.path) > 2 && c.path[2] == attachments:
+		return []string{area + ".READ", "ZohoCRM.modules.attachments." + right}
 	case len(c.path) > 2 && c.path[2] == "Notes":
 		return []string{area + ".READ", "ZohoCRM.modules.notes." + right}
 	}

@@ -40,6 +40,9 @@ type Knobs struct {
 	// COQLRows is the highest limit of a query. Defaults to 2000; an older
 	// text says 200.
 	COQLRows int `json:"coql_rows"`
+	// AttachmentMB is the largest attachment, in megabytes. Defaults to 20, of
+	// which older pages speak; newer ones, and the specification, say 100.
+	AttachmentMB int `json:"attachment_mb"`
 	// RequireHTTPS refuses a notify_url that is not https, as Zoho does.
 	RequireHTTPS bool `json:"require_https"`
 
@@ -70,7 +73,7 @@ func (k Knobs) orDefault() Knobs {
 	for _, f := range []struct {
 		field *int
 		value int
-	}{{&k.RefreshLimitStatus, 400}, {&k.COQLRows, 2000}, {&k.NoticeAttempts, 1}} {
+	}{{&k.RefreshLimitStatus, 400}, {&k.COQLRows, 2000}, {&k.NoticeAttempts, 1}, {&k.AttachmentMB, 20}} {
 		if *f.field == 0 {
 			*f.field = f.value
 		}

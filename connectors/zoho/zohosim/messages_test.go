@@ -2,6 +2,7 @@ package zohosim_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -145,7 +146,7 @@ func TestMessagesAreShownHoweverTheyWereWritten(t *testing.T) {
 			t.Fatalf("%s: got %+v, want one", wamid, got)
 		}
 		want.ID, want.WAMID, want.ContactID = got[0].ID, wamid, ada
-		if got[0] != want {
+		if !reflect.DeepEqual(got[0], want) {
 			t.Errorf("got %+v, want %+v", got[0], want)
 		}
 	}

@@ -129,6 +129,9 @@ func (s *Server) Messages(wamid, phone string) []Message {
 		if l.contact != nil {
 			m.ContactID = l.contact.name()
 		}
+		for _, a := range s.attached[r] {
+			m.Files = append(m.Files, a.file)
+		}
 		list = append(list, m)
 	}
 	return list

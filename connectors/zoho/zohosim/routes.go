@@ -38,6 +38,8 @@ type reply struct {
 	body   any
 	// wrote counts the call as one that stored or removed records.
 	wrote bool
+	// download is a file that is the answer, instead of the body.
+	download *attachment
 }
 
 func ok(body any) *reply { return &reply{status: http.StatusOK, body: body} }
@@ -72,7 +74,15 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request) {
 		c.path, c.version = segments[2:], segments[1]
 	}
 	if c.path != nil {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 32<<20))
+		most := int64(32 << 20)
+		if c.is("*/*/" + attachments) {
+			most = largestUpload
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+		if err != nil && most == largestUpload {
+			s.write(w, http.StatusRequestEntityTooLarge, refuse(413, "BODY_SIZE_REACHED", "The request body limit reached", nil))
+			return
+		}
 		if err != nil {
 			s.write(w, http.StatusRequestEntityTooLarge, refuse(413, "REQUEST_ENTITY_TOO_LARGE", "Request body too large", nil))
 			return
@@ -117,6 +127,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 			w.Header()[k] = v
 		}
 		s.write(w, refused.status, s.worded(refused))
+		return
+	}
+	if answer.download != nil {
+		answer.download.serve(w)
 		return
 	}
 	s.write(w, answer.status, answer.body)
@@ -222,6 +236,8 @@ func (s *Server) dispatch(c *call) (*reply, *refusal) {
 		return s.on(http.MethodPost, c, m, s.addTags)
 	case c.is("*/actions/remove_tags"), c.is("*/*/actions/remove_tags"):
 		return s.on(http.MethodPost, c, m, s.removeTags)
+	case len(c.path) >= 3 && c.path[2] == attachments:
+		return s.attachments(c, m)
 	case len(c.path) >= 3 && c.path[2] == "Notes":
 		return s.relatedNotes(c, m)
 	case len(c.path) == 2:

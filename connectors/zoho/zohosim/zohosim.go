@@ -93,8 +93,10 @@ type Server struct {
 	doubles int
 	logged  int
 	count   counters
-	byCall  map[string]int64
-	seeded  int
+	// attached are the files of records, the oldest first.
+	attached map[*record][]*attachment
+	byCall   map[string]int64
+	seeded   int
 	// lastRows is what COQL answered last, for page_repeat.
 	lastRows []obj
 }
@@ -131,6 +133,7 @@ func New(o Options) *Server {
 		opts: o, knobs: o.orDefault(), rand: rand.New(rand.NewPCG(o.Seed, 11)), nextID: firstID,
 		modules: map[string]*module{}, users: defaultUsers(), tokens: map[string]*token{}, grants: map[string]*grant{},
 		channels: map[string]*channel{}, wamids: map[string][]*record{}, byCall: map[string]int64{},
+		attached: map[*record][]*attachment{},
 	}
 	s.index.Show = (*record).show
 	s.post = newCourier()
