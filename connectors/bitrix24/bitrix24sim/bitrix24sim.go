@@ -78,6 +78,7 @@ type Server struct {
 	nextOffline             int64
 	bindings                []binding
 	timeline                timeline
+	drive                   drive
 	log                     log
 	userFields              []*field
 	byName, byItem          map[string]*field

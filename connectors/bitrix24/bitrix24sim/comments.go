@@ -16,6 +16,7 @@ type comment struct {
 	author    string
 	// messages are those which the text logs.
 	messages []*message
+	files    []*file
 }
 
 // timeline holds all comments.
@@ -55,7 +56,7 @@ func (s *Server) commentAdd(c *call) (*reply, *refusal) {
 		return nil, badArg("Comment message is empty")
 	}
 	s.timeline.nextID++
-	m := &comment{id: s.timeline.nextID, owner: owner, text: text, created: s.now(), author: c.user()}
+	m := &comment{id: s.timeline.nextID, owner: owner, text: text, created: s.now(), author: c.user(), files: s.files(c, given, nil)}
 	s.timeline.byID[m.id] = m
 	s.timeline.byOwner[owner] = append(s.timeline.byOwner[owner], m)
 	s.relog(m)
@@ -97,12 +98,13 @@ func (s *Server) commentUpdate(c *call) (*reply, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	if v, there := given.vals["COMMENT"]; there {
-		if strings.TrimSpace(str(v)) == "" {
-			return nil, badArg("Comment message is empty")
-		}
-		m.text = str(v)
+	// The text is needed even where only files are sent, see files.
+	text := str(given.get("COMMENT"))
+	if strings.TrimSpace(text) == "" {
+		return nil, badArg("Comment message is empty")
 	}
+	m.text = text
+	m.files = s.files(c, given, m.files)
 	s.relog(m)
 	s.touch(m.owner)
 	s.changed("ONCRMTIMELINECOMMENTUPDATE", m.id, c)
@@ -112,7 +114,7 @@ func (s *Server) commentUpdate(c *call) (*reply, *refusal) {
 func (s *Server) commentShown(m *comment) obj {
 	return obj{
 		"ID": strconv.FormatInt(m.id, 10), "ENTITY_ID": strconv.FormatInt(m.owner, 10), "ENTITY_TYPE": "contact",
-		"CREATED": s.stamp(m.created), "COMMENT": m.text, "AUTHOR_ID": m.author, "FILES": obj{},
+		"CREATED": s.stamp(m.created), "COMMENT": m.text, "AUTHOR_ID": m.author, "FILES": s.filesShown(m.files),
 	}
 }
 

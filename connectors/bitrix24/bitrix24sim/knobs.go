@@ -18,6 +18,10 @@ type Knobs struct {
 	// ItemClears lets crm.item.update clear a field with an empty value, which it
 	// was seen not to do.
 	ItemClears bool `json:"item_clears"`
+	// KeepFiles lets an update of a comment without FILES leave its files alone,
+	// and {"id": …} in FILES keep one, as the pages on file fields have it. By
+	// default an update without FILES takes them away, as in the product's code.
+	KeepFiles bool `json:"keep_files"`
 	// OutageBody is "html", "json", "overload" or, by default, JSON for 500,
 	// OVERLOAD_LIMIT for 401, and HTML for all else.
 	OutageBody string `json:"outage_body"`

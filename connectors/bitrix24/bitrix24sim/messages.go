@@ -13,6 +13,8 @@ type message struct {
 	id, owner                      int64
 	wamid, direction, text, status string
 	at, committed                  time.Time
+	// files are those of the comment, whichever of its messages they came with.
+	files []*file
 	// seq is the order in which messages were logged.
 	seq int64
 }
@@ -34,7 +36,7 @@ func (s *Server) relog(m *comment) {
 	s.unlog(old)
 	m.messages = readComment(m.text)
 	for _, one := range m.messages {
-		one.id, one.owner, one.committed = m.id, m.owner, s.now()
+		one.id, one.owner, one.committed, one.files = m.id, m.owner, s.now(), m.files
 		if at := slices.IndexFunc(old, func(o *message) bool { return o.wamid == one.wamid }); at >= 0 {
 			one.committed = old[at].committed
 		}

@@ -103,10 +103,14 @@ func (s *Server) Messages(wamid, phone string) []Message {
 	slices.SortFunc(found, func(a, b *message) int { return cmp.Compare(a.seq, b.seq) })
 	list := []Message{}
 	for _, m := range found {
-		list = append(list, Message{
+		shown := Message{
 			ID: strconv.FormatInt(m.id, 10), ContactID: strconv.FormatInt(m.owner, 10), WAMID: m.wamid, Direction: m.direction,
 			Text: m.text, Status: m.status, At: simcrm.Stamp(m.at), CommittedAt: simcrm.Stamp(m.committed),
-		})
+		}
+		for _, f := range m.files {
+			shown.Files = append(shown.Files, f.shown)
+		}
+		list = append(list, shown)
 	}
 	return list
 }
