@@ -66,8 +66,9 @@ func (s *Server) authenticate(c *call) *refusal {
 		return expired(now, t.expires)
 	}
 	c.token = t
-	if need := c.scope(); t.scopes != nil && !slices.Contains(t.scopes, need) {
-		return missingScope(need)
+	needs := c.scopes()
+	if t.scopes != nil && !slices.ContainsFunc(needs, func(one string) bool { return slices.Contains(t.scopes, one) }) {
+		return missingScope(needs...)
 	}
 	return nil
 }
@@ -82,32 +83,38 @@ func expired(now, since time.Time) *refusal {
 		"The OAuth token used to make this call expired %s ago.", words).with("expire time", simcrm.Stamp(since))
 }
 
-func missingScope(need string) *refusal {
+func missingScope(needs ...string) *refusal {
 	r := refuse(http.StatusForbidden, "MISSING_SCOPES", "This app hasn't been granted all required scopes to make this call. "+
 		"Read more about required scopes here: https://developers.hubspot.com/scopes.")
 	r.Errors = []detail{{
 		Message: "One or more of the following scopes are required.",
-		Context: map[string][]string{"requiredGranularScopes": {need}},
+		Context: map[string][]string{"requiredGranularScopes": needs},
 	}}
 	r.Links = map[string]string{"scopes": "https://developers.hubspot.com/scopes"}
 	return r
 }
 
-// scope is what the call needs. HubSpot: the contacts' scopes also cover
-// communications.
-func (c *call) scope() string {
+// scopes are those of which the call needs one. HubSpot: the contacts' scopes
+// also cover communications.
+func (c *call) scopes() []string {
 	reads := c.Method == http.MethodGet || strings.HasSuffix(c.URL.Path, "/batch/read") || strings.HasSuffix(c.URL.Path, "/search")
 	switch {
+	case c.family == "files" && reads:
+		return []string{scopeFiles, scopeFilesRead}
+	case c.family == "files" && c.strict():
+		return []string{scopeFiles, scopeFilesWrite}
+	case c.family == "files":
+		return []string{scopeFiles}
 	case c.family == "owners":
-		return scopeOwners
+		return []string{scopeOwners}
 	case c.family == "properties" && reads:
-		return scopeSchemaRead
+		return []string{scopeSchemaRead}
 	case c.family == "properties":
-		return scopeSchemaWrite
+		return []string{scopeSchemaWrite}
 	case reads:
-		return scopeRead
+		return []string{scopeRead}
 	default:
-		return scopeWrite
+		return []string{scopeWrite}
 	}
 }
 
@@ -171,6 +178,6 @@ func (s *Server) refresh(form url.Values) (map[string]any, *tokenError) {
 	return map[string]any{
 		"token_type": "bearer", "access_token": name, "refresh_token": s.refreshToken, "expires_in": int(tokenLife.Seconds()),
 		"hub_id": s.opts.PortalID, "user_id": 1001, "token_use": "access_token",
-		"scopes": []string{"oauth", scopeRead, scopeWrite, scopeSchemaRead, scopeSchemaWrite, scopeOwners},
+		"scopes": []string{"oauth", scopeRead, scopeWrite, scopeSchemaRead, scopeSchemaWrite, scopeOwners, scopeFiles},
 	}, nil
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// attachmentIDs is the property that names the files of a message.
+const attachmentIDs = "hs_attachment_ids"
+
 // checkCommunication holds the rules for logged messages. HubSpot: the
 // communications guide.
 func checkCommunication(props map[string]string) *refusal {

@@ -96,6 +96,7 @@ func (s *Server) Messages(wamid, phone string) []Message {
 		shown := Message{
 			ID: strconv.FormatInt(r.id, 10), WAMID: m.wamid, Direction: m.direction, Text: m.text, Status: m.status,
 			At: r.now.props["hs_timestamp"], CommittedAt: simcrm.Stamp(r.created),
+			Files: s.attached(r.now.props[attachmentIDs]),
 		}
 		if len(r.links) > 0 {
 			shown.ContactID = strconv.FormatInt(r.links[0].to.id, 10)

@@ -52,6 +52,7 @@ func communicationProperties() []*property {
 		field("hs_communication_body", "Communication Body", "string", "html"),
 		field("hs_timestamp", "Activity date", "datetime", "date"),
 		field("hubspot_owner_id", "Activity assigned to", "enumeration", "select"),
+		field(attachmentIDs, "Attached file IDs", "string", "text"),
 		locked("hs_createdate", "Create date", "datetime", false),
 		locked("hs_lastmodifieddate", "Last modified date", "datetime", false),
 		locked("hs_body_preview", "Body preview", "string", true),

@@ -18,6 +18,10 @@ type Knobs struct {
 	// reads too.
 	MergedBatchRead bool `json:"merged_batch_read"`
 
+	// FileMB is the largest file, in megabytes. Defaults to 20, which is the free
+	// tier's as far as known; paid ones take much more.
+	FileMB int `json:"file_mb"`
+
 	// Subscriptions are the app's: types such as "contact.creation" or
 	// "object.creation"; of propertyChange either one property, as in
 	// "contact.propertyChange:phone", or all that can be written. Defaults to
@@ -43,6 +47,9 @@ type Knobs struct {
 func (k Knobs) orDefault() Knobs {
 	if k.EventTimeoutMS == 0 {
 		k.EventTimeoutMS = 5000
+	}
+	if k.FileMB == 0 {
+		k.FileMB = 20
 	}
 	if k.Compress == 0 {
 		k.Compress = 1

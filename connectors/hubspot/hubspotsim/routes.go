@@ -36,6 +36,8 @@ type reply struct {
 	location string
 	// wrote counts the call as one that stored or removed records.
 	wrote bool
+	// download is a file that is the answer, instead of the body.
+	download *upload
 }
 
 func ok(body any) *reply { return &reply{status: http.StatusOK, body: body} }
@@ -63,6 +65,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.writes++
 		s.mu.Unlock()
+	}
+	if answer.download != nil {
+		answer.download.serve(w)
+		return
 	}
 	s.write(w, id, answer.status, answer.body)
 }
@@ -95,7 +101,11 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 	if refused := s.spend(w, c); refused != nil {
 		return nil, refused
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, 32<<20))
+	most := int64(32 << 20)
+	if c.family == "files" {
+		most = largestForm
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, most))
 	if err != nil {
 		return nil, refuse(http.StatusRequestEntityTooLarge, "", "Request body too large")
 	}
@@ -111,6 +121,8 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 		return s.properties(c)
 	case "owners":
 		return s.ownerCalls(c)
+	case "files":
+		return s.files(c)
 	default:
 		return s.associationBatch(c)
 	}
@@ -126,6 +138,10 @@ func (c *call) resolve() bool {
 	if parts[0] == "oauth" {
 		c.family, c.version, c.rest = "oauth", parts[1], parts[2:]
 		return slices.Contains(append([]string{"v1", "v3"}, dated...), c.version)
+	}
+	if parts[0] == "files" {
+		c.family, c.version, c.rest = "files", parts[1], parts[2:]
+		return slices.Contains(append([]string{"v3"}, dated...), c.version)
 	}
 	if parts[0] != "crm" {
 		return false
