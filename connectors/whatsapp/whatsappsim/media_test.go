@@ -45,6 +45,7 @@ func TestAFileMadeByATestArrivesInAMessage(t *testing.T) {
 		"a voice note":              {`{"mime_type":"audio/ogg; codecs=opus","size":70000}`, `"text":""`, "audio", "", 70_000},
 		"a sticker":                 {`{"mime_type":"image/webp","size":10}`, `"text":""`, "sticker", "", 10},
 		"an image as a document":    {`{"mime_type":"image/png","filename":"a.png","size":1}`, `"type":"document"`, "document", "a.png", 1},
+		"another image as large":    {`{"mime_type":"image/png","size":6000000}`, `"text":"foto"`, "image", "", 6_000_000},
 		"an empty file":             {`{"mime_type":"text/plain","filename":"a.txt"}`, `"text":"x"`, "document", "a.txt", 0},
 		"a document without a name": {`{"mime_type":"text/plain","size":3}`, `"text":"x"`, "document", "", 3},
 	}
