@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,6 +17,9 @@ import (
 const (
 	batchMessages = 100
 	batchBytes    = 4 << 20
+	// few messages go out one by one: a batch of its own costs the server
+	// more than so many fsyncs.
+	few = 8
 	// commitWithin is how long the broker has to store a batch. A full disk
 	// answers nothing at all.
 	commitWithin = 2 * time.Second
@@ -24,7 +28,7 @@ const (
 // A committer stores messages that were published at the same time with one
 // fsync instead of one each: it takes whatever waits, publishes it as one
 // atomic batch, answers all waiters, and takes what has come meanwhile. There
-// is no timer: a message that is alone goes out alone.
+// is no timer, and few messages go out one by one.
 type committer struct {
 	conn    *nats.Conn
 	waiting chan *pendingMessage
@@ -85,19 +89,32 @@ func (c *committer) run() {
 		}
 		var batch []*pendingMessage
 		batch, next = c.collect(next)
+		if len(batch) <= few {
+			c.each(batch)
+			continue
+		}
 		err := c.commit(batch)
 		if err != nil && len(batch) > 1 && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, context.DeadlineExceeded) {
 			// The batch was refused as a whole and nothing of it is stored:
 			// each message gets a verdict of its own.
-			for _, p := range batch {
-				p.done <- c.commit([]*pendingMessage{p})
-			}
+			c.each(batch)
 			continue
 		}
 		for _, p := range batch {
 			p.done <- err
 		}
 	}
+}
+
+// each stores messages one by one, and answers for each.
+func (c *committer) each(batch []*pendingMessage) {
+	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	defer cancel()
+	var running sync.WaitGroup
+	for _, p := range batch {
+		running.Go(func() { p.done <- c.request(ctx, p.msg, "", 0) })
+	}
+	running.Wait()
 }
 
 func (c *committer) close() { close(c.closed) }
@@ -125,9 +142,6 @@ func (c *committer) collect(first *pendingMessage) (batch []*pendingMessage, nex
 func (c *committer) commit(batch []*pendingMessage) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
 	defer cancel()
-	if len(batch) == 1 {
-		return c.request(ctx, batch[0].msg, "", 0)
-	}
 	id := nuid.Next()
 	last := len(batch) - 1
 	for i, p := range batch {

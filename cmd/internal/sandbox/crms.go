@@ -15,6 +15,7 @@ func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 		Token: info.Token, ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken, RotateRefreshToken: true,
 		Quota: "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 		CustomCommunicationProperties: "allowed",
+		Knobs:                         hubspotsim.Knobs{Subscriptions: subscriptions()},
 	}
 	if o.Quota {
 		h.Quota = "documented"
@@ -24,6 +25,19 @@ func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 		h.CustomCommunicationProperties = "refused"
 	}
 	return h
+}
+
+// subscriptions are those that docs/connectors.md recommends: to what people
+// edit, and not to what crmsync writes with every message.
+func subscriptions() []string {
+	all := []string{"contact.creation", "contact.deletion", "contact.privacyDeletion", "contact.merge"}
+	for _, name := range []string{
+		"firstname", "lastname", "email", "phone", "mobilephone", "jobtitle", "company", "address", "city", "zip", "state", "country",
+		"website", "lifecyclestage", "hs_lead_status", "hubspot_owner_id", "hs_language",
+	} {
+		all = append(all, "contact.propertyChange:"+name)
+	}
+	return all
 }
 
 // zohoOptions sets up an organisation of the Enterprise edition with 20 users.
