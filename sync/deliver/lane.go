@@ -83,9 +83,6 @@ func (l *lane) next(ctx context.Context) {
 	l.mu.Lock()
 	ids := l.queue.take(l.batch())
 	parts := l.suspects.apart(ids)
-	if len(ids) > 0 {
-		l.began = time.Now()
-	}
 	l.mu.Unlock()
 	for _, part := range parts {
 		if ctx.Err() != nil {
@@ -144,12 +141,16 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	if len(work) == 0 {
 		return
 	}
+	l.mu.Lock()
+	before := l.began
+	l.began = time.Now()
+	l.mu.Unlock()
 	batch, err := l.write(ctx, work)
 	if err != nil {
 		l.failed(ids, err)
 		return
 	}
-	l.judge(batch)
+	l.judge(batch, before)
 	if err := w.settle(ctx, batch); err != nil {
 		l.failed(ids, err)
 		return
@@ -199,8 +200,9 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 }
 
 // judge decides what follows from each failure of a call, and completes the
-// outcomes.
-func (l *lane) judge(batch []settled) {
+// outcomes. Only a call that was made sets the pace: else the one before, which
+// began at the given time, still does.
+func (l *lane) judge(batch []settled, before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	calls, wholly := 0, true
@@ -232,7 +234,7 @@ func (l *lane) judge(batch []settled) {
 	}
 	switch {
 	case calls == 0:
-		l.began = time.Time{} // the account was not called
+		l.began = before
 	case wholly:
 		l.size = max(1, calls/4)
 	default:

@@ -214,3 +214,44 @@ func TestChangesDoNotHoldUpNewcomers(t *testing.T) {
 		}
 	})
 }
+
+// Only a call that was made sets the pace: not contacts that were passed on,
+// and not those that turn out to be as they should be.
+func TestOnlyACallSetsThePace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &held{linked: map[int64]bool{1: true}}
+		began := map[int64]time.Duration{}
+		start := time.Now()
+		w := laneWorker(m)
+		newcomers := newLane(w, directory.ContactEntity, 10, time.Second, func(_ context.Context, work []directory.Work) ([]settled, error) {
+			id := work[0].Link.Entity.ID
+			m.mu.Lock()
+			began[id] = time.Since(start)
+			m.mu.Unlock()
+			batch := settledAs(work, nil)
+			if id == 3 {
+				batch[0].outcome = "unchanged"
+			}
+			return batch, nil
+		})
+		changes := newLane(w, directory.ContactEntity, 10, 0, nil)
+		newcomers.others, changes.others, changes.linked = changes, newcomers, true
+		defer runLane(newcomers)()
+		for _, id := range []int64{1, 2, 3, 4} {
+			newcomers.queue.add(id)
+			time.Sleep(100 * time.Millisecond)
+			for newcomers.queue.has(id) {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if _, called := began[1]; called || began[2] > 150*time.Millisecond {
+			t.Errorf("calls began at %v; want 2 at once after 1 was passed on", began)
+		}
+		if began[3] < began[2]+time.Second || began[4] > began[3]+250*time.Millisecond {
+			t.Errorf("calls began at %v; want 3 a second after 2, and 4 at once after 3, which took no call", began)
+		}
+	})
+}
