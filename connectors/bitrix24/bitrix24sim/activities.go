@@ -72,7 +72,7 @@ func (s *Server) activityAdd(c *call) (*reply, *refusal) {
 }
 
 func (s *Server) newActivity(owner int64) *activity {
-	return &activity{owner: owner, created: s.now(), fields: map[string]string{"COMPLETED": "N", "PRIORITY": "2", "DESCRIPTION_TYPE": "1"}}
+	return &activity{owner: owner, created: s.Now(), fields: map[string]string{"COMPLETED": "N", "PRIORITY": "2", "DESCRIPTION_TYPE": "1"}}
 }
 
 func (s *Server) assignActivity(a *activity, given *dict) *refusal {
@@ -104,7 +104,7 @@ func (s *Server) keepActivity(a *activity, c *call, what string) {
 			delete(s.activities.byOrigin, key)
 		}
 	}
-	a.origin, a.modified = a.fields["ORIGIN_ID"], s.now()
+	a.origin, a.modified = a.fields["ORIGIN_ID"], s.Now()
 	s.activities.byOrigin[a.origin] = append(s.activities.byOrigin[a.origin], a)
 	s.relogActivity(a)
 	s.touch(a.owner)

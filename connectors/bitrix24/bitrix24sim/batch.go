@@ -20,7 +20,7 @@ func (s *Server) batch(c *call) (*reply, *refusal) {
 	results, errs, totals, nexts, times := newDict(), newDict(), newDict(), newDict(), newDict()
 	for n, key := range commands.keys {
 		text, _ := commands.vals[key].(string)
-		began := s.now()
+		began := s.Now()
 		sub := &call{r: c.r, who: c.who, nested: true, p: newDict()}
 		name, query, _ := strings.Cut(text, "?")
 		sub.method = strings.TrimSuffix(strings.ToLower(strings.Trim(name, "/ ")), ".json")

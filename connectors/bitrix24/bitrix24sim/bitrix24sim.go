@@ -5,10 +5,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Options of a Server. The zero value is a portal nobody can get into, at
@@ -59,8 +59,8 @@ type Server struct {
 	handler http.Handler
 	post    *courier
 
-	// offset is what Advance added to the clock, in nanoseconds.
-	offset atomic.Int64
+	// Clock is the portal's time.
+	simcrm.Clock
 
 	// mu guards all that follows. The faults and the courier have locks of
 	// their own, taken last.
@@ -118,14 +118,15 @@ func New(o Options) *Server {
 	}
 	o.Limits = o.Limits.orDefault()
 	s := &Server{
-		opts: o, knobs: o.Knobs, rand: rand.New(rand.NewPCG(o.Seed, 13)), post: newCourier(),
+		Clock: simcrm.Clock{Start: o.Clock},
+		opts:  o, knobs: o.Knobs, rand: rand.New(rand.NewPCG(o.Seed, 13)), post: newCourier(),
 		quota: quota{buckets: map[string]*bucket{}, operating: map[string]*budget{}},
 	}
 	s.nextEnum = 100
 	s.people = newStore()
 	s.timeline = timeline{byID: map[int64]*comment{}, byOwner: map[int64][]*comment{}, nextID: 5000}
 	s.activities = activities{byID: map[int64]*activity{}, byOwner: map[int64][]*activity{}, byOrigin: map[string][]*activity{}, nextID: 7000}
-	s.tokens = tokens{access: map[string]grant{}, refresh: o.RefreshToken, refreshEnd: s.now().Add(refreshLife)}
+	s.tokens = tokens{access: map[string]grant{}, refresh: o.RefreshToken, refreshEnd: s.Now().Add(refreshLife)}
 	s.log = log{all: map[int64]*message{}, byWAMID: map[string][]*message{}}
 	s.nameFields()
 	s.faults = faults.New(faults.Options{
@@ -153,14 +154,4 @@ func (s *Server) SetEventURL(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opts.EventURL = url
-}
-
-// Now is the portal's time: the clock and what was added by Advance.
-func (s *Server) Now() time.Time { return s.now() }
-
-// Advance moves the portal's time forward.
-func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
-
-func (s *Server) now() time.Time {
-	return s.opts.Clock().Add(time.Duration(s.offset.Load())).UTC().Truncate(time.Millisecond)
 }

@@ -56,7 +56,7 @@ func (s *Server) commentAdd(c *call) (*reply, *refusal) {
 		return nil, badArg("Comment message is empty")
 	}
 	s.timeline.nextID++
-	m := &comment{id: s.timeline.nextID, owner: owner, text: text, created: s.now(), author: c.user(), files: s.files(c, given, nil)}
+	m := &comment{id: s.timeline.nextID, owner: owner, text: text, created: s.Now(), author: c.user(), files: s.files(c, given, nil)}
 	s.timeline.byID[m.id] = m
 	s.timeline.byOwner[owner] = append(s.timeline.byOwner[owner], m)
 	s.relog(m)
@@ -71,7 +71,7 @@ func (s *Server) touch(owner int64) {
 	if p == nil {
 		return
 	}
-	p.active = s.now()
+	p.active = s.Now()
 	if !s.knobs.KeepModified {
 		p.modified = p.active
 	}

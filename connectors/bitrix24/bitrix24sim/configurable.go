@@ -130,7 +130,7 @@ func (s *Server) relogActivity(a *activity) {
 	if a.fields["ORIGINATOR_ID"] != "crmsync" || a.fields["ORIGIN_ID"] == "" {
 		return
 	}
-	m := &message{id: a.id, owner: a.owner, wamid: a.fields["ORIGIN_ID"], committed: s.now(), at: a.created}
+	m := &message{id: a.id, owner: a.owner, wamid: a.fields["ORIGIN_ID"], committed: s.Now(), at: a.created}
 	if len(old) > 0 && old[0].wamid == m.wamid {
 		m.committed = old[0].committed
 	}

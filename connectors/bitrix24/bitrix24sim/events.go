@@ -75,7 +75,7 @@ func (s *Server) wire(ch change, handler int, bound *binding) string {
 		b.WriteString(url.QueryEscape(name) + "=" + url.QueryEscape(value))
 	}
 	// The time is that of sending, not of the change.
-	now := s.now().Add(time.Duration(s.knobs.EventDelayMS) * time.Millisecond)
+	now := s.Now().Add(time.Duration(s.knobs.EventDelayMS) * time.Millisecond)
 	add("event", ch.event)
 	if bound != nil || !s.knobs.NoHandlerID {
 		add("event_handler_id", strconv.Itoa(handler))

@@ -3,6 +3,8 @@ package bitrix24sim
 import (
 	"slices"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // field is a field of contacts.
@@ -109,7 +111,7 @@ func itemName(name string) string {
 	for n, part := range parts[1:] {
 		switch {
 		case part == "":
-		case digits(part) == part && n == len(parts)-2:
+		case simcrm.Digits(part) == part && n == len(parts)-2:
 			out += "_" + part
 		default:
 			out += strings.ToUpper(part[:1]) + part[1:]

@@ -63,7 +63,7 @@ func (s *Server) files(c *call, given *dict, had []*file) []*file {
 			continue
 		}
 		s.drive.nextID++
-		f := &file{id: s.drive.nextID, author: c.who.user, at: s.now()}
+		f := &file{id: s.drive.nextID, author: c.who.user, at: s.Now()}
 		f.shown = simcrm.NewFile(s.drive.unique(c.who.user, name), content)
 		out = append(out, f)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // filter is a tree of conditions.
@@ -47,7 +49,7 @@ func (s *Server) compile(given *dict, item, original bool) (filter, *refusal) {
 			out.any = strings.EqualFold(str(v), "OR")
 			continue
 		}
-		if group, nested := v.(*dict); item && nested && digits(key) == key {
+		if group, nested := v.(*dict); item && nested && simcrm.Digits(key) == key {
 			part, refused := s.compile(group, item, original)
 			if refused != nil {
 				return out, refused

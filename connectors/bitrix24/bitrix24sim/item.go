@@ -69,7 +69,7 @@ func (s *Server) itemUpdate(c *call) (*reply, *refusal) {
 	if next.equal(old) {
 		return ok(obj{"item": s.fullItem(old, original)})
 	}
-	next.modified, next.modifiedBy = s.now(), c.user()
+	next.modified, next.modifiedBy = s.Now(), c.user()
 	s.commit(next, "UPDATE", c)
 	return ok(obj{"item": s.fullItem(next, original)})
 }

@@ -105,7 +105,7 @@ func (s *Server) merge(c *call) (*reply, *refusal) {
 		delete(s.activities.byOwner, p.id)
 		s.discard(p, c)
 	}
-	next.modified, next.modifiedBy = s.now(), c.user()
+	next.modified, next.modifiedBy = s.Now(), c.user()
 	s.commit(next, "UPDATE", c)
 	return ok(obj{"STATUS": "SUCCESS", "ENTITY_IDS": []int64{next.id}})
 }

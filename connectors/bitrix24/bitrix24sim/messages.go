@@ -36,7 +36,7 @@ func (s *Server) relog(m *comment) {
 	s.unlog(old)
 	m.messages = readComment(m.text)
 	for _, one := range m.messages {
-		one.id, one.owner, one.committed, one.files = m.id, m.owner, s.now(), m.files
+		one.id, one.owner, one.committed, one.files = m.id, m.owner, s.Now(), m.files
 		if at := slices.IndexFunc(old, func(o *message) bool { return o.wamid == one.wamid }); at >= 0 {
 			one.committed = old[at].committed
 		}

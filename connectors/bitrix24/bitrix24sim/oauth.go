@@ -41,10 +41,10 @@ func (s *Server) identifyToken(c *call) *refusal {
 		return refuse(http.StatusUnauthorized, "invalid_token", "Unable to get application by token")
 	}
 	if _, expire := s.faults.Active(c.r, faults.ExpireToken); expire {
-		g.expires = s.now()
+		g.expires = s.Now()
 		s.tokens.access[given] = g
 	}
-	if !s.now().Before(g.expires) {
+	if !s.Now().Before(g.expires) {
 		return refuse(http.StatusUnauthorized, "expired_token", "The access token provided has expired.")
 	}
 	c.who = who{user: g.user, key: clientName, app: true}
@@ -54,7 +54,7 @@ func (s *Server) identifyToken(c *call) *refusal {
 // issue makes an access token. It needs s.mu.
 func (s *Server) issue(user int64) string {
 	token := fmt.Sprintf("%016x%016x", s.rand.Uint64(), s.rand.Uint64())
-	s.tokens.access[token] = grant{user, s.now().Add(tokenLife)}
+	s.tokens.access[token] = grant{user, s.Now().Add(tokenLife)}
 	return token
 }
 
@@ -88,10 +88,10 @@ func (s *Server) refresh(method string, p *dict) (int, obj) {
 		return no(http.StatusBadRequest, "invalid_client")
 	case text("grant_type") != "refresh_token" || text("refresh_token") == "":
 		return no(http.StatusBadRequest, "invalid_request")
-	case s.tokens.refresh == "" || text("refresh_token") != s.tokens.refresh || !s.now().Before(s.tokens.refreshEnd):
+	case s.tokens.refresh == "" || text("refresh_token") != s.tokens.refresh || !s.Now().Before(s.tokens.refreshEnd):
 		return no(http.StatusBadRequest, "invalid_grant")
 	}
-	now := s.now()
+	now := s.Now()
 	s.tokens.refresh = fmt.Sprintf("%016x%016x", s.rand.Uint64(), s.rand.Uint64())
 	s.tokens.refreshEnd = now.Add(refreshLife)
 	return http.StatusOK, obj{

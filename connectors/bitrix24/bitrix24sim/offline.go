@@ -31,7 +31,7 @@ func (s *Server) enqueue(ch change) {
 		})
 		s.nextOffline++
 		s.offline = append(s.offline, offlineRow{
-			id: s.nextOffline, object: ch.id, event: ch.event, at: s.now(), connector: b.connector,
+			id: s.nextOffline, object: ch.id, event: ch.event, at: s.Now(), connector: b.connector,
 			messageID: fmt.Sprintf("%016x%016x", s.rand.Uint64(), s.rand.Uint64()),
 		})
 	}

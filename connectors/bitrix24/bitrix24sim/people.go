@@ -57,7 +57,7 @@ func (s *Server) peopleBy(id, phone string) []*contact {
 		return nil
 	}
 	if phone != "" {
-		return s.people.numbers[digits(phone)]
+		return s.people.numbers[simcrm.Digits(phone)]
 	}
 	return s.people.all
 }
@@ -140,7 +140,7 @@ func (s *Server) edit(e Edit, target *contact) (Contact, error) {
 	next, what := s.blank(by.user()), "ADD"
 	if target != nil {
 		next, what = target.clone(), "UPDATE"
-		next.modified, next.modifiedBy = s.now(), by.user()
+		next.modified, next.modifiedBy = s.Now(), by.user()
 	} else if e.ID != "" {
 		return Contact{}, fmt.Errorf("no contact has the id %s", e.ID)
 	}

@@ -63,7 +63,7 @@ func (s *Server) admit(r *http.Request) bool {
 	if err != nil {
 		source = r.RemoteAddr
 	}
-	now := s.now()
+	now := s.Now()
 	b := s.quota.buckets[source]
 	if b == nil {
 		b = &bucket{at: now}
@@ -94,7 +94,7 @@ func (s *Server) budget(c *call) *budget {
 		b = &budget{}
 		s.quota.operating[key] = b
 	}
-	now := s.now()
+	now := s.Now()
 	old := 0
 	for old < len(b.minutes) && now.Sub(b.minutes[old].first) >= operatingSpan {
 		old++
@@ -121,7 +121,7 @@ func (b *budget) charge(now time.Time, cost time.Duration) {
 
 // timing is the time of an answer. Bitrix24: limits, data types.
 func (s *Server) timing(began time.Time, b *budget) obj {
-	end := s.now()
+	end := s.Now()
 	float := func(at time.Time) float64 { return float64(at.UnixMicro()) / 1e6 }
 	t := obj{
 		"start": float(began), "finish": float(end), "duration": end.Sub(began).Seconds(), "processing": s.opts.OperatingCost.Seconds(),

@@ -83,7 +83,7 @@ func (s *Server) rest(w http.ResponseWriter, r *http.Request, parts []string) {
 }
 
 func (s *Server) answer(r *http.Request, parts []string, p *dict, broken bool) (int, any) {
-	began := s.now()
+	began := s.Now()
 	fail := func(refused *refusal) (int, any) { return refused.status, refused.body() }
 	if _, throttle := s.faults.Active(r, faults.Throttle); throttle || !s.admit(r) {
 		s.throttled++
@@ -162,7 +162,7 @@ func (s *Server) run(c *call) (*reply, *refusal) {
 	if s.opts.Quota != "off" && b.used() >= s.opts.Limits.Operating {
 		return nil, operationLimit()
 	}
-	b.charge(s.now(), s.opts.OperatingCost)
+	b.charge(s.Now(), s.opts.OperatingCost)
 	if m.write {
 		if _, hit := s.faults.Rejects(c.method + " " + string(simcrm.JSON(c.p))); hit {
 			return nil, rejected(c.method)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // contact is one record. What it holds by name is by the classic family's names.
@@ -217,14 +219,14 @@ func duplicateKey(kind, text string) string {
 		return strings.ToLower(strings.TrimSpace(text))
 	}
 	number, _, _ := strings.Cut(text, "#")
-	return digits(number)
+	return simcrm.Digits(number)
 }
 
 // numbers are the distinct digits of a contact's phones and WhatsApp ids.
 func (c *contact) numbers() []string {
 	var out []string
 	add := func(text string) {
-		if d := digits(text); d != "" && !slices.Contains(out, d) {
+		if d := simcrm.Digits(text); d != "" && !slices.Contains(out, d) {
 			out = append(out, d)
 		}
 	}
@@ -239,15 +241,6 @@ func (c *contact) numbers() []string {
 		}
 	}
 	return out
-}
-
-func digits(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, text)
 }
 
 func whole(t time.Time) time.Time { return t.Truncate(time.Second) }

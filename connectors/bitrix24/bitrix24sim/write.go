@@ -29,7 +29,7 @@ func (c *call) array(name string) (*dict, *refusal) {
 
 // blank is a contact before it is stored.
 func (s *Server) blank(user string) *contact {
-	now := s.now()
+	now := s.Now()
 	return &contact{
 		fields: map[string]string{"OPENED": "Y", "EXPORT": "Y", "ASSIGNED_BY_ID": user, "TYPE_ID": "CLIENT"}, lists: map[string][]string{},
 		created: now, modified: now, active: now, createdBy: user, modifiedBy: user, last: user,
@@ -71,7 +71,7 @@ func (s *Server) classicUpdate(c *call) (*reply, *refusal) {
 		return nil, bad("Contact is not found")
 	}
 	next := old.clone()
-	next.modified, next.modifiedBy = s.now(), c.user()
+	next.modified, next.modifiedBy = s.Now(), c.user()
 	if refused := s.classicFields(next, given, style{}, false); refused != nil {
 		return nil, refused
 	}

@@ -55,7 +55,7 @@ func (s *Server) authenticate(c *call) *refusal {
 			"Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more "+
 				"details at https://developers.hubspot.com/docs/methods/auth/oauth-overview")
 	}
-	now := s.now()
+	now := s.Now()
 	if expire && t.expires.IsZero() {
 		return expired(now, now.Add(-2*time.Minute))
 	}
@@ -164,7 +164,7 @@ func (s *Server) refresh(form url.Values) (map[string]any, *tokenError) {
 	case s.refreshToken == "" || form.Get("refresh_token") != s.refreshToken:
 		return fail("invalid_grant", "BAD_REFRESH_TOKEN", "refresh token is invalid, expired or revoked")
 	}
-	now := s.now()
+	now := s.Now()
 	for name, t := range s.tokens {
 		if t.oauth && now.Sub(t.expires) > time.Hour {
 			delete(s.tokens, name)

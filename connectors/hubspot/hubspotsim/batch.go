@@ -34,7 +34,7 @@ type batchInput struct {
 }
 
 func (s *Server) newBatch() *batch {
-	now := simcrm.Stamp(s.now())
+	now := simcrm.Stamp(s.Now())
 	return &batch{Status: "COMPLETE", Results: []any{}, StartedAt: now, CompletedAt: now}
 }
 

@@ -77,7 +77,7 @@ func fullName(props map[string]string) string {
 // national are the digits of a number without its country code if it can be
 // told apart, else all of them. HubSpot: the search guide.
 func national(phone string) (string, bool) {
-	all := digits(phone)
+	all := simcrm.Digits(phone)
 	if all == "" || !strings.HasPrefix(strings.TrimSpace(phone), "+") {
 		return all, all != ""
 	}

@@ -54,7 +54,7 @@ func (s *Server) people(id, phone string) []*record {
 		}
 		return nil
 	case phone != "":
-		return st.phones[digits(phone)]
+		return st.phones[simcrm.Digits(phone)]
 	}
 	return slices.DeleteFunc(slices.Clone(st.records), func(r *record) bool { return !r.now.archived.IsZero() })
 }

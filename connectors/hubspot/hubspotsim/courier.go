@@ -66,7 +66,7 @@ type courier struct {
 func (s *Server) newCourier() *courier {
 	c := &courier{
 		secret: s.opts.ClientSecret, clock: s.opts.Clock, rand: rand.New(rand.NewPCG(s.opts.Seed, 17)),
-		now: func() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) },
+		now: func() time.Time { return time.Now().Add(s.Added()) },
 		// A receiver that redirects has not taken the webhook.
 		client: &http.Client{
 			Transport:     &http.Transport{MaxIdleConnsPerHost: maxInFlight, IdleConnTimeout: 5 * time.Second},

@@ -96,7 +96,7 @@ func (s *Server) file(id string) *upload {
 	return s.uploads.all[at]
 }
 
-func (s *Server) alive(f *upload) bool { return f.expires.IsZero() || s.now().Before(f.expires) }
+func (s *Server) alive(f *upload) bool { return f.expires.IsZero() || s.Now().Before(f.expires) }
 
 // wrongForm is what an upload is told that lacks something. What HubSpot says
 // then is not documented beyond the shape of its errors.
@@ -157,7 +157,7 @@ func (s *Server) uploadFile(c *call) (*reply, *refusal) {
 		full += path.Ext(header.Filename)
 	}
 	return s.keep(c, &upload{
-		name: strings.TrimSuffix(full, path.Ext(full)), ext: strings.TrimPrefix(path.Ext(full), "."), folder: folder, access: o.Access, data: data, expires: life(s.now()),
+		name: strings.TrimSuffix(full, path.Ext(full)), ext: strings.TrimPrefix(path.Ext(full), "."), folder: folder, access: o.Access, data: data, expires: life(s.Now()),
 	}, o)
 }
 
@@ -225,7 +225,7 @@ func (s *Server) keep(c *call, f *upload, o fileOptions) (*reply, *refusal) {
 		f.name = fmt.Sprintf("%s-%d", name, n)
 	}
 	s.uploads.nextID++
-	f.id, f.created, f.shown = s.uploads.nextID, s.now(), simcrm.NewFile(f.full(), f.data)
+	f.id, f.created, f.shown = s.uploads.nextID, s.Now(), simcrm.NewFile(f.full(), f.data)
 	s.uploads.number(f.folder)
 	s.uploads.all = append(s.uploads.all, f)
 	return &reply{status: http.StatusCreated, body: s.fileShown(f), location: c.URL.Path + "/" + strconv.FormatInt(f.id, 10), wrote: true}, nil

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"crmsync/connectors/internal/faults"
@@ -100,8 +99,8 @@ type Server struct {
 	handler http.Handler
 	post    *courier
 
-	// offset is what Advance added to the clock, in nanoseconds.
-	offset atomic.Int64
+	// Clock is the account's time.
+	simcrm.Clock
 
 	// mu guards all that follows. The faults and the courier have locks of
 	// their own, taken last.
@@ -154,7 +153,8 @@ func New(o Options) *Server {
 	}
 	o.Limits = o.Limits.orDefault()
 	s := &Server{
-		opts: o, rand: rand.New(rand.NewPCG(o.Seed, 7)), webhookURL: o.WebhookURL, refreshToken: o.RefreshToken,
+		Clock: simcrm.Clock{Start: o.Clock},
+		opts:  o, rand: rand.New(rand.NewPCG(o.Seed, 7)), webhookURL: o.WebhookURL, refreshToken: o.RefreshToken,
 		tokens: map[string]*token{}, owners: defaultOwners(), quota: quota{apps: map[string]*app{}},
 		knobs: o.orDefault(), subscriptions: map[string]int64{}, blocked: map[string]bool{},
 	}
@@ -199,17 +199,11 @@ func (s *Server) SetWebhookURL(url string) {
 	s.post.set(url, s.knobs)
 }
 
-// Now is the account's time: the clock and what was added by Advance.
-func (s *Server) Now() time.Time { return s.now() }
-
 // Advance moves the account's time forward, and with it the webhooks that wait
 // for another attempt.
 func (s *Server) Advance(d time.Duration) {
-	s.offset.Add(int64(d))
+	s.Clock.Advance(d)
 	s.post.wake()
 }
 
 // now is kept in milliseconds, as HubSpot keeps it.
-func (s *Server) now() time.Time {
-	return s.opts.Clock().Add(time.Duration(s.offset.Load())).UTC().Truncate(time.Millisecond)
-}

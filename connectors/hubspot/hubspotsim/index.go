@@ -17,5 +17,5 @@ func (s *Server) publish(r *record, v *state) {
 		return
 	}
 	lag := s.opts.LagTime + time.Duration(s.rand.Int64N(int64(s.opts.LagTime)/2+1))
-	s.index.Later(s.now().Add(lag), r, v)
+	s.index.Later(s.Now().Add(lag), r, v)
 }

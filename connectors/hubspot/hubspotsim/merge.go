@@ -64,7 +64,7 @@ func (s *Server) merge(st *store, primary, other *record, by author) (*record, *
 		return nil, refuse(http.StatusRequestURITooLong, validation, "Cannot have more than %d identities on a profile", maxMerges)
 	}
 	props, moved := united(before.props, other.now.props)
-	now := s.now()
+	now := s.Now()
 	e := event{PrimaryObjectID: primary.id, MergedObjectIDs: []int64{other.id}, PropertiesMoved: &moved}
 	r, losers := primary, []*record{other}
 	if !s.knobs.MergeKeepsPrimary {

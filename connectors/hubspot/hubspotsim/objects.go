@@ -238,7 +238,7 @@ func (s *Server) plan(strict bool, st *store, target *record, in write, taken cl
 	if len(w.bad) > 0 {
 		return nil, w.bad, nil
 	}
-	after := before.change(values, s.now())
+	after := before.change(values, s.Now())
 	if target == nil {
 		if refused := s.checkNew(st, after.props); refused != nil {
 			return nil, nil, refused
@@ -331,7 +331,7 @@ func (s *Server) checkUnique(st *store, target *record, after *state, taken clai
 
 // commit stores what was planned.
 func (s *Server) commit(it *intent) *record {
-	now := s.now()
+	now := s.Now()
 	r := it.target
 	if r == nil {
 		r = &record{id: it.st.nextID, created: now, by: it.by}

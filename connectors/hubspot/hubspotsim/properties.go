@@ -176,7 +176,7 @@ func (s *Server) define(st *store, d definition) (*property, *refusal) {
 	if p.HasUniqueValue && unique >= maxUnique {
 		return nil, refuse(http.StatusBadRequest, validation, "You have reached the limit of %d unique properties", maxUnique)
 	}
-	p.CreatedAt = simcrm.Stamp(s.now())
+	p.CreatedAt = simcrm.Stamp(s.Now())
 	p.UpdatedAt = p.CreatedAt
 	p.Modification = &readOnly{Archivable: true}
 	st.props[p.Name] = p
@@ -205,14 +205,14 @@ func (s *Server) redefine(st *store, p *property, d definition) (*reply, *refusa
 	if refused := changed.checkOptions(); refused != nil {
 		return nil, refused
 	}
-	changed.UpdatedAt = simcrm.Stamp(s.now())
+	changed.UpdatedAt = simcrm.Stamp(s.Now())
 	st.props[p.Name] = &changed
 	return ok(&changed), nil
 }
 
 func (s *Server) archiveProperty(st *store, p *property) {
 	gone := *p
-	gone.Archived, gone.ArchivedAt = true, simcrm.Stamp(s.now())
+	gone.Archived, gone.ArchivedAt = true, simcrm.Stamp(s.Now())
 	st.props[p.Name] = &gone
 	delete(st.unique, p.Name)
 }

@@ -118,7 +118,7 @@ func (c *call) associates() bool {
 // spendCall is for all but association calls. HubSpot: searches are left out
 // of the ten-second window, and their answers carry none of the headers.
 func (s *Server) spendCall(h http.Header, c *call) *refusal {
-	now, limits := s.now(), s.opts.Limits
+	now, limits := s.Now(), s.opts.Limits
 	s.turnDay(now)
 	a := s.quota.apps[c.token.name]
 	if a == nil {
@@ -171,7 +171,7 @@ func (s *Server) spendCall(h http.Header, c *call) *refusal {
 }
 
 func (s *Server) spendAssociation() *refusal {
-	now, limits := s.now(), s.opts.Limits
+	now, limits := s.Now(), s.opts.Limits
 	s.turnDay(now)
 	switch {
 	case s.quota.links >= limits.AssociationsDaily:

@@ -113,7 +113,7 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.flush()
-	s.index.Advance(s.now())
+	s.index.Advance(s.Now())
 	switch c.family {
 	case "objects":
 		return s.objects(c)

@@ -21,7 +21,7 @@ func (s *Server) bring(count int, then func(*store, *record)) error {
 	}
 	s.seeded += count
 	st := s.stores[contactType]
-	now := s.now()
+	now := s.Now()
 	for _, p := range people {
 		r := &record{id: st.nextID, created: now, by: author{"IMPORT", "1"}}
 		st.nextID++

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Type ids of the objects served.
@@ -260,7 +262,7 @@ func emails(props map[string]string) []string {
 func numbers(props map[string]string) []string {
 	var list []string
 	add := func(v string) {
-		if d := digits(v); d != "" && !slices.Contains(list, d) {
+		if d := simcrm.Digits(v); d != "" && !slices.Contains(list, d) {
 			list = append(list, d)
 		}
 	}
@@ -272,15 +274,6 @@ func numbers(props map[string]string) []string {
 		}
 	}
 	return list
-}
-
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, s)
 }
 
 // change returns the state after some values are set; an empty one clears.
@@ -305,7 +298,7 @@ func (v *state) change(values map[string]string, now time.Time) *state {
 
 func (s *Server) archive(st *store, r *record, by author) {
 	next := *r.now
-	next.archived = s.now()
+	next.archived = s.Now()
 	s.put(st, r, &next)
 	s.deleted(st, r, by)
 }
@@ -316,7 +309,7 @@ func (s *Server) erase(st *store, r *record) {
 		l.to.links = slices.DeleteFunc(l.to.links, func(back link) bool { return back.to == r })
 	}
 	r.links = nil
-	now := s.now()
+	now := s.Now()
 	s.put(st, r, &state{updated: now, archived: now, gone: true})
 }
 

@@ -54,3 +54,14 @@ func person(n int) Person {
 		City:  place.city, Country: place.country, Language: place.language,
 	}
 }
+
+// Digits are the digits of a text, by which numbers are compared however they
+// are written.
+func Digits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, text)
+}

@@ -1,5 +1,5 @@
 // Package simcrm is what the simulated CRMs have in common: their control
-// plane, the people in them, and a search index that lags.
+// plane and clock, the people in them, and a search index that lags.
 package simcrm
 
 import (

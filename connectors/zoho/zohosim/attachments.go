@@ -75,7 +75,7 @@ func (s *Server) attach(c *call, of *record) (*reply, *refusal) {
 	if _, hit := s.faults.Rejects("File_Name=" + name); hit {
 		return nil, bad(orElse(s.knobs.RejectCode, invalidData), "invalid data", obj{"param_name": "file"})
 	}
-	a := &attachment{id: s.newID(), of: of, file: simcrm.NewFile(name, data), data: data, kind: kind, by: s.user(c), at: s.now()}
+	a := &attachment{id: s.newID(), of: of, file: simcrm.NewFile(name, data), data: data, kind: kind, by: s.user(c), at: s.Now()}
 	s.attached[of] = append(s.attached[of], a)
 	return &reply{status: http.StatusOK, wrote: true, body: obj{"data": []obj{{
 		"code": "SUCCESS", "message": "attachment uploaded successfully", "status": "success",

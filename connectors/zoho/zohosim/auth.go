@@ -108,7 +108,7 @@ func (s *Server) refresh(c *call) (int, obj) {
 	case form.Get("grant_type") != "refresh_token" || g == nil:
 		return fail("invalid_code")
 	}
-	now := s.now()
+	now := s.Now()
 	if g.began.IsZero() || now.Sub(g.began) >= refreshWindow {
 		g.began, g.made = now, 0
 	}
@@ -160,7 +160,7 @@ func (s *Server) authenticate(h http.Header, c *call) *refusal {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, now := s.tokens[name], s.now()
+	t, now := s.tokens[name], s.Now()
 	if t != nil && expire {
 		t.expires = now
 	}

@@ -69,7 +69,7 @@ func (s *Server) list(c *call, m *module) (*reply, *refusal) {
 		"next_page_token": nil, "previous_page_token": nil, "page_token_expiry": nil, "call": false, "email": false,
 	}
 	if more {
-		t := pageToken{Module: m.name, Bound: l.bound, User: c.token.grant.id(), Made: s.now().UnixMilli(), After: last, Done: l.done + len(rows)}
+		t := pageToken{Module: m.name, Bound: l.bound, User: c.token.grant.id(), Made: s.Now().UnixMilli(), After: last, Done: l.done + len(rows)}
 		s.setToken(info, t)
 	}
 	rows = s.spoil(c, rows, info)

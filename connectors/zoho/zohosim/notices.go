@@ -68,7 +68,7 @@ func (s *Server) notices() []notice {
 	}
 	changes := s.outbox
 	s.outbox = nil
-	now := s.now()
+	now := s.Now()
 	var keys []string
 	for key := range s.channels {
 		keys = append(keys, key)

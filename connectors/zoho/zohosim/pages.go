@@ -46,7 +46,7 @@ func (s *Server) openToken(c *call, m *module, bound uint64, given string) (page
 	switch {
 	case t.Module != m.name || t.Bound != bound:
 		return t, bad("TOKEN_BOUND_DATA_MISMATCH", "the parameters do not match those of the page token", obj{"param_name": "page_token"})
-	case s.now().Sub(time.UnixMilli(t.Made)) >= day:
+	case s.Now().Sub(time.UnixMilli(t.Made)) >= day:
 		return t, bad("EXPIRED_VALUE", "the page token has expired", obj{"param_name": "page_token"})
 	case t.Done >= tokenRecords:
 		return t, bad("PAGINATION_LIMIT_EXCEEDED", "pagination limit exceeded", obj{"limit": tokenRecords, "param_name": "page_token"})
@@ -89,7 +89,7 @@ func (s *Server) deleted(c *call, m *module) (*reply, *refusal) {
 	}
 	since, err := time.Parse(time.RFC3339, c.Header.Get("If-Modified-Since"))
 	hasSince := err == nil
-	now, skip := s.now(), (page-1)*perPage
+	now, skip := s.Now(), (page-1)*perPage
 	var rows []obj
 	more := false
 	for n := len(m.bin) - 1; n >= 0; n-- {
@@ -142,7 +142,7 @@ func (r *record) binned(now time.Time) string {
 // discard moves a record to the recycle bin.
 func (s *Server) discard(r *record, by *user, quiet bool) {
 	next := *r.now
-	next.deleted, next.deletedBy = s.now(), by
+	next.deleted, next.deletedBy = s.Now(), by
 	s.put(r, &next)
 	r.module.bin = append(r.module.bin, r)
 	if !quiet {

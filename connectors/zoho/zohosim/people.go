@@ -220,7 +220,7 @@ func (s *Server) Purge(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.modules["Contacts"].bin {
-		if now := s.now(); r.name() == id && r.binned(now) == "recycle" {
+		if now := s.Now(); r.name() == id && r.binned(now) == "recycle" {
 			next := *r.now
 			next.purged = now
 			r.now = &next

@@ -139,7 +139,7 @@ func (s *Server) spend(h http.Header, c *call) *refusal {
 	f, throttle := s.faults.Active(c.Request, faults.Throttle)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, cost := s.now(), c.cost()
+	now, cost := s.Now(), c.cost()
 	q := &s.quota
 	for len(q.spent) > 0 && now.Sub(q.spent[0].at) >= day {
 		q.total -= q.spent[0].credits

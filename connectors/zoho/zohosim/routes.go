@@ -159,7 +159,7 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 		return nil, refused
 	}
 	s.mu.Lock()
-	s.index.Advance(s.now())
+	s.index.Advance(s.Now())
 	s.tally(c)
 	answer, refused := s.dispatch(c)
 	if answer != nil && answer.wrote {

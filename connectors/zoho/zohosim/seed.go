@@ -12,7 +12,7 @@ func (s *Server) Seed(count int) error {
 		return err
 	}
 	s.seeded += count
-	m, by, now := s.modules["Contacts"], s.users[1], s.now()
+	m, by, now := s.modules["Contacts"], s.users[1], s.Now()
 	for _, p := range people {
 		r := &record{id: s.newID(), module: m, created: now, createdBy: by}
 		s.put(r, &state{owner: by, by: by, modified: now, values: map[string]any{

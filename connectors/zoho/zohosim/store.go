@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // module keeps the records of one module.
@@ -276,12 +278,7 @@ func numbers(values map[string]any) []string {
 
 func digits(v any) string {
 	text, _ := v.(string)
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, text)
+	return simcrm.Digits(text)
 }
 
 // stamp is a time as the API shows it: in the user's zone, without fraction.

@@ -69,7 +69,7 @@ func (s *Server) tagSettings(c *call, m *module) (*reply, *refusal) {
 			}
 			rows[n] = obj{"code": "SUCCESS", "status": "success", "message": "tags created successfully", "details": obj{
 				"id": strconv.FormatInt(t.id, 10), "color_code": t.shown()["color_code"],
-				"created_time": s.stamp(s.now()), "modified_time": s.stamp(s.now()),
+				"created_time": s.stamp(s.Now()), "modified_time": s.stamp(s.Now()),
 			}}
 		}
 		if len(rows) == 0 {

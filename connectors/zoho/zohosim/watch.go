@@ -51,7 +51,7 @@ type item struct {
 }
 
 func (s *Server) watch(c *call) (*reply, *refusal) {
-	now := s.now()
+	now := s.Now()
 	for id, ch := range s.channels {
 		if !now.Before(ch.expires) {
 			delete(s.channels, id)
@@ -152,7 +152,7 @@ func (s *Server) subscribe(c *call, in item, n int) (*channel, string, *refusal)
 		ch.token = in.Token
 	}
 	if in.Expiry != nil || c.Method != http.MethodPatch {
-		ch.expires = s.now().Add(shortExpiry)
+		ch.expires = s.Now().Add(shortExpiry)
 	}
 	if in.Expiry != nil {
 		t, err := time.Parse(time.RFC3339, *in.Expiry)
@@ -163,7 +163,7 @@ func (s *Server) subscribe(c *call, in item, n int) (*channel, string, *refusal)
 		if slices.Contains([]string{"v2", "v2.1", "v3"}, c.version) {
 			most = oldExpiry
 		}
-		if !t.After(s.now().Add(most)) && t.After(s.now()) {
+		if !t.After(s.Now().Add(most)) && t.After(s.Now()) {
 			ch.expires = t
 		}
 	}

@@ -217,7 +217,7 @@ func (s *Server) duplicate(n int, name string, other *record) *refusal {
 
 // commit stores a row. Modified_Time moves even if nothing has changed.
 func (s *Server) commit(w *writing, it *intent) *record {
-	now, r, operation := s.now(), it.target, "update"
+	now, r, operation := s.Now(), it.target, "update"
 	if r == nil {
 		r = &record{id: s.newID(), module: it.module, created: now, createdBy: w.by}
 		operation = "insert"

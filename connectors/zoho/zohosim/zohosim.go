@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"crmsync/connectors/internal/faults"
@@ -68,8 +67,8 @@ type Server struct {
 	inner  http.Handler
 	post   *courier
 
-	// offset is what Advance added to the clock, in nanoseconds.
-	offset atomic.Int64
+	// Clock is the organisation's time.
+	simcrm.Clock
 
 	// mu guards all that follows. The faults and the courier have locks of
 	// their own, taken last.
@@ -130,7 +129,8 @@ func New(o Options) *Server {
 	}
 	o.Limits = o.Limits.orDefault(o.Edition, o.Users)
 	s := &Server{
-		opts: o, knobs: o.orDefault(), rand: rand.New(rand.NewPCG(o.Seed, 11)), nextID: firstID,
+		Clock: simcrm.Clock{Start: o.Clock},
+		opts:  o, knobs: o.orDefault(), rand: rand.New(rand.NewPCG(o.Seed, 11)), nextID: firstID,
 		modules: map[string]*module{}, users: defaultUsers(), tokens: map[string]*token{}, grants: map[string]*grant{},
 		channels: map[string]*channel{}, wamids: map[string][]*record{}, byCall: map[string]int64{},
 		attached: map[*record][]*attachment{},
@@ -158,16 +158,6 @@ func (s *Server) Close() {
 
 // Faults is where faults are asked for in Go.
 func (s *Server) Faults() *faults.Injector { return s.faults }
-
-// Now is the organisation's time: the clock and what was added by Advance.
-func (s *Server) Now() time.Time { return s.now() }
-
-// Advance moves the organisation's time forward.
-func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
-
-func (s *Server) now() time.Time {
-	return s.opts.Clock().Add(time.Duration(s.offset.Load())).UTC().Truncate(time.Millisecond)
-}
 
 // newID needs s.mu.
 func (s *Server) newID() int64 {
