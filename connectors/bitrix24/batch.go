@@ -125,8 +125,9 @@ func fail(outcomes []outcome, cmds []*command, err *connectors.Error) {
 	}
 }
 
-// batch sends the commands in one request. The keys are no numbers, else Bitrix24 would answer with lists now and objects then, and
-// in the alphabetical order in which they are sent, which is that of execution
+// batch sends the commands in one request. The keys are no numbers, else
+// Bitrix24 would answer with lists now and objects then, and in the
+// alphabetical order in which they are sent, which is that of execution
 // (Bitrix24: batch).
 func (c *Client) batch(ctx context.Context, cmds []*command, outcomes []outcome, pace pacer) *connectors.Error {
 	k := batched

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"crmsync/connectors"
-	"crmsync/connectors/internal/rest"
 	"crmsync/connectors/phone"
 )
 
@@ -56,7 +55,7 @@ func (w *writing) fail(r *row, err *connectors.Error) { w.give(r, connectors.Res
 // failAll gives up rows whose turn has not come before the caller left.
 func (w *writing) failAll(known, open []*row) {
 	for _, r := range append(known, open...) {
-		w.fail(r, unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, batched))
+		w.fail(r, cancelled(false))
 	}
 }
 

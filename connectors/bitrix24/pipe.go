@@ -100,11 +100,9 @@ type flight struct {
 	// sent says that it may have reached Bitrix24, left that a caller has
 	// left before it had.
 	sent, left bool
-	// callers are those whose commands it has.
-	callers map[*caller]bool
+	// shared says that it has commands of several callers.
+	shared bool
 }
-
-func (f *flight) shared() bool { return len(f.callers) > 1 }
 
 // blamed reports whether a request may have failed for what somebody has sent.
 func blamed(err *connectors.Error) bool {
@@ -182,10 +180,11 @@ func (p *pipe) leave(c *caller) {
 
 // cancelled is what is to be said of a creating command whose caller has left.
 func cancelled(sent bool) *connectors.Error {
-	if !sent {
-		return unanswered(&rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}, creating)
+	e := &rest.Error{Kind: rest.Unsent, Reason: "cancelled before the call", Cancelled: true}
+	if sent {
+		e.Kind, e.Reason = rest.Lost, "cancelled during the call"
 	}
-	return unanswered(&rest.Error{Kind: rest.Lost, Reason: "cancelled during the call", Cancelled: true}, creating)
+	return unanswered(e, creating)
 }
 
 func (c *caller) ended() bool {
@@ -198,9 +197,9 @@ func (c *caller) ended() bool {
 }
 
 // end lets a caller go on whose commands have all been executed. It is called
-// with mu held.
+// with mu held, and may be called again.
 func (p *pipe) end(c *caller) {
-	if c.next < len(c.cmds) || c.flight != nil {
+	if c.next < len(c.cmds) || c.flight != nil || c.ended() {
 		return
 	}
 	p.callers = slices.DeleteFunc(p.callers, func(other *caller) bool { return other == c })
@@ -343,7 +342,7 @@ func (p *pipe) full() bool {
 func (p *pipe) take(ctx context.Context) *flight {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := &flight{callers: map[*caller]bool{}}
+	f := &flight{}
 	now := time.Now()
 	alone := now.Before(p.apart)
 	fill := func(room int, wanted func(*caller) bool) {
@@ -358,7 +357,6 @@ func (p *pipe) take(ctx context.Context) *flight {
 			}
 			f.parts = append(f.parts, part{c, c.next, c.next + n, len(f.cmds)})
 			f.cmds = append(f.cmds, c.cmds[c.next:c.next+n]...)
-			f.callers[c] = true
 			c.next, c.flight = c.next+n, f
 			room -= n
 		}
@@ -379,6 +377,7 @@ func (p *pipe) take(ctx context.Context) *flight {
 	}
 	p.quiet, p.quietAt = max(p.quietNow(now)-1, 0), now
 	p.flying++
+	f.shared = slices.ContainsFunc(f.parts, func(part part) bool { return part.caller != f.parts[0].caller })
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	return f
 }
@@ -395,7 +394,7 @@ func (p *pipe) fly(f *flight) {
 	}
 	for _, part := range f.parts {
 		n := copy(part.outcomes[part.from:part.to], outcomes[part.at:])
-		for i := part.from; f.shared() && err != nil && i < part.from+n; i++ {
+		for i := part.from; f.shared && err != nil && i < part.from+n; i++ {
 			if e := part.outcomes[i].err; e != nil {
 				e.Shared = true
 			}
@@ -406,11 +405,9 @@ func (p *pipe) fly(f *flight) {
 		if err != nil && err.Class.AccountTrouble() {
 			part.abandon(err)
 		}
-		if !part.ended() {
-			p.end(part.caller)
-		}
+		p.end(part.caller)
 	}
-	if f.shared() && blamed(err) {
+	if f.shared && blamed(err) {
 		p.apart = time.Now().Add(apartFor)
 	}
 	p.signal()

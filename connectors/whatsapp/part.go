@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"crmsync/connectors/phone"
 )
 
 // A part is an object on the way to becoming a fact. Its accessors treat what
@@ -152,7 +154,7 @@ func (p part) waID(name string) (waID, userID string) {
 
 func idOf(id string) (waID, userID string) {
 	if strings.Trim(id, "+0123456789 -()") == "" {
-		return digits(id), ""
+		return phone.Digits(id), ""
 	}
 	if len(id) > 3 && isCapital(id[0]) && isCapital(id[1]) && id[2] == '.' {
 		return "", id
@@ -161,12 +163,3 @@ func idOf(id string) (waID, userID string) {
 }
 
 func isCapital(c byte) bool { return c >= 'A' && c <= 'Z' }
-
-func digits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, s)
-}

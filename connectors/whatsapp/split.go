@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phone"
 )
 
 const whatsappObject = "whatsapp_business_account"
@@ -139,7 +140,7 @@ func (s *splitter) change(path string, entry part, v value) {
 		}
 		c.metadata = list.get("metadata")
 		metadata := list.object("metadata")
-		c.number, c.phone = metadata.id("phone_number_id"), digits(metadata.lenient().id("display_phone_number"))
+		c.number, c.phone = metadata.id("phone_number_id"), phone.Digits(metadata.lenient().id("display_phone_number"))
 	}
 	if in.broken() {
 		s.malformed(path+*in.fault, wrapChange(entry, v))

@@ -172,8 +172,9 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 	}
 	if worker != "" {
 		s.Info.Worker = &WorkerInfo{URL: reachable(worker), Webhooks: map[string]string{}}
+		public := config.Config{PublicURL: s.Info.Worker.URL}
 		for _, account := range []string{"whatsapp", "hubspot", "zoho", "bitrix24"} {
-			s.Info.Worker.Webhooks[account] = s.Info.Worker.URL + "/webhooks/" + account
+			s.Info.Worker.Webhooks[account] = public.WebhookAddress(account)
 		}
 	}
 	s.WhatsApp = whatsappsim.New(whatsappsim.Options{
