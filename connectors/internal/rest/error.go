@@ -87,7 +87,7 @@ func lost(err error, sent bool) *Error {
 		e.Cancelled = true
 		e.Reason = "cancelled during the call"
 	case errors.Is(err, errTooLong):
-		e.Reason = "the answer is longer than 10 MB"
+		e.Reason = "the answer is longer than expected"
 	case errors.As(err, &dns):
 		e.Reason = "the host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):

@@ -4,15 +4,20 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -68,14 +73,27 @@ type Request struct {
 	// Header is added to the headers of the call; a name that is given here
 	// replaces what the client would say.
 	Header http.Header
-	// Body is sent as JSON, Form as a form; at most one of them is set.
-	Body any
-	Form url.Values
+	// Body is sent as JSON, Form as a form, Upload as a form with a file; at
+	// most one of them is set.
+	Body   any
+	Form   url.Values
+	Upload *Upload
 	// Timeout replaces the client's; 0 keeps it.
 	Timeout time.Duration
+	// MaxBody is how much of the answer is read; 0 is [MaxBody].
+	MaxBody int64
 	// Pace replaces the client's, for a call with a quota of its own; nil
 	// keeps it.
 	Pace func(ctx context.Context) error
+}
+
+// An Upload is a file, sent as multipart/form-data with fields around it.
+type Upload struct {
+	// Part is the form's name of the file, Name the file's own.
+	Part, Name string
+	MIMEType   string
+	Content    []byte
+	Fields     map[string]string
 }
 
 // An Answer is what came back completely, whatever its status.
@@ -154,7 +172,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	}
 
 	start := time.Now()
-	a, err := exchange(c.client(), req)
+	a, err := exchange(c.client(), req, cmp.Or(r.MaxBody, MaxBody))
 	took := time.Since(start)
 	if c.Observe != nil {
 		status := 0
@@ -209,7 +227,7 @@ func (c *Client) CloseIdle() { c.client().CloseIdleConnections() }
 
 var errTooLong = errors.New("answer too long")
 
-func exchange(h *http.Client, req *http.Request) (*Answer, error) {
+func exchange(h *http.Client, req *http.Request, most int64) (*Answer, error) {
 	resp, err := h.Do(req)
 	if err != nil {
 		return nil, err
@@ -218,11 +236,11 @@ func exchange(h *http.Client, req *http.Request) (*Answer, error) {
 
 	// Reading to the end is what makes the connection usable again; an answer
 	// that is too long is cut off together with its connection.
-	b, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > MaxBody {
+	if int64(len(b)) > most {
 		return nil, errTooLong
 	}
 	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: b}, nil
@@ -233,13 +251,44 @@ func encode(r Request) (body []byte, contentType string, err error) {
 	case r.Form != nil:
 		return []byte(r.Form.Encode()), "application/x-www-form-urlencoded", nil
 	case r.Body != nil:
-		var b strings.Builder
+		var b bytes.Buffer
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)
 		if err := e.Encode(r.Body); err != nil {
 			return nil, "", err
 		}
-		return []byte(b.String()), "application/json", nil
+		return b.Bytes(), "application/json", nil
+	case r.Upload != nil:
+		return r.Upload.encode()
 	}
 	return nil, "", nil
+}
+
+func (u *Upload) encode() (body []byte, contentType string, err error) {
+	var b bytes.Buffer
+	b.Grow(len(u.Content) + 4096)
+	form := multipart.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(u.Fields)) {
+		if err := form.WriteField(name, u.Fields[name]); err != nil {
+			return nil, "", err
+		}
+	}
+	head := textproto.MIMEHeader{}
+	head.Set("Content-Disposition", multipart.FileContentDisposition(u.Part, u.Name))
+	kind := u.MIMEType
+	if _, _, err := mime.ParseMediaType(kind); err != nil {
+		kind = "application/octet-stream"
+	}
+	head.Set("Content-Type", kind)
+	part, err := form.CreatePart(head)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := part.Write(u.Content); err != nil {
+		return nil, "", err
+	}
+	if err := form.Close(); err != nil {
+		return nil, "", err
+	}
+	return b.Bytes(), form.FormDataContentType(), nil
 }
