@@ -20,7 +20,8 @@ var (
 	// publicPath has no segment that would mean something to a router.
 	publicPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
 
-	apiVersion = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
+	apiVersion   = regexp.MustCompile(`^(20\d\d-\d\d|v3)$`)
+	graphVersion = regexp.MustCompile(`^v\d{1,3}\.\d$`)
 )
 
 // defaults fills in what accounts leave open. A quota of 0 is not left open.
@@ -119,6 +120,12 @@ func (p *parser) accounts() {
 			p.need(i, a.AppSecret, a.AppSecretFile, "app_secret", "webhooks cannot be verified without it")
 			p.need(i, a.VerifyToken, a.VerifyTokenFile, "verify_token", "WhatsApp cannot verify the webhook address without it")
 			p.feeds(i, a)
+			if a.Media {
+				p.need(i, a.Token, a.TokenFile, "token", "media cannot be downloaded without it")
+			}
+			if !graphVersion.MatchString(a.APIVersion) {
+				p.at(at("api_version"), "api_version is %q; write one like v24.0", a.APIVersion)
+			}
 		case HubSpot:
 			if a.Installed() {
 				p.installation(i, a, "HubSpot")

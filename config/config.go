@@ -223,9 +223,23 @@ type Account struct {
 	// Defaults to all of them.
 	DeliverTo []string `yaml:"deliver_to,omitempty" env:"DELIVER_TO"`
 
-	// APIVersion is the dated version of HubSpot's API.
+	// Media says whether the files that come with a WhatsApp account's messages
+	// are downloaded, with Token, and attached in the CRM accounts it feeds.
 	//
-	// Defaults to 2026-09.
+	// Defaults to false.
+	Media bool `yaml:"media,omitempty" env:"MEDIA"`
+
+	// MediaMaxSize is how large such a file may be; larger ones are left out.
+	// While one is on its way, memory holds it a few times.
+	//
+	// Defaults to 16MiB, which is as much as WhatsApp lets pictures, voice
+	// messages and videos have. Documents may have 100MiB.
+	MediaMaxSize Size `yaml:"media_max_size,omitempty" env:"MEDIA_MAX_SIZE"`
+
+	// APIVersion is the dated version of HubSpot's API, or the version of
+	// WhatsApp's.
+	//
+	// Defaults to 2026-09, and to v24.0.
 	APIVersion string `yaml:"api_version,omitempty" env:"API_VERSION"`
 
 	// Quota is how many calls the account allows.
@@ -290,8 +304,15 @@ var keys = map[string][]string{
 	"app_secret": {WhatsApp}, "app_secret_file": {WhatsApp},
 	"app_secret_previous": {WhatsApp}, "app_secret_previous_file": {WhatsApp},
 	"verify_token": {WhatsApp}, "verify_token_file": {WhatsApp}, "deliver_to": {WhatsApp},
-	"api_version": {HubSpot},
+	"media": {WhatsApp}, "media_max_size": {WhatsApp},
+	"api_version": {WhatsApp, HubSpot},
 	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
+}
+
+// WantsFiles reports whether the files that come with an account's messages are
+// delivered too.
+func (c *Config) WantsFiles(account string) bool {
+	return slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.Name == account && a.Media })
 }
 
 // DeliverTo returns the names of the accounts that an account feeds.
@@ -347,6 +368,14 @@ func (a *Account) setDefaults() {
 		Zoho:     {50, Duration(time.Second)},
 		Bitrix24: {120, Duration(time.Minute)},
 	}[a.Kind]
+	if a.Kind == WhatsApp {
+		if a.APIVersion == "" {
+			a.APIVersion = "v24.0"
+		}
+		if a.MediaMaxSize == 0 {
+			a.MediaMaxSize = 16 << 20
+		}
+	}
 	if !crm {
 		return
 	}

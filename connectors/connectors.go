@@ -53,6 +53,11 @@ type Writer interface {
 	// UpdateMessages changes messages that were written before, by RecordID.
 	UpdateMessages(ctx context.Context, changes []MessageChange) []Result
 
+	// AttachFile adds the file of a message to that message, which the account
+	// has, and returns the file's record. Where the account is not known to
+	// have or not to have it already, it looks first.
+	AttachFile(ctx context.Context, f FileChange) Result
+
 	// Limits says how much one call may carry.
 	Limits() Limits
 }
@@ -111,6 +116,20 @@ type MessageChange struct {
 	// Status is one of sent, delivered, read, played, failed, or empty.
 	Status string
 	At     time.Time
+}
+
+// A FileChange is a file that came with a message.
+type FileChange struct {
+	// Message is the message as the account shows it, with its RecordID and
+	// ContactRecordID.
+	Message MessageChange
+	// Name is what the file is called, with an extension where that is known;
+	// never empty, and without a path.
+	Name     string
+	MIMEType string
+	Content  []byte
+	// InDoubt says that an earlier call may have added it.
+	InDoubt bool
 }
 
 // Direction says who wrote a message.

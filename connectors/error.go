@@ -44,6 +44,9 @@ func (c Class) AccountTrouble() bool {
 	return false
 }
 
+// Unwanted is the code of a file that the configuration does not let through.
+const Unwanted = "UNWANTED"
+
 // Error is a failure of an account, classified by its connector. It carries
 // nothing that may not be logged: no field value, phone number or secret.
 type Error struct {

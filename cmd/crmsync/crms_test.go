@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"net/http"
 	"net/url"
 	"testing"
 	"time"
@@ -50,6 +51,33 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 				t.Errorf("%s shows people %+v", crm.Name, people)
 			}
 		}
+	}
+	if code := worker.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A picture that somebody sends is with its message in every CRM, also when
+// WhatsApp does not give it away at first.
+func TestAFileAppearsInEveryCRM(t *testing.T) {
+	info := simulate(t)
+	worker := serve(t, info)
+	var file sandbox.SimFile
+	ask(t, info.WhatsApp.URL+"/_sim/media", map[string]any{"mime_type": "image/jpeg", "size": 3_000_000}, &file)
+	ask(t, info.WhatsApp.URL+"/_sim/faults", map[string]any{"mode": "outage", "for": "2s"}, nil)
+	var receipt struct {
+		Status int
+		WAMID  string
+	}
+	ask(t, info.WhatsApp.URL+"/_sim/inbound", map[string]any{"from": "393331112233", "name": "Zoë", "text": "guarda", "media": file.ID}, &receipt)
+	if receipt.Status != http.StatusOK {
+		t.Fatalf("the webhook was answered with %d", receipt.Status)
+	}
+	for _, crm := range info.CRMs() {
+		eventually(t, 30*time.Second, "the picture is in "+crm.Name, func() bool {
+			shown := messagesIn(t, crm, receipt.WAMID)
+			return len(shown) == 1 && len(shown[0].Files) == 1 && shown[0].Files[0].SHA256 == file.SHA256
+		})
 	}
 	if code := worker.stop(); code != 0 {
 		t.Errorf("exit code %d", code)

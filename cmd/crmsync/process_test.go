@@ -221,6 +221,28 @@ func get(t *testing.T, address string, into any) {
 // post sends JSON and returns the answer's status.
 func post(t *testing.T, address string, body any) int {
 	t.Helper()
+	status, _ := send(t, address, body)
+	return status
+}
+
+// ask sends JSON and reads the answer, which has to be 200, into a value
+// unless that is nil.
+func ask(t *testing.T, address string, body, into any) {
+	t.Helper()
+	status, answer := send(t, address, body)
+	if status != http.StatusOK {
+		t.Fatalf("%s: %d %s", address, status, answer)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		t.Fatalf("%s: %v", address, err)
+	}
+}
+
+func send(t *testing.T, address string, body any) (status int, answer []byte) {
+	t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +252,10 @@ func post(t *testing.T, address string, body any) int {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	return response.StatusCode
+	if answer, err = io.ReadAll(response.Body); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, answer
 }
 
 // simStats are a simulator's counts.

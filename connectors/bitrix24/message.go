@@ -86,10 +86,10 @@ func marker(ch *connectors.MessageChange) string {
 	return markerStart + strings.Join(append(parts, ch.WAMID), markerDot)
 }
 
-// marked is the wamid that a line is the marker of, or empty.
+// marked is the wamid of the message that a line is the marker of, or empty.
 func marked(line string) string {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(line), markerStart)
-	if !ok {
+	if !ok || strings.HasPrefix(strings.TrimSpace(line), fileMarker) {
 		return ""
 	}
 	i := strings.LastIndex(rest, markerDot)

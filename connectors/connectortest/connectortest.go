@@ -96,6 +96,7 @@ var cases = []struct {
 	{"the same message twice in a batch is one message", sameMessageInABatch},
 	{"messages of two numbers may have one wamid", sameWAMID},
 	{"a long message arrives", longMessage},
+	{"a file is attached once, and stays", fileOnce},
 	{"fields are described", describe},
 	{"reading equals listing", readEqualsList},
 	{"listing loses and doubles nothing while records change", listWhileChanging},
@@ -104,6 +105,7 @@ var cases = []struct {
 	{"each failure has its class", failureClasses},
 	{"a lost answer leaves one contact after the retry", lostContact},
 	{"a lost answer leaves one message after looking", lostMessage},
+	{"a lost answer leaves one file after looking", lostFile},
 	{"an expired token is no trouble", expiredToken},
 	{"a cancelled call returns at once", cancelled},
 	{"no failure carries a secret, a number or a text", privacy},
@@ -231,6 +233,11 @@ type shownMessage struct {
 	Direction string `json:"direction"`
 	Text      string `json:"text"`
 	Status    string `json:"status"`
+	Files     []struct {
+		Name   string `json:"name"`
+		Size   int    `json:"size"`
+		SHA256 string `json:"sha256"`
+	} `json:"files"`
 }
 
 type stats struct {

@@ -132,6 +132,14 @@ func (g *Guard) UpdateMessages(ctx context.Context, changes []connectors.Message
 	return pass(ctx, g, changes, g.connector.UpdateMessages, failure)
 }
 
+// AttachFile passes on, unless the breaker is open.
+func (g *Guard) AttachFile(ctx context.Context, f connectors.FileChange) connectors.Result {
+	attach := func(ctx context.Context, f []connectors.FileChange) []connectors.Result {
+		return []connectors.Result{g.connector.AttachFile(ctx, f[0])}
+	}
+	return pass(ctx, g, []connectors.FileChange{f}, attach, failure)[0]
+}
+
 // Limits are the connector's.
 func (g *Guard) Limits() connectors.Limits { return g.connector.Limits() }
 

@@ -81,6 +81,12 @@ func (v *vendor) UpdateMessages(ctx context.Context, ch []connectors.MessageChan
 	return v.answer(ctx, len(ch))
 }
 
+func (v *vendor) AttachFile(ctx context.Context, f connectors.FileChange) connectors.Result {
+	r := v.answer(ctx, 1)[0]
+	r.RecordID = f.Name
+	return r
+}
+
 func (v *vendor) err(ctx context.Context) error {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return e
@@ -205,10 +211,16 @@ func TestAnOpenBreakerMakesNoCallsButOneProbeInFiveSeconds(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		}
+		if got := g.AttachFile(t.Context(), connectors.FileChange{}); got.Err == nil || got.Err.Class != connectors.Unavailable {
+			t.Errorf("got %+v, want unavailable", got)
+		}
 		v.is("")
 		time.Sleep(6 * time.Second)
 		if c := write(t.Context(), g); c != "" || g.Open() {
 			t.Errorf("got %q after the outage, open %v", c, g.Open())
+		}
+		if got := g.AttachFile(t.Context(), connectors.FileChange{Name: "a"}); got.Err != nil || got.RecordID != "a" {
+			t.Errorf("got %+v, want what the connector says", got)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 // versions put the version behind the API's name, the numbered ones before it,
 // and associations were at number 4 when objects were at 3.
 type paths struct {
-	objects, properties, associations, owners, account string
+	objects, properties, associations, owners, account, files string
 }
 
 func pathsOf(version string) paths {
@@ -21,6 +21,7 @@ func pathsOf(version string) paths {
 			associations: "/crm/v4/objects/",
 			owners:       "/crm/" + version + "/owners",
 			account:      "/account-info/" + version + "/details",
+			files:        "/files/" + version + "/files",
 		}
 	}
 	return paths{
@@ -29,6 +30,7 @@ func pathsOf(version string) paths {
 		associations: "/crm/objects/" + version + "/",
 		owners:       "/crm/owners/" + version,
 		account:      "/account-info/" + version + "/details",
+		files:        "/files/" + version + "/files",
 	}
 }
 

@@ -25,9 +25,13 @@ const (
 	named
 )
 
-// call makes one call and decodes its answer into out, unless that is nil.
+// call makes one call and decodes its answer into out, unless that is nil. What
+// it sends is JSON, or an upload.
 func (c *Client) call(ctx context.Context, k kind, method, path string, query url.Values, in, out any) *connectors.Error {
 	r := rest.Request{Method: method, Path: path, Query: query, Body: in}
+	if file, ok := in.(*rest.Upload); ok {
+		r.Body, r.Upload, r.Timeout = nil, file, uploadTimeout
+	}
 	switch k {
 	case batched, creating:
 		r.Timeout = c.batchTimeout

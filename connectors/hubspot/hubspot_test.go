@@ -524,8 +524,8 @@ func TestWithoutASearchNobodyIsCreated(t *testing.T) {
 
 func TestEveryVersionHasItsPaths(t *testing.T) {
 	for version, want := range map[string]paths{
-		"v3":      {"/crm/v3/objects/", "/crm/v3/properties/", "/crm/v4/objects/", "/crm/v3/owners", "/account-info/v3/details"},
-		"2026-03": {"/crm/objects/2026-03/", "/crm/properties/2026-03/", "/crm/objects/2026-03/", "/crm/owners/2026-03", "/account-info/2026-03/details"},
+		"v3":      {"/crm/v3/objects/", "/crm/v3/properties/", "/crm/v4/objects/", "/crm/v3/owners", "/account-info/v3/details", "/files/v3/files"},
+		"2026-03": {"/crm/objects/2026-03/", "/crm/properties/2026-03/", "/crm/objects/2026-03/", "/crm/owners/2026-03", "/account-info/2026-03/details", "/files/2026-03/files"},
 	} {
 		if got := pathsOf(version); got != want {
 			t.Errorf("%s: got %+v, want %+v", version, got, want)

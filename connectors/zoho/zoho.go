@@ -225,6 +225,7 @@ type call struct {
 	query  url.Values
 	header http.Header
 	in     any
+	upload *rest.Upload
 	// batched: takes its time. heavy: Zoho has a pool for such calls.
 	// creating: repeating it would not be harmless.
 	batched, heavy, creating bool
@@ -255,14 +256,17 @@ func (c *Client) try(ctx context.Context, q call, t *token) (*envelope, *connect
 	if base == "" {
 		base = t.domain
 	}
-	r := rest.Request{Method: q.method, Path: base + root + q.path, Query: q.query, Header: http.Header{}, Body: q.in}
+	r := rest.Request{Method: q.method, Path: base + root + q.path, Query: q.query, Header: http.Header{}, Body: q.in, Upload: q.upload}
 	for name, v := range q.header {
 		r.Header[name] = v
 	}
 	// Not Bearer, although the token says that it is one.
 	r.Header.Set("Authorization", "Zoho-oauthtoken "+t.value)
-	if q.batched {
+	switch {
+	case q.batched:
 		r.Timeout = c.batchTimeout
+	case q.upload != nil:
+		r.Timeout = uploadTimeout
 	}
 	taken := false
 	r.Pace = func(ctx context.Context) error {

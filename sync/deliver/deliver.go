@@ -42,8 +42,11 @@ type Worker struct {
 	Wait func(ctx context.Context, full bool) error
 	// Mapping returns the mapping in force.
 	Mapping func() *mapping.Mapping
-	Store   Store
-	Retry   RetryPolicy
+	// Fetch downloads the file of a message that came to a business number of
+	// a WhatsApp account.
+	Fetch func(ctx context.Context, from, businessNumber string, m connectors.Media) ([]byte, *connectors.Error)
+	Store Store
+	Retry RetryPolicy
 	// Triggers returns what has become out of agreement, waiting a second or
 	// two for the first. They are hints: what is owed is in the store.
 	Triggers func(ctx context.Context) ([]directory.Trigger, error)
@@ -58,6 +61,8 @@ type Worker struct {
 
 	lease int64
 	lanes
+	// quiet is until when no files of a WhatsApp account are asked for.
+	quiet     map[string]time.Time
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -112,7 +117,7 @@ func (w *Worker) work(ctx context.Context) {
 	running.Go(func() { w.keepLease(ctx, cancel) })
 	w.Log.Info("working for the account", "lease", w.lease)
 	if w.setup(ctx) {
-		w.lanes = w.newLanes()
+		w.lanes, w.quiet = w.newLanes(), map[string]time.Time{}
 		w.setState(true, "")
 		for _, l := range w.all() {
 			running.Go(func() { l.run(ctx) })
@@ -239,16 +244,15 @@ func (w *Worker) enqueue(list []directory.Entity) {
 			}
 		case directory.MessageEntity:
 			w.messages.queue.add(e.ID)
+		case directory.FileEntity:
+			w.files.queue.add(e.ID)
 		}
 	}
 }
 
+// waiting is how much there is to do, files left out: nothing waits for them.
 func (w *Worker) waiting() int {
-	n := 0
-	for _, l := range w.all() {
-		n += l.queue.len()
-	}
-	return n
+	return w.newcomers.queue.len() + w.changes.queue.len() + w.messages.queue.len()
 }
 
 // State says whether the worker is delivering, and if not, why.

@@ -24,6 +24,7 @@ type vendor struct {
 	mu       sync.Mutex
 	contacts map[string]map[string]any // by record id
 	messages []connectors.MessageChange
+	files    []connectors.FileChange
 	calls    map[string]int
 	// fail is asked before each call; a failure with commit set carries the
 	// call out nevertheless.
@@ -150,6 +151,18 @@ func (v *vendor) UpdateMessages(_ context.Context, changes []connectors.MessageC
 	})
 }
 
+func (v *vendor) AttachFile(_ context.Context, f connectors.FileChange) connectors.Result {
+	return v.call("attach", []string{f.Message.WAMID}, func(int) connectors.Result {
+		for _, m := range v.messages {
+			if m.RecordID == f.Message.RecordID {
+				v.files = append(v.files, f)
+				return connectors.Result{RecordID: f.Name, Created: true}
+			}
+		}
+		return connectors.Result{Err: &connectors.Error{Class: connectors.Conflict}}
+	})[0]
+}
+
 // count returns how many messages there are by wamid.
 func (v *vendor) count() map[string]int {
 	v.mu.Lock()
@@ -237,6 +250,9 @@ func (h *house) start() {
 				h.letters <- l
 			}
 			return nil
+		},
+		Fetch: func(_ context.Context, _, number string, m connectors.Media) ([]byte, *connectors.Error) {
+			return []byte("file " + m.ID + " to " + number), nil
 		},
 		Observer: silent{}, Log: slog.New(slog.DiscardHandler),
 	}
@@ -347,6 +363,49 @@ func TestAMessageReachesTheAccountWithItsContact(t *testing.T) {
 	}
 	if m := h.vendor.messages[0]; m.Text != "text of w1" || m.ContactRecordID != "record of 16315555555" || m.Direction != connectors.In {
 		t.Errorf("message = %+v", m)
+	}
+}
+
+func TestAFileReachesTheAccountAfterItsMessage(t *testing.T) {
+	t.Parallel()
+	for _, wanted := range []bool{true, false} {
+		h := newHouse(t)
+		h.recorder.WantsFiles = func(string) bool { return wanted }
+		now := time.Now().UTC()
+		f := directory.Fact{
+			ID: "whatsapp/w1", Account: "whatsapp", ReceivedAt: now,
+			Fact: connectors.Fact{
+				Key: "w1", Kind: connectors.KindMessage, Type: "document", At: now, BusinessNumber: "1",
+				Person: &connectors.Person{WAID: "15550100"},
+				Message: &connectors.Message{WAMID: "w1", Direction: connectors.In, Text: "[Document] a.pdf", Media: &connectors.Media{
+					ID: "4711", MIMEType: "application/pdf", Filename: "a.pdf",
+				}},
+			},
+		}
+		h.record(f)
+		h.start()
+		if !wanted {
+			h.settled(2)
+			if len(h.vendor.files) != 0 {
+				t.Errorf("files %+v, want none", h.vendor.files)
+			}
+			h.stop()
+			continue
+		}
+		h.settled(3)
+		h.stop()
+		got := h.vendor.files
+		if len(got) != 1 || got[0].Name != "a.pdf" || string(got[0].Content) != "file 4711 to 1" || got[0].MIMEType != "application/pdf" {
+			t.Errorf("files %+v", got)
+		}
+		h.start()
+		again := f
+		again.ID, again.Key = "whatsapp/w1 again", "w1 again" // the history tells it once more
+		h.record(again)
+		h.settled(3)
+		if len(h.vendor.files) != 1 {
+			t.Errorf("%d files after the message came again, want one", len(h.vendor.files))
+		}
 	}
 }
 

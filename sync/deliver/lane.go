@@ -92,11 +92,12 @@ func (l *lane) next(ctx context.Context) {
 	}
 }
 
-// full reports whether a full batch waits.
+// full reports whether a full batch waits, which a call can carry at once. Each
+// file is a call of its own.
 func (l *lane) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.len() >= l.size
+	return l.queue.len() >= l.size && l.kind != directory.FileEntity
 }
 
 // rested reports whether enough time has passed since the last call began.
@@ -214,6 +215,10 @@ func (l *lane) judge(batch []settled, before time.Time) {
 		wholly = wholly && s.err != nil && lostAsAWhole(s.err)
 	}
 	wholly = wholly && calls > 0
+	if l.kind == directory.FileEntity {
+		l.judgeEach(batch)
+		return
+	}
 	for i := range batch {
 		s := &batch[i]
 		switch {
@@ -239,6 +244,26 @@ func (l *lane) judge(batch []settled, before time.Time) {
 		l.size = max(1, calls/4)
 	default:
 		l.size = min(l.limit, l.size*2)
+	}
+}
+
+// judgeEach is judge for files, each of which is a call of its own.
+func (l *lane) judgeEach(batch []settled) {
+	for i := range batch {
+		s := &batch[i]
+		id := s.Link.Entity.ID
+		switch {
+		case s.outcome == "unchanged" || s.outcome == "skipped":
+		case s.err == nil:
+			l.suspects.passed(id)
+		case lostAsAWhole(s.err) && !l.suspects.failedAlone(id):
+			l.postpone(s)
+		case lostAsAWhole(s.err):
+			s.err.Class = connectors.UnknownOutcome
+			l.fail(s)
+		default:
+			l.fail(s)
+		}
 	}
 }
 

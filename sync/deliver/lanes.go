@@ -9,12 +9,13 @@ import (
 
 // lanes are what a worker does side by side. Contacts enter among the
 // newcomers, who wait for nobody: their messages wait for them. Those who have
-// a record go on to changes, which can wait.
+// a record go on to changes, which can wait. Files come last, and do not
+// count as waiting.
 type lanes struct {
-	newcomers, changes, messages *lane
+	newcomers, changes, messages, files *lane
 }
 
-func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages} }
+func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages, l.files} }
 
 func (w *Worker) newLanes() lanes {
 	limits := w.Connector.Limits()
@@ -23,6 +24,8 @@ func (w *Worker) newLanes() lanes {
 		changes:   newLane(w, directory.ContactEntity, limits.Contacts, 500*time.Millisecond, w.writeContacts),
 		messages:  newLane(w, directory.MessageEntity, limits.Messages, 200*time.Millisecond, w.writeMessages),
 	}
+	l.files = newLane(w, directory.FileEntity, 50, 200*time.Millisecond, w.writeFiles)
+	l.files.before = l.messages
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true
 	l.changes.before = l.messages

@@ -43,18 +43,10 @@ type messageBatch struct {
 }
 
 func (b *messageBatch) add(todo directory.Work) {
-	m := todo.Message
-	at := m.At
-	if at.IsZero() {
-		at = m.TextAt
-	}
-	s := begin(todo, m.Version)
-	diff, shadow := difference(map[string]any{"text": m.Body(), "status": m.Status, "at": at}, todo.Link.Shadow)
-	change := connectors.MessageChange{
-		RecordID: todo.Link.RecordID, ContactRecordID: todo.ContactRecordID,
-		WAMID: m.WAMID, BusinessNumber: m.BusinessNumber, Direction: m.Direction,
-		Text: m.Body(), Status: m.Status, At: at,
-	}
+	s := begin(todo, todo.Message.Version)
+	change := changeOf(todo)
+	change.RecordID = todo.Link.RecordID
+	diff, shadow := difference(map[string]any{"text": change.Text, "status": change.Status, "at": change.At}, todo.Link.Shadow)
 	i := len(b.settled)
 	switch {
 	case todo.Link.RecordID != "" && len(diff) == 0:
@@ -71,6 +63,20 @@ func (b *messageBatch) add(todo directory.Work) {
 		b.toCreate = append(b.toCreate, i)
 	}
 	b.work, b.changes, b.shadows, b.settled = append(b.work, todo), append(b.changes, change), append(b.shadows, shadow), append(b.settled, s)
+}
+
+// changeOf is a message as the account should show it.
+func changeOf(todo directory.Work) connectors.MessageChange {
+	m := todo.Message
+	at := m.At
+	if at.IsZero() {
+		at = m.TextAt
+	}
+	return connectors.MessageChange{
+		ContactRecordID: todo.ContactRecordID,
+		WAMID:           m.WAMID, BusinessNumber: m.BusinessNumber, Direction: m.Direction,
+		Text: m.Body(), Status: m.Status, At: at,
+	}
 }
 
 // find settles the doubt about messages that an earlier create may have
@@ -130,19 +136,23 @@ func (b *messageBatch) create(ctx context.Context) error {
 	return nil
 }
 
-// afterCreate keeps the doubt where the answer was lost, and lifts it where
-// the account said no.
 func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
 	s := &b.settled[i]
 	if s.err == nil {
 		return nil
 	}
+	s.liftDoubt()
+	return b.forgetContact(ctx, i)
+}
+
+// liftDoubt ends the doubt about a create that failed, unless its answer was
+// lost.
+func (s *settled) liftDoubt() {
 	s.Link.InDoubtSince = time.Time{}
 	switch s.err.Class {
 	case connectors.UnknownOutcome, connectors.Unknown:
 		s.Link.InDoubtSince = time.Now()
 	}
-	return b.forgetContact(ctx, i)
 }
 
 func (b *messageBatch) update(ctx context.Context) error {

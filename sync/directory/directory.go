@@ -38,7 +38,7 @@ func (f *Fact) When() time.Time {
 	return f.At.UTC()
 }
 
-// An Entity names a contact or a message of the directory.
+// An Entity names a contact, a message or a file of the directory.
 type Entity struct {
 	Kind EntityKind `json:"kind"`
 	ID   int64      `json:"id"`
@@ -51,6 +51,8 @@ type EntityKind string
 const (
 	ContactEntity EntityKind = "contact"
 	MessageEntity EntityKind = "message"
+	// FileEntity is the file of the message with the same ID.
+	FileEntity EntityKind = "file"
 )
 
 func (e Entity) String() string { return fmt.Sprintf("%s %d", e.Kind, e.ID) }

@@ -54,9 +54,11 @@ type Work struct {
 	Contact *Contact
 	// Message is set for messages; Contact is then whose it is.
 	Message *Message
+	// File is set for files; Message is then the one that it came with.
+	File *File
 	// ContactRecordID is the record of a message's contact in this account,
-	// empty while it has none.
-	ContactRecordID string
+	// empty while it has none; MessageRecordID that of a file's message.
+	ContactRecordID, MessageRecordID string
 	// Namesakes are the links in this account, with a record, of other
 	// contacts that have or had a name of this one, such as the number that
 	// was theirs before. Only known for a contact without a record.

@@ -23,6 +23,8 @@ type Tx interface {
 	Messages(keys []MessageKey) ([]*Message, error)
 	// SaveMessages stores messages and gives those with ID 0 theirs.
 	SaveMessages(messages []*Message) error
+	// SaveFiles stores the files of messages. A message has one: the first.
+	SaveFiles(files []File) error
 	// Conversations sums up the one-to-one messages of each contact.
 	Conversations(contactIDs []int64) (map[int64]Conversation, error)
 

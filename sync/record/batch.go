@@ -14,6 +14,7 @@ import (
 type batch struct {
 	tx        directory.Tx
 	deliverTo func(account string) []string
+	wantsFile func(account string) bool
 
 	facts      []*directory.Fact
 	outcomes   []directory.FactOutcome
@@ -24,6 +25,7 @@ type batch struct {
 
 	newIdentities []int                                    // indexes into identities
 	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
+	files         map[*directory.Message]connectors.Media  // what came with a message
 	touched       map[int64][]*directory.Fact              // what was reported of a contact
 	talked        map[int64]bool                           // contacts whose messages changed
 	triggers      []directory.Trigger
@@ -57,6 +59,7 @@ func (b *batch) load(facts []directory.Fact) error {
 	b.contacts = map[int64]*directory.Contact{}
 	b.messages = map[directory.MessageKey]*directory.Message{}
 	b.heard = map[*directory.Message][]*directory.Fact{}
+	b.files = map[*directory.Message]connectors.Media{}
 	b.touched = map[int64][]*directory.Fact{}
 	b.talked = map[int64]bool{}
 
@@ -126,6 +129,13 @@ func (b *batch) save() error {
 	}
 	slices.SortFunc(messages, func(x, y *directory.Message) int { return x.At.Compare(y.At) })
 	if err := b.tx.SaveMessages(messages); err != nil {
+		return err
+	}
+	files := make([]directory.File, 0, len(b.files))
+	for m, media := range b.files {
+		files = append(files, directory.File{MessageID: m.ID, Media: media})
+	}
+	if err := b.tx.SaveFiles(files); err != nil {
 		return err
 	}
 	delete(b.talked, 0)
@@ -265,6 +275,9 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 			linked[m.ContactID] = append(linked[m.ContactID], without...)
 		}
 		add(directory.Entity{Kind: directory.MessageEntity, ID: m.ID}, m.Version, b.heard[m], accounts)
+	}
+	for m := range b.files {
+		add(directory.Entity{Kind: directory.FileEntity, ID: m.ID}, 1, b.heard[m], b.fed(b.heard[m]))
 	}
 	return b.tx.Want(wants)
 }

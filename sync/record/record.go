@@ -18,6 +18,9 @@ type Recorder struct {
 	Store Store
 	// DeliverTo returns the accounts that the facts of an account feed.
 	DeliverTo func(account string) []string
+	// WantsFiles reports whether the files that come with an account's
+	// messages are delivered too; nil is never.
+	WantsFiles func(account string) bool
 }
 
 // Store is the database.
@@ -107,7 +110,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
-		b := batch{tx: tx, deliverTo: r.DeliverTo}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles}
 		if err := b.load(facts); err != nil {
 			return err
 		}
@@ -180,6 +183,9 @@ func (b *batch) message(f *directory.Fact) string {
 	b.assign(m, contact, f)
 	if f.Message.Target != "" {
 		return directory.Applied
+	}
+	if media := f.Message.Media; media != nil && contact != nil && b.wantsFile != nil && b.wantsFile(f.Account) {
+		b.files[m] = *media
 	}
 	m.SetAt(at, false)
 	if m.Type == "" || m.Direction != f.Message.Direction {

@@ -472,3 +472,39 @@ func TestAnAccountThatHearsOfAMessageHearsOfItsContact(t *testing.T) {
 		t.Errorf("triggers = %v, want zoho to owe the contact and the message", result.Triggers)
 	}
 }
+
+func TestAFileIsADebtWhereFilesAreWanted(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	r.WantsFiles = func(account string) bool { return account == "whatsapp" }
+	with := func(key, wamid, id string) directory.Fact {
+		f := message(wamid, 0, kerry(), connectors.In, "[Image]")
+		f.ID, f.Key = directory.FactID("whatsapp", key), key
+		f.Message.Media = &connectors.Media{ID: id, MIMEType: "image/jpeg", SHA256: "abc", Filename: "a.jpg"}
+		return f
+	}
+	// The second fact tells the same message, as the history does.
+	result := apply(t, r, with("k1", "w1", "4711"), with("k2", "w1", "4712"))
+	kinds := map[directory.EntityKind]int{}
+	for _, x := range result.Triggers {
+		kinds[x.Entity.Kind]++
+	}
+	if kinds[directory.FileEntity] != 1 {
+		t.Errorf("triggers = %v, want one for the file", result.Triggers)
+	}
+	apply(t, r, with("k3", "w1", "4713"))
+	elsewhere := with("k4", "w2", "4714")
+	elsewhere.Account = "other"
+	apply(t, r, elsewhere)
+	var ids []int64
+	for id := range int64(20) {
+		ids = append(ids, id)
+	}
+	work, err := db.Load(ctx, "hubspot", directory.FileEntity, ids)
+	if err != nil || len(work) != 1 || work[0].Message.WAMID != "w1" {
+		t.Fatalf("files owed: %+v (error %v), want one", work, err)
+	}
+	if m := work[0].File.Media; m.ID != "4711" && m.ID != "4712" || m.SHA256 != "abc" || m.Filename != "a.jpg" || m.MIMEType != "image/jpeg" {
+		t.Errorf("file = %+v", m)
+	}
+}

@@ -79,20 +79,29 @@ func (db *DB) lock(tx *gorm.DB, strength string) *gorm.DB {
 }
 
 // Due returns pending entities of an account whose next attempt may be made,
-// the longest waiting first. Messages of a contact that has no record there
-// yet are not due.
+// the longest waiting first: up to limit contacts and messages, and then up to
+// as many files, so that files which cannot be fetched never hide the others.
+// Messages of a contact that has no record there yet are not due, nor are files
+// of such a message.
 func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
-	var rows []linkRow
-	err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
-		WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
-		AND (l.kind = 'contact' OR EXISTS (
+	var due []directory.Entity
+	for _, which := range []string{
+		`l.kind = 'contact' OR l.kind = 'message' AND EXISTS (
 			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
-			WHERE m.id = l.entity_id AND c.record_id <> ''))
-		ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("read what is due for %s: %w", account, err)
+			WHERE m.id = l.entity_id AND c.record_id <> '')`,
+		`l.kind = 'file' AND EXISTS (
+			SELECT 1 FROM links m WHERE m.account = l.account AND m.kind = 'message' AND m.entity_id = l.entity_id AND m.record_id <> '')`,
+	} {
+		var rows []linkRow
+		err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
+			WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?) AND (`+which+`)
+			ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
+		if err != nil {
+			return nil, fmt.Errorf("read what is due for %s: %w", account, err)
+		}
+		due = append(due, entities(rows)...)
 	}
-	return entities(rows), nil
+	return due, nil
 }
 
 // WaitingFor returns the pending messages of the contacts.
@@ -151,32 +160,41 @@ func (db *DB) Load(ctx context.Context, account string, kind directory.EntityKin
 			return nil, err
 		}
 		w := directory.Work{Link: link, Namesakes: parts.namesakes[link.Entity.ID]}
+		id := link.Entity.ID
 		if kind == directory.ContactEntity {
-			w.Contact = parts.contacts[link.Entity.ID]
-		} else if w.Message = parts.messages[link.Entity.ID]; w.Message != nil {
+			w.Contact = parts.contacts[id]
+		} else if w.Message = parts.messages[id]; w.Message != nil {
 			w.Contact = parts.contacts[w.Message.ContactID]
 			w.ContactRecordID = parts.records[w.Message.ContactID]
+			w.File, w.MessageRecordID = parts.files[id], parts.logged[id]
 		}
-		if w.Contact != nil {
+		if w.Contact != nil && (kind != directory.FileEntity || w.File != nil) {
 			work = append(work, w)
 		}
 	}
 	return work, nil
 }
 
-// workParts are the contacts and messages behind a batch, by id, and the
-// record ids of the messages' contacts.
+// workParts are the contacts, messages and files behind a batch, by id, and the
+// record ids of the messages' contacts and of the files' messages.
 type workParts struct {
 	contacts map[int64]*directory.Contact
 	messages map[int64]*directory.Message
+	files    map[int64]*directory.File
 	records  map[int64]string
+	logged   map[int64]string
 	// namesakes are by contact.
 	namesakes map[int64][]directory.Link
 }
 
 func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, ids []int64) error {
 	contactIDs := ids
-	if kind == directory.MessageEntity {
+	if kind == directory.FileEntity {
+		if err := p.loadFiles(d, account, ids); err != nil {
+			return err
+		}
+	}
+	if kind != directory.ContactEntity {
 		list, err := messages(d, ids)
 		if err != nil {
 			return err
@@ -187,15 +205,8 @@ func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, 
 			p.messages[m.ID] = m
 			contactIDs = append(contactIDs, m.ContactID)
 		}
-		var links []linkRow
-		err = d.Select("entity_id", "record_id").
-			Where("account = ? AND kind = 'contact' AND entity_id IN ?", account, contactIDs).Find(&links).Error
-		if err != nil {
-			return fmt.Errorf("load records of contacts in %s: %w", account, err)
-		}
-		p.records = make(map[int64]string, len(links))
-		for _, l := range links {
-			p.records[l.EntityID] = l.RecordID
+		if p.records, err = recordIDs(d, account, directory.ContactEntity, contactIDs); err != nil {
+			return err
 		}
 	}
 	list, err := contacts(d, contactIDs)
@@ -207,6 +218,35 @@ func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, 
 		p.contacts[c.ID] = c
 	}
 	return nil
+}
+
+func (p *workParts) loadFiles(d *gorm.DB, account string, ids []int64) error {
+	var rows []fileRow
+	if err := d.Where("message_id IN ?", ids).Find(&rows).Error; err != nil {
+		return fmt.Errorf("load files: %w", err)
+	}
+	p.files = make(map[int64]*directory.File, len(rows))
+	for i := range rows {
+		p.files[rows[i].MessageID] = rows[i].file()
+	}
+	var err error
+	p.logged, err = recordIDs(d, account, directory.MessageEntity, ids)
+	return err
+}
+
+// recordIDs are the records that entities of one kind have in an account.
+func recordIDs(d *gorm.DB, account string, kind directory.EntityKind, ids []int64) (map[int64]string, error) {
+	var links []linkRow
+	err := d.Select("entity_id", "record_id").
+		Where("account = ? AND kind = ? AND entity_id IN ?", account, string(kind), ids).Find(&links).Error
+	if err != nil {
+		return nil, fmt.Errorf("load records of %ss in %s: %w", kind, account, err)
+	}
+	records := make(map[int64]string, len(links))
+	for _, l := range links {
+		records[l.EntityID] = l.RecordID
+	}
+	return records, nil
 }
 
 func (p *workParts) loadNamesakes(d *gorm.DB, account string, rows []linkRow) error {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -341,5 +342,67 @@ func TestManyWritersAtOnce(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+func TestAFileIsNotDueBeforeItsMessageHasARecord(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		contactID := newContact(t, db, "15550100")
+		m := &directory.Message{Version: 1, Account: "whatsapp", BusinessNumber: "1", WAMID: "w", ContactID: contactID, Direction: connectors.In, Text: "[Image]", At: time.Now()}
+		media := connectors.Media{ID: "4711", MIMEType: "image/jpeg", SHA256: "abc", Filename: "a\x00.jpg"}
+		record(t, db, func(tx directory.Tx) error {
+			if err := tx.SaveMessages([]*directory.Message{m}); err != nil {
+				return err
+			}
+			return tx.SaveFiles([]directory.File{{MessageID: m.ID, Media: media}})
+		})
+		record(t, db, func(tx directory.Tx) error {
+			return tx.SaveFiles([]directory.File{{MessageID: m.ID, Media: connectors.Media{ID: "another"}}})
+		})
+		want(t, db, directory.ContactEntity, contactID, 1)
+		want(t, db, directory.MessageEntity, m.ID, 1)
+		want(t, db, directory.FileEntity, m.ID, 1)
+		number := lease(t, db, "a")
+		due := func(limit int) (kinds []directory.EntityKind) {
+			t.Helper()
+			list, err := db.Due(ctx, "hubspot", limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range list {
+				kinds = append(kinds, e.Kind)
+			}
+			return kinds
+		}
+		agree := func(kind directory.EntityKind, id int64, recordID string) {
+			t.Helper()
+			settle(t, db, number, directory.Link{
+				Account: "hubspot", Entity: directory.Entity{Kind: kind, ID: id}, RecordID: recordID, State: directory.Agreed, Agreed: 1,
+			}, 1)
+		}
+		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity}) {
+			t.Errorf("due = %v, want the contact", got)
+		}
+		agree(directory.ContactEntity, contactID, "501")
+		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.MessageEntity}) {
+			t.Errorf("due = %v, want the message", got)
+		}
+		if todo, ok := load(t, db, directory.FileEntity, m.ID); !ok || todo.MessageRecordID != "" {
+			t.Errorf("work = %+v, want a message without a record", todo)
+		}
+		agree(directory.MessageEntity, m.ID, "601")
+		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.FileEntity}) {
+			t.Errorf("due = %v, want the file", got)
+		}
+		todo, ok := load(t, db, directory.FileEntity, m.ID)
+		media.Filename = "a\uFFFD.jpg"
+		if !ok || todo.MessageRecordID != "601" || todo.ContactRecordID != "501" || todo.Message.WAMID != "w" || todo.File == nil || todo.File.Media != media {
+			t.Errorf("work = %+v, file %+v", todo, todo.File)
+		}
+		// Files that wait hide nothing else.
+		want(t, db, directory.ContactEntity, contactID, 2)
+		if got := due(1); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity, directory.FileEntity}) {
+			t.Errorf("due = %v, want the contact and the file", got)
+		}
 	})
 }

@@ -211,6 +211,18 @@ func (tx *recordTx) SaveMessages(list []*directory.Message) error {
 	})
 }
 
+// SaveFiles stores the files of messages. A message has one: the first.
+func (tx *recordTx) SaveFiles(files []directory.File) error {
+	rows := make([]fileRow, len(files))
+	for i, f := range files {
+		rows[i] = fileRow{
+			MessageID: f.MessageID, MediaID: connectors.Clean(f.Media.ID), MIMEType: connectors.Clean(f.Media.MIMEType),
+			SHA256: connectors.Clean(f.Media.SHA256), Filename: connectors.Clean(f.Media.Filename), CreatedAt: tx.now,
+		}
+	}
+	return insert(tx.db, "files", rows, clause.OnConflict{DoNothing: true})
+}
+
 // Conversations sums up the one-to-one messages of each contact.
 func (tx *recordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
 	found := make(map[int64]directory.Conversation, len(contactIDs))

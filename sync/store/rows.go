@@ -93,6 +93,23 @@ func rowOfMessage(m *directory.Message, now time.Time) messageRow {
 	}
 }
 
+type fileRow struct {
+	MessageID int64 `gorm:"primaryKey;autoIncrement:false"`
+	MediaID   string
+	MIMEType  string `gorm:"column:mime_type"`
+	SHA256    string `gorm:"column:sha256"`
+	Filename  string
+	CreatedAt time.Time
+}
+
+func (fileRow) TableName() string { return "files" }
+
+func (r *fileRow) file() *directory.File {
+	return &directory.File{MessageID: r.MessageID, Media: connectors.Media{
+		ID: r.MediaID, MIMEType: r.MIMEType, SHA256: r.SHA256, Filename: r.Filename,
+	}}
+}
+
 type linkRow struct {
 	Account      string `gorm:"primaryKey"`
 	Kind         string `gorm:"primaryKey"`

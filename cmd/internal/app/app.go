@@ -18,6 +18,7 @@ import (
 
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/connectors/whatsapp"
 	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
@@ -40,6 +41,7 @@ type App struct {
 	broker   *stream.Broker
 	mapping  *mapping.Mapping
 	accounts []*account
+	media    map[string]*whatsapp.Client
 	recorder record.Recorder
 	intake   *intake.Handler
 	listener net.Listener
@@ -70,6 +72,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
 	}
+	a.media = a.mediaClients()
 	receivers := map[string]connectors.Receiver{}
 	var silent []string
 	for _, settings := range c.Accounts {
@@ -84,7 +87,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if len(silent) > 0 {
 		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
 	}
-	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo}
+	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo, WantsFiles: c.WantsFiles}
 	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return a, fmt.Errorf("listen: %w", err)

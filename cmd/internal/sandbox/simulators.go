@@ -320,6 +320,7 @@ accounts:
     verify_token: %s
     token: %s
     base_url: %s
+    media: true
   - name: hubspot
     kind: hubspot
     token: %s

@@ -56,6 +56,13 @@ type SimMessage struct {
 	Text        string    `json:"text"`
 	Status      string    `json:"status"`
 	CommittedAt time.Time `json:"committed_at"`
+	Files       []SimFile `json:"files"`
+}
+
+// SimFile is a file, as a simulator shows it.
+type SimFile struct {
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256"`
 }
 
 const (

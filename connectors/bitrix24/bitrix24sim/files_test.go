@@ -100,3 +100,19 @@ func TestTheFilesOfMessagesAreShown(t *testing.T) {
 	p.comment(1, "no file\n\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.2")
 	same(t, "none", len(p.Messages("wamid.2", "")[0].Files), 0)
 }
+
+func TestAFileInACommentOfItsOwnIsItsMessages(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	p.add(`{}`)
+	p.add(`{}`)
+	p.withFiles("look\n\n— WhatsApp in · 2026-11-20T09:00:00Z · wamid.A")
+	p.withFiles("a.pdf\n\n— WhatsApp file · wamid.A", pair("a.pdf", "hello"))
+	p.withFiles("— WhatsApp file · wamid.A", pair("b.pdf", "hello"))
+	p.withFiles("— WhatsApp file · wamid.AB", pair("c.pdf", "hello"))
+	p.withFiles("it said — WhatsApp file · wamid.A", pair("d.pdf", "hello"))
+	shown := p.Messages("wamid.A", "")
+	same(t, "messages", len(shown), 1)
+	same(t, "files", len(shown[0].Files), 2)
+	same(t, "their names", shown[0].Files[0].Name+" "+shown[0].Files[1].Name, "a.pdf b.pdf")
+}

@@ -68,6 +68,18 @@ func readComment(text string) []*message {
 	return out
 }
 
+// filesOf are the files in comments of their own, whose last line names the
+// message: "— WhatsApp file · wamid.X".
+func (s *Server) filesOf(m *message) []*file {
+	var list []*file
+	for _, c := range s.timeline.byOwner[m.owner] {
+		if len(c.files) > 0 && strings.HasSuffix("\n"+c.text, "\n— WhatsApp file · "+m.wamid) {
+			list = append(list, c.files...)
+		}
+	}
+	return list
+}
+
 func (s *Server) enlog(m *message) {
 	s.log.seq++
 	m.seq = s.log.seq

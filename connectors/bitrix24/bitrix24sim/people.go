@@ -107,7 +107,7 @@ func (s *Server) Messages(wamid, phone string) []Message {
 			ID: strconv.FormatInt(m.id, 10), ContactID: strconv.FormatInt(m.owner, 10), WAMID: m.wamid, Direction: m.direction,
 			Text: m.text, Status: m.status, At: simcrm.Stamp(m.at), CommittedAt: simcrm.Stamp(m.committed),
 		}
-		for _, f := range m.files {
+		for _, f := range append(slices.Clone(m.files), s.filesOf(m)...) {
 			shown.Files = append(shown.Files, f.shown)
 		}
 		list = append(list, shown)

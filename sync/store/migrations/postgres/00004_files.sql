@@ -1,0 +1,15 @@
+-- +goose Up
+
+-- The files that came with messages: what is needed to fetch them. They
+-- themselves are not kept.
+CREATE TABLE files (
+    message_id BIGINT PRIMARY KEY,
+    media_id   TEXT NOT NULL,
+    mime_type  TEXT NOT NULL,
+    sha256     TEXT NOT NULL,
+    filename   TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+
+-- +goose Down
+DROP TABLE files;
