@@ -42,7 +42,32 @@ func split(body []byte) []connectors.Fact {
 	for i, raw := range list {
 		facts = append(facts, factsOf("["+strconv.Itoa(i)+"]", raw)...)
 	}
-	return facts
+	return together(facts)
+}
+
+// together makes one fact of the news that a contact has changed: HubSpot has
+// an event for each property, and each says no more than that the contact has
+// to be read. What stands between them stays where it is.
+func together(facts []connectors.Fact) []connectors.Fact {
+	var kept []connectors.Fact
+	latest := map[string]int{} // by record, where its last news is
+	for _, f := range facts {
+		if f.Kind != connectors.KindRecord {
+			kept = append(kept, f)
+			continue
+		}
+		i, known := latest[f.Record.ID]
+		if known && f.Record.Change == connectors.RecordUpdated &&
+			(kept[i].Record.Change == connectors.RecordUpdated || kept[i].Record.Change == connectors.RecordCreated) {
+			if f.At.After(kept[i].At) {
+				kept[i].At = f.At
+			}
+			continue
+		}
+		latest[f.Record.ID] = len(kept)
+		kept = append(kept, f)
+	}
+	return kept
 }
 
 // changes are what the events of contacts mean. A contact that is restored was

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,4 +270,37 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestTheChangesOfAContactAreOneFact(t *testing.T) {
+	at := func(typ string, id, ms int, more ...any) m {
+		return ev(typ, append([]any{"objectId", id, "occurredAt", 1742175136000 + ms, "eventId", ms}, more...)...)
+	}
+	changed := func(id, ms int, name string) m {
+		return at("contact.propertyChange", id, ms, "propertyName", name)
+	}
+	got := facts(t,
+		at("contact.creation", 1, 1), changed(1, 2, "firstname"), changed(2, 9, "lastname"), ev("company.creation", "objectId", 1),
+		changed(1, 4, "lastname"), changed(2, 3, "phone"), at("contact.deletion", 1, 5), changed(1, 6, "phone"), changed(1, 7, "city"),
+		at("contact.restore", 2, 8), changed(2, 9, "city"),
+	)
+	var said []string
+	for _, f := range got {
+		if f.Record == nil {
+			said = append(said, string(f.Kind))
+			continue
+		}
+		said = append(said, fmt.Sprint(f.Record.ID, " ", f.Record.Change, " ", f.At.UnixMilli()-1742175136000))
+	}
+	want := []string{"1 created 4", "2 updated 9", "other", "1 deleted 5", "1 updated 7", "2 created 9"}
+	if !slices.Equal(said, want) {
+		t.Errorf("got %q, want %q", said, want)
+	}
+	keys := map[string]bool{}
+	for _, f := range got {
+		keys[f.Key] = true
+	}
+	if len(keys) != len(got) {
+		t.Errorf("%d keys for %d facts", len(keys), len(got))
+	}
 }

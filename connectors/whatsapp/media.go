@@ -1,7 +1,6 @@
 package whatsapp
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -19,25 +18,7 @@ import (
 	"crmsync/connectors/internal/rest"
 )
 
-// Options say how to call the Graph API for one WhatsApp account.
-type Options struct {
-	// BaseURL is where the API is.
-	//
-	// Defaults to https://graph.facebook.com.
-	BaseURL string
-	// APIVersion is the version of the Graph API, such as v24.0.
-	APIVersion string
-	// Token is an access token with the permission whatsapp_business_messaging.
-	Token string
-	// MaxFile is how many bytes a file may have that is downloaded.
-	MaxFile int64
-	// Observe is told of every HTTP request, with status 0 when there was no
-	// complete answer.
-	Observe func(status int, took time.Duration)
-}
-
 const (
-	graph = "https://graph.facebook.com"
 	// downloadTimeout is how long one file may take.
 	downloadTimeout = 20 * time.Second
 	// downloadTries is how often a new address is asked for, when the one just
@@ -45,25 +26,9 @@ const (
 	downloadTries = 2
 )
 
-// A Client calls the Graph API for one WhatsApp account. It is safe for
-// concurrent use.
-type Client struct {
-	rest    rest.Client
-	base    string
-	version string
-	maxFile int64
-}
-
-// NewClient returns a client of the account. It makes no call.
-func NewClient(o Options) *Client {
-	c := &Client{base: strings.TrimRight(cmp.Or(o.BaseURL, graph), "/"), version: o.APIVersion, maxFile: o.MaxFile}
-	c.rest.Observe = o.Observe
-	c.rest.Authorize = func(_ context.Context, h http.Header) error {
-		h.Set("Authorization", "Bearer "+o.Token)
-		return nil
-	}
-	return c
-}
+// downloadHeader has an agent as browsers do, for the download host turns some
+// others away (seen by makers of client libraries, such as whatsapp-api-js).
+var downloadHeader = http.Header{"Accept": {"*/*"}, "User-Agent": {"Mozilla/5.0 (compatible; crmsync)"}}
 
 // A medium is what the API says about a file. Its size is a number or, as the
 // guide shows it, a string.
@@ -108,11 +73,7 @@ func (c *Client) Download(ctx context.Context, businessNumber string, m connecto
 var isMediaID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 func (c *Client) describe(ctx context.Context, businessNumber, id string) (*medium, *connectors.Error) {
-	path := c.base + "/" + id
-	if c.version != "" {
-		path = c.base + "/" + c.version + "/" + id
-	}
-	a, err := c.rest.Do(ctx, rest.Request{Method: http.MethodGet, Path: path, Query: url.Values{"phone_number_id": {businessNumber}}})
+	a, err := c.rest.Do(ctx, rest.Request{Method: http.MethodGet, Path: c.address(id), Query: url.Values{"phone_number_id": {businessNumber}}})
 	if err != nil {
 		return nil, rest.Failure(err, false)
 	}
@@ -133,8 +94,7 @@ func (c *Client) get(ctx context.Context, address string) ([]byte, *connectors.E
 		return nil, &connectors.Error{Class: connectors.Unknown, Code: "FOREIGN_ADDRESS", Reason: "the file is not on one of WhatsApp's hosts"}
 	}
 	a, err := c.rest.Do(ctx, rest.Request{
-		Method: http.MethodGet, Path: address, Timeout: downloadTimeout, MaxBody: c.maxFile + 1,
-		Header: http.Header{"Accept": {"*/*"}},
+		Method: http.MethodGet, Path: address, Timeout: downloadTimeout, MaxBody: c.maxFile + 1, Header: downloadHeader,
 	})
 	if err != nil {
 		return nil, rest.Failure(err, false)
@@ -176,37 +136,4 @@ func matches(content []byte, digest string) bool {
 	}
 	sum := sha256.Sum256(content)
 	return strings.EqualFold(digest, hex.EncodeToString(sum[:])) || strings.TrimRight(digest, "=") == base64.RawStdEncoding.EncodeToString(sum[:])
-}
-
-// classify says what a refusal means. Messages of the Graph API may quote what
-// was sent, so only codes are passed on (Cloud API: error codes).
-func classify(a *rest.Answer) *connectors.Error {
-	var body struct {
-		Error *struct {
-			Code    int `json:"code"`
-			Subcode int `json:"error_subcode"`
-		} `json:"error"`
-	}
-	speaks := a.JSON() && json.Unmarshal(a.Body, &body) == nil && body.Error != nil
-	e := &connectors.Error{Status: a.Status, RetryAfter: rest.RetryAfter(a.Header, time.Now())}
-	code := 0
-	if speaks {
-		code = body.Error.Code
-		e.Code = strconv.Itoa(code)
-	}
-	switch {
-	case code == 4, code == 80007, code == 130429, a.Status == http.StatusTooManyRequests:
-		e.Class, e.Reason = connectors.Throttled, "WhatsApp says slow down"
-	case a.Status >= 500, code == 1, code == 2, !speaks:
-		e.Class, e.Reason = connectors.Transient, "WhatsApp has an outage"
-	case code == 190, code == 104, a.Status == http.StatusUnauthorized:
-		e.Class, e.Reason = connectors.Unauthorized, "WhatsApp does not accept the token"
-	case code == 10, code >= 200 && code <= 299, a.Status == http.StatusForbidden:
-		e.Class, e.Reason = connectors.Unauthorized, "the token lacks the permission whatsapp_business_messaging"
-	case code == 100 && body.Error.Subcode == 33:
-		e.Class, e.Reason = connectors.Rejected, "WhatsApp does not have the file: it keeps them for seven days, and the token has to be one of this number's account"
-	default:
-		e.Class, e.Reason = connectors.Unknown, "WhatsApp refuses the call"
-	}
-	return e
 }

@@ -209,3 +209,27 @@ func TestTheTokenGoesToWhatsAppOnly(t *testing.T) {
 		t.Errorf("%d calls went to somebody else", stolen.Load())
 	}
 }
+
+func TestATokenIsChecked(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		token   string
+		do      func(m *media, f *connectors.Media)
+		problem string
+		class   connectors.Class
+	}{
+		"good":              {"s3cret", func(*media, *connectors.Media) {}, "", ""},
+		"a token of nobody": {"other", func(*media, *connectors.Media) {}, "", connectors.Unauthorized},
+		"not valid":         {"s3cret", answer("debug_token", 200, `{"data":{"is_valid":false,"error":{"code":190}}}`), "not valid", ""},
+		"no permission":     {"s3cret", answer("debug_token", 200, `{"data":{"is_valid":true,"scopes":["whatsapp_business_management"]}}`), "whatsapp_business_messaging", ""},
+		"an outage":         {"s3cret", answer("debug_token", 503, ``), "", connectors.Transient},
+	}
+	for name, tt := range tests {
+		m := newMedia(t, whatsappsim.MediaForms{})
+		tt.do(m, nil)
+		problem, err := m.client(tt.token).Check(t.Context())
+		if (tt.problem == "") != (problem == "") || !strings.Contains(problem, tt.problem) || (err != nil) != (tt.class != "") || err != nil && err.Class != tt.class {
+			t.Errorf("%s: %q, %v", name, problem, err)
+		}
+	}
+}

@@ -40,9 +40,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	for _, account := range c.Accounts {
 		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {
-			checks = append(checks, Check{Name: name, OK: true, Notes: []string{
-				"it only sends webhooks: the app secret and the verify token are set, and there is nothing to ask",
-			}})
+			checks = append(checks, a.checkWhatsApp(ctx, account))
 			continue
 		}
 		connector, _ := a.connector(account)
@@ -56,6 +54,24 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	return checks
 }
 
+// checkWhatsApp asks about the token, if the account needs one.
+func (a *App) checkWhatsApp(ctx context.Context, account config.Account) Check {
+	check := Check{Name: "account " + account.Name, OK: true}
+	client := a.mediaClients()[account.Name]
+	if client == nil {
+		check.Notes = []string{"it only sends webhooks: the app secret and the verify token are set, and there is nothing to ask"}
+		return check
+	}
+	problem, err := client.Check(ctx)
+	switch {
+	case err != nil:
+		return failed(check.Name, fmt.Errorf("%s: %w", host(account), err))
+	case problem != "":
+		return failed(check.Name, errors.New(problem))
+	}
+	return check
+}
+
 // host is where an account is asked.
 func host(a config.Account) string {
 	if u, err := url.Parse(a.BaseURL); err == nil && u.Host != "" {
@@ -66,7 +82,7 @@ func host(a config.Account) string {
 			return u.Host
 		}
 	}
-	return cmp.Or(map[string]string{config.HubSpot: "api.hubapi.com"}[a.Kind], a.Kind)
+	return cmp.Or(map[string]string{config.HubSpot: "api.hubapi.com", config.WhatsApp: "graph.facebook.com"}[a.Kind], a.Kind)
 }
 
 func judge(name string, findings []connectors.Finding) Check {
