@@ -140,6 +140,14 @@ func New(o Options) *Client {
 	return c
 }
 
+// Wait returns when no token is being refreshed, or with ctx: whoever ends the
+// program before might lose the only refresh token that is good.
+func (c *Client) Wait(ctx context.Context) {
+	if c.tokens != nil {
+		c.tokens.wait(ctx)
+	}
+}
+
 // Setup compares the portal with what crmsync needs and with fix creates what
 // is missing. It may be repeated, also by several replicas at once.
 func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {

@@ -61,6 +61,13 @@ func (t *tokens) get(ctx context.Context) (string, *connectors.Error) {
 	return t.access, nil
 }
 
+// wait returns when no refresh is under way, or with ctx.
+func (t *tokens) wait(ctx context.Context) {
+	if acquire(ctx, t.busy) == nil {
+		<-t.busy
+	}
+}
+
 // store keeps the new refresh token. That the caller loses interest does not
 // end it.
 func (t *tokens) store(ctx context.Context) error {

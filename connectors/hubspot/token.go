@@ -172,6 +172,17 @@ func (s *TokenSource) begin(ctx context.Context) *renewal {
 	return s.under
 }
 
+// Wait returns when no renewal is under way, or with ctx: whoever ends the
+// program before might lose the only refresh token that is good.
+func (s *TokenSource) Wait(ctx context.Context) {
+	s.mu.Lock()
+	r := s.under
+	s.mu.Unlock()
+	if r != nil {
+		_ = r.wait(ctx)
+	}
+}
+
 // replace gets a token, unless it is only for the refresh token to be saved.
 func (s *TokenSource) replace(ctx context.Context) *connectors.Error {
 	s.mu.Lock()

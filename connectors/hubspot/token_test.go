@@ -281,3 +281,26 @@ func TestTheTokenEndpointOfTheOlderVersion(t *testing.T) {
 		}
 	})
 }
+
+func TestTheEndWaitsForARefreshTokenToBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stored := ""
+		m := &mint{rotate: true, takes: 2 * time.Second}
+		s := newSource(m, func(_ context.Context, token string) error { time.Sleep(time.Second); stored = token; return nil })
+		s.Wait(t.Context()) // nothing is under way
+		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := s.Token(short); err == nil {
+			t.Fatal("a token in no time")
+		}
+		began := time.Now()
+		s.Wait(short)
+		if time.Since(began) != 0 || stored != "" {
+			t.Errorf("waited %v with a context that is over", time.Since(began))
+		}
+		s.Wait(t.Context())
+		if stored != "na1-1" {
+			t.Errorf("stored %q at the end, want the new refresh token", stored)
+		}
+	})
+}

@@ -88,7 +88,9 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			o.ClientID, o.ClientSecret, o.RefreshToken = c.ClientID, c.ClientSecret.Reveal(), c.RefreshToken.Reveal()
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
-		return bitrix24.New(o), limiter
+		client := bitrix24.New(o)
+		a.renewals = append(a.renewals, client.Wait)
+		return client, limiter
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
@@ -102,6 +104,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
 			tokens := hubspot.NewTokenSource(app)
 			o.Token, o.Renew = tokens.Token, tokens.Renew
+			a.renewals = append(a.renewals, tokens.Wait)
 		}
 		return hubspot.New(o), limiter
 	}

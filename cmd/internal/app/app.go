@@ -45,6 +45,9 @@ type App struct {
 	recorder record.Recorder
 	intake   *intake.Handler
 	listener net.Listener
+	// renewals wait for what is being done about tokens, which needs the
+	// database.
+	renewals []func(ctx context.Context)
 	unlock   func()
 	stopping atomic.Bool
 }
@@ -245,6 +248,11 @@ func (a *App) close() {
 	}
 	if a.broker != nil {
 		a.broker.Close()
+	}
+	renewed, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, wait := range a.renewals {
+		wait(renewed)
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {
