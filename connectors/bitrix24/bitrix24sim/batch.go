@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 const maxBatch = 50
@@ -46,7 +48,7 @@ func (s *Server) batch(c *call) (*reply, *refusal) {
 			}
 			continue
 		}
-		results.set(key, redecode(out.result))
+		results.set(key, json.RawMessage(simcrm.JSON(out.result)))
 		times.set(key, s.timing(began, s.quota.operating[sub.who.key+" "+sub.method]))
 		if out.total != nil {
 			totals.set(key, *out.total)
@@ -88,6 +90,10 @@ func resolve(text string, results *dict) any {
 		value, there := d.vals[key]
 		if !there {
 			return text
+		}
+		// Results are encoded once, and read only where a command refers to one.
+		if raw, is := value.(json.RawMessage); is {
+			value = redecode(raw)
 		}
 		at, rest = value, after
 	}

@@ -102,6 +102,20 @@ func TestLine34EmptyCodes(t *testing.T) {
 	same(t, "unknown method", got.at("result", "result_error", "b", "error"), "ERROR_METHOD_NOT_FOUND")
 }
 
+func TestACommandAnswersWhatItsOwnCallDoes(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	p.add(`{"NAME":"Ada <&> \u2028","PHONE":[{"VALUE":"1"}]}`)
+	p.comment(1, "hello")
+	for method, query := range map[string]string{
+		"crm.contact.get": "id=1", "crm.item.get": "entityTypeId=3&id=1", "crm.item.list": "entityTypeId=3", "crm.contact.fields": "",
+		"crm.timeline.comment.get": "id=5001", "user.get": "", "scope": "", "crm.duplicate.findbycomm": "type=PHONE&values[]=2",
+	} {
+		alone := p.send("GET", hook+method+"?"+query, "", "").ok().json("result")
+		same(t, method, p.call("batch", obj{"cmd": obj{"a": method + "?" + query}}).ok().json("result", "result", "a"), alone)
+	}
+}
+
 func TestARejectedCommandLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})

@@ -13,7 +13,8 @@ import (
 )
 
 // dict is an array as PHP knows it: ordered, and a list when its keys are
-// 0, 1, 2, …. Its values are nil, bool, string, json.Number or *dict.
+// 0, 1, 2, …. As read its values are nil, bool, string, json.Number or *dict; in
+// an answer they may be anything, and a json.RawMessage is what is encoded already.
 type dict struct {
 	keys []string
 	vals map[string]any
@@ -87,6 +88,11 @@ func (d *dict) isList() bool {
 // MarshalJSON writes a list where PHP would, an empty one in particular.
 func (d *dict) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
+	d.write(&b)
+	return b.Bytes(), nil
+}
+
+func (d *dict) write(b *bytes.Buffer) {
 	list := d.isList()
 	b.WriteByte("{["[flag(list)])
 	for n, k := range d.keys {
@@ -97,10 +103,16 @@ func (d *dict) MarshalJSON() ([]byte, error) {
 			b.Write(simcrm.JSON(k))
 			b.WriteByte(':')
 		}
-		b.Write(simcrm.JSON(d.vals[k]))
+		switch v := d.vals[k].(type) {
+		case *dict:
+			v.write(b)
+		case json.RawMessage:
+			b.Write(v)
+		default:
+			b.Write(simcrm.JSON(v))
+		}
 	}
 	b.WriteByte("}]"[flag(list)])
-	return b.Bytes(), nil
 }
 
 func flag(b bool) int {
@@ -159,9 +171,13 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	return out, err
 }
 
-// redecode turns what a method answered into what a caller would read.
+// redecode turns a value, or its JSON, into what a caller would read.
 func redecode(v any) any {
-	out, err := decode(simcrm.JSON(v))
+	raw, is := v.(json.RawMessage)
+	if !is {
+		raw = simcrm.JSON(v)
+	}
+	out, err := decode(raw)
 	if err != nil {
 		panic(err)
 	}
