@@ -10,7 +10,7 @@ import (
 	"crmsync/connectors/bitrix24/bitrix24sim"
 )
 
-func TestLine28SectionsAreKeyedAsSent(t *testing.T) {
+func TestSectionsAreKeyedAsSent(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{"NAME":"Ada"}`)
@@ -29,7 +29,7 @@ func TestLine28SectionsAreKeyedAsSent(t *testing.T) {
 	same(t, "all fail", p.call("batch", `{"cmd":{"a":"crm.contact.get?id=99"}}`).ok().json("result", "result"), `[]`)
 }
 
-func TestLine29TooLongAndNested(t *testing.T) {
+func TestABatchTakesFiftyCommandsAndNoBatch(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	cmd := obj{}
@@ -44,7 +44,7 @@ func TestLine29TooLongAndNested(t *testing.T) {
 	same(t, "nested", got.at("result", "result_error", "b", "error"), "ERROR_BATCH_METHOD_NOT_ALLOWED")
 }
 
-func TestLine30Halt(t *testing.T) {
+func TestHaltEndsABatchAtTheFirstError(t *testing.T) {
 	t.Parallel()
 	for _, halt := range []string{`1`, `true`, `"1"`} {
 		p := open(t, bitrix24sim.Options{})
@@ -59,7 +59,7 @@ func TestLine30Halt(t *testing.T) {
 	same(t, "times", got.has("result", "result_time", "a"), false)
 }
 
-func TestLine31References(t *testing.T) {
+func TestCommandsReferToEarlierResults(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	got := p.call("batch", `{"cmd":{"a":"crm.contact.add?fields[NAME]=Ada","l":"crm.contact.list?filter[ID]=$result[a]","u":"crm.contact.update?id=$result[l][0][ID]&fields[LAST_NAME]=$result[l][0][NAME]-$result[x][0]"}}`).ok()
@@ -67,7 +67,7 @@ func TestLine31References(t *testing.T) {
 	same(t, "name", p.contact(1).at("result", "LAST_NAME"), "Ada-$result[x][0]")
 }
 
-func TestLine32PlusAndPercent(t *testing.T) {
+func TestPlusIsASpaceInACommand(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.call("batch", `{"cmd":{"a":"crm.contact.add?fields%5BNAME%5D=A+B&fields[PHONE][0][VALUE]=%2B1"}}`).ok()
@@ -79,7 +79,7 @@ func TestLine32PlusAndPercent(t *testing.T) {
 	same(t, "in the query", p.contact(3).at("result", "NAME"), "A+B")
 }
 
-func TestLine33OneBatchIsOneCall(t *testing.T) {
+func TestOneBatchIsOneCall(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{Quota: "documented", OperatingCost: 160 * time.Second})
 	calls := p.Stats().Calls
@@ -94,7 +94,7 @@ func TestLine33OneBatchIsOneCall(t *testing.T) {
 	p.call("batch", `{"cmd":{"a":"scope"}}`).refused(503, "QUERY_LIMIT_EXCEEDED", "")
 }
 
-func TestLine34EmptyCodes(t *testing.T) {
+func TestErrorCodesInABatchMayBeEmpty(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	got := p.call("batch", `{"cmd":{"a":"crm.contact.get?id=1","b":"crm.nothing"}}`).ok()

@@ -11,7 +11,7 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-func TestLine09BothFamiliesShowTheSameContact(t *testing.T) {
+func TestBothFamiliesShowTheSameContact(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada","ASSIGNED_BY_ID":"11","PHONE":[{"VALUE":"+4915550100","VALUE_TYPE":"MOBILE"}]}`)
@@ -33,7 +33,7 @@ func TestLine09BothFamiliesShowTheSameContact(t *testing.T) {
 	same(t, "fm", item.json("result", "item", "fm"), `[{"id":3002,"typeId":"PHONE","value":"+4915550100","valueType":"MOBILE"}]`)
 }
 
-func TestLine10MultifieldsMustBeNamed(t *testing.T) {
+func TestMultifieldsMustBeNamed(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada","PHONE":[{"VALUE":"1"}]}`)
@@ -56,7 +56,7 @@ func rows(p *portal, id int) string {
 	return strings.Join(out, " ")
 }
 
-func TestLine11ClassicRowOperations(t *testing.T) {
+func TestClassicRowOperations(t *testing.T) {
 	t.Parallel()
 	for operation, want := range map[string]string{
 		`[{"VALUE":"1","VALUE_TYPE":"HOME"}]`:          "P:W:1 P:M:2 P:H:1",
@@ -80,7 +80,7 @@ func TestLine11ClassicRowOperations(t *testing.T) {
 	p.call("crm.contact.add", `{"fields":{"EMAIL":[{"VALUE":"nobody"}]}}`).refused(400, "ERROR_CORE", "The field Work e-mail contains an invalid address")
 }
 
-func TestLine12FM(t *testing.T) {
+func TestFMIsChangedByItsKeys(t *testing.T) {
 	t.Parallel()
 	for operation, want := range map[string]string{
 		`{"n0":{"typeId":"PHONE","valueType":"HOME","value":"3"},"n1":{"typeId":"EMAIL","valueType":"WORK","value":"a@b.c"}}`: "P:W:1 P:M:2 P:H:3 E:W:a@b.c",
@@ -100,7 +100,7 @@ func TestLine12FM(t *testing.T) {
 	}
 }
 
-func TestLine13FMCannotBeSelected(t *testing.T) {
+func TestFMCannotBeSelected(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{"NAME":"Ada","PHONE":[{"VALUE":"1"}]}`)
@@ -113,7 +113,7 @@ func TestLine13FMCannotBeSelected(t *testing.T) {
 	same(t, "first values", list(`,"select":["phone","email","nothing"]`).json("result", "items"), `[{"email":"","phone":"1"}]`)
 }
 
-func TestLine14OriginalNamesBreakTheSelection(t *testing.T) {
+func TestOriginalNamesBreakTheSelection(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{"NAME":"Ada"}`)
@@ -121,7 +121,7 @@ func TestLine14OriginalNamesBreakTheSelection(t *testing.T) {
 	same(t, "items", p.call("crm.item.list", `{"entityTypeId":3,"useOriginalUfNames":"Y","select":["id","name"]}`).ok().json("result", "items"), "[[],[]]")
 }
 
-func TestLine15NothingIsUnique(t *testing.T) {
+func TestNothingIsUnique(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	fields := `{"ORIGINATOR_ID":"crmsync","ORIGIN_ID":"wa:1","PHONE":[{"VALUE":"+12125550101"}]}`
@@ -132,7 +132,7 @@ func TestLine15NothingIsUnique(t *testing.T) {
 	same(t, "found", p.call("crm.contact.list", `{"filter":{"ORIGINATOR_ID":"crmsync","ORIGIN_ID":"wa:1"}}`).at("total"), 2)
 }
 
-func TestLine16Results(t *testing.T) {
+func TestWhatWritesAnswer(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	same(t, "add", p.call("crm.contact.add", `{"fields":{"NAME":"Ada"}}`).ok().json("result"), "1")
@@ -144,7 +144,7 @@ func TestLine16Results(t *testing.T) {
 	same(t, "item delete", p.call("crm.item.delete", `{"entityTypeId":3,"id":2}`).ok().json("result"), "[]")
 }
 
-func TestLine17UnknownFields(t *testing.T) {
+func TestUnknownFieldsAreIgnoredOrRefused(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada","SHOE":"39","UF_CRM_CRMSYNC_WA_ID":"1"}`)
@@ -159,7 +159,7 @@ func TestLine17UnknownFields(t *testing.T) {
 	same(t, "select", list(`"select":["shoe","id"]`).ok().json("result", "items"), `[{"id":1}]`)
 }
 
-func TestLine18Refusals(t *testing.T) {
+func TestWhatIsNotThereIsRefused(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	for _, c := range []struct {
@@ -191,7 +191,7 @@ func TestLine18Refusals(t *testing.T) {
 	}
 }
 
-func TestLine19AnItemUpdateWithoutChangeIsNotSaved(t *testing.T) {
+func TestAnItemUpdateWithoutChangeIsNotSaved(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada"}`)
@@ -207,7 +207,7 @@ func TestLine19AnItemUpdateWithoutChangeIsNotSaved(t *testing.T) {
 	same(t, "it does in the classic family", p.contact(id).json("result", "NAME"), "null")
 }
 
-func TestLine20LongValues(t *testing.T) {
+func TestLongValuesAreCutOrRefused(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	long := strings.Repeat("ü", 51)

@@ -16,7 +16,7 @@ func (p *portal) comment(owner int, text string) int {
 	return int(id)
 }
 
-func TestLine42Comments(t *testing.T) {
+func TestCommentsComeAndGo(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{}`)
@@ -47,7 +47,7 @@ func TestLine42Comments(t *testing.T) {
 	p.call("crm.timeline.comment.list", `{"filter":{"ENTITY_ID":1}}`).refused(400, "INVALID_ARG_VALUE", "ENTITY_TYPE")
 }
 
-func TestLine43Activities(t *testing.T) {
+func TestActivitiesAreFoundByTheirOrigin(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{}`)
@@ -77,7 +77,7 @@ func TestLine43Activities(t *testing.T) {
 	same(t, "delete", p.call("crm.activity.delete", obj{"id": first}).ok().at("result"), true)
 }
 
-func TestLine44ACommentBumpsTheContact(t *testing.T) {
+func TestACommentBumpsTheContact(t *testing.T) {
 	t.Parallel()
 	for keep, want := range map[bool]string{false: "2026-10-01T11:01:00+03:00", true: "2026-10-01T11:00:00+03:00"} {
 		p := open(t, bitrix24sim.Options{Knobs: bitrix24sim.Knobs{KeepModified: keep}})

@@ -20,7 +20,7 @@ func keysOf(body string) string {
 	return strings.Join(names, " ")
 }
 
-func TestLine38TwoShapesOfEvents(t *testing.T) {
+func TestTwoShapesOfEvents(t *testing.T) {
 	t.Parallel()
 	hooked, bound := listen(t), listen(t)
 	p := application(t, bitrix24sim.Options{EventURL: hooked.url, ApplicationToken: appToken})
@@ -44,7 +44,7 @@ func TestLine38TwoShapesOfEvents(t *testing.T) {
 	p.as(token, "event.bind", obj{"event": "ONNOTHING", "handler": "x"}).refused(400, "ERROR_EVENT_NOT_FOUND", "")
 }
 
-func TestLine39EveryChangeIsToldOnce(t *testing.T) {
+func TestEveryChangeIsToldOnce(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	l.status = http.StatusInternalServerError
@@ -61,7 +61,7 @@ func TestLine39EveryChangeIsToldOnce(t *testing.T) {
 	same(t, "events", strings.Join(events, " "), "ADD UPDATE UPDATE DELETE")
 }
 
-func TestLine39EveryWayToChangeAContactIsTold(t *testing.T) {
+func TestEveryWayToChangeAContactIsTold(t *testing.T) {
 	t.Parallel()
 	l, other := listen(t), listen(t)
 	p := open(t, bitrix24sim.Options{ApplicationToken: appToken})
@@ -115,7 +115,7 @@ func TestLine39EveryWayToChangeAContactIsTold(t *testing.T) {
 	other.wait(t, 1)
 }
 
-func TestLine39WhatIsNotTakenIsLost(t *testing.T) {
+func TestWhatIsNotTakenIsLost(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range map[string]http.HandlerFunc{
 		"unavailable":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
@@ -140,7 +140,7 @@ func TestLine39WhatIsNotTakenIsLost(t *testing.T) {
 	}
 }
 
-func TestLine38TheTimeIsThatOfSending(t *testing.T) {
+func TestTheTimeIsThatOfSending(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	p := open(t, bitrix24sim.Options{EventURL: l.url, Knobs: bitrix24sim.Knobs{EventDelayMS: 1000, NoHandlerID: true}})
@@ -149,7 +149,7 @@ func TestLine38TheTimeIsThatOfSending(t *testing.T) {
 	same(t, "keys", keysOf(l.bodies[0]), "event data[FIELDS][ID] ts auth[domain] auth[client_endpoint] auth[server_endpoint] auth[member_id] auth[application_token]")
 }
 
-func TestLine39DelayedReorderedDoubledDropped(t *testing.T) {
+func TestDelayedReorderedDoubledDropped(t *testing.T) {
 	t.Parallel()
 	run := func(k bitrix24sim.Knobs, count int) (string, time.Duration) {
 		l := listen(t)
@@ -176,7 +176,7 @@ func TestLine39DelayedReorderedDoubledDropped(t *testing.T) {
 	same(t, "dropped", got, "")
 }
 
-func TestLine40WrongApplicationToken(t *testing.T) {
+func TestWrongApplicationToken(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	p := open(t, bitrix24sim.Options{EventURL: l.url, ApplicationToken: appToken, Knobs: bitrix24sim.Knobs{WrongApplicationToken: true}})
@@ -186,7 +186,7 @@ func TestLine40WrongApplicationToken(t *testing.T) {
 	}
 }
 
-func TestLine41OfflineQueue(t *testing.T) {
+func TestTheOfflineQueueKeepsARowForEachObject(t *testing.T) {
 	t.Parallel()
 	p := application(t, bitrix24sim.Options{})
 	token := p.login()

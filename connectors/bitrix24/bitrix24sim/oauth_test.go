@@ -46,7 +46,7 @@ func (a *app) as(token, method string, in obj) answer {
 	return a.send(http.MethodPost, "/rest/"+method+"?auth="+token, "application/json", string(encode(in)))
 }
 
-func TestLine04Tokens(t *testing.T) {
+func TestTokensExpireAndRotate(t *testing.T) {
 	t.Parallel()
 	a := application(t, bitrix24sim.Options{})
 	token := a.login()

@@ -9,7 +9,7 @@ import (
 	"crmsync/connectors/bitrix24/bitrix24sim"
 )
 
-func TestLine21RequiredUserField(t *testing.T) {
+func TestARequiredUserFieldIsRequired(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada"}`)
@@ -21,7 +21,7 @@ func TestLine21RequiredUserField(t *testing.T) {
 	p.add(`{"UF_CRM_SHOE":"39"}`)
 }
 
-func TestLine22Paging(t *testing.T) {
+func TestPagesOfFifty(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.send("POST", "/_sim/contacts", "", `{"count":120}`).ok()
@@ -46,7 +46,7 @@ func TestLine22Paging(t *testing.T) {
 	same(t, "by name", p.call("crm.contact.list", `{"order":{"NAME":"ASC"},"select":["NAME"]}`).at("result", 0, "NAME"), "Ada")
 }
 
-func TestLine23DatesCompareAsInstants(t *testing.T) {
+func TestDatesCompareAsInstants(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{"NAME":"Ada"}`) // 08:00:00Z
@@ -66,7 +66,7 @@ func TestLine23DatesCompareAsInstants(t *testing.T) {
 	same(t, "offset not honoured", count(">=", "2026-10-01T08:01:30Z"), 2)
 }
 
-func TestLine24FindByComm(t *testing.T) {
+func TestFindByCommComparesWholeNumbers(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{"PHONE":[{"VALUE":"+49 155 50100"}],"EMAIL":[{"VALUE":"Ada@Example.org"}]}`)
@@ -91,7 +91,7 @@ func TestLine24FindByComm(t *testing.T) {
 	same(t, "the oldest", got.at("result", "CONTACT", 0), 3)
 }
 
-func TestLine25MergedAndDeleted(t *testing.T) {
+func TestMergedAndDeletedContactsAreGone(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	p := open(t, bitrix24sim.Options{EventURL: l.url})
@@ -112,7 +112,7 @@ func TestLine25MergedAndDeleted(t *testing.T) {
 	same(t, "delete", got[5].Get("event")+got[5].Get("data[FIELDS][ID]"), "ONCRMCONTACTDELETE3")
 }
 
-func TestLine26UserFields(t *testing.T) {
+func TestUserFieldsInBothFamilies(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	define := func(fields string) answer {
@@ -153,7 +153,7 @@ func TestLine26UserFields(t *testing.T) {
 	same(t, "gone", p.contact(id).has("result", "UF_CRM_CRMSYNC_WA_ID"), false)
 }
 
-func TestLine27ReadOnlyFields(t *testing.T) {
+func TestReadOnlyFieldsAreIgnored(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	ro := `{"ID":"99","DATE_CREATE":"2030-01-01T00:00:00+03:00","CREATED_BY_ID":"5","MODIFY_BY_ID":"6","HAS_PHONE":"Y"}`
@@ -167,7 +167,7 @@ func TestLine27ReadOnlyFields(t *testing.T) {
 	p.call("crm.contact.add", `{"fields":{"DATE_CREATE":"2029-01-01"},"params":{"IMPORT":"Y"}}`).refused(400, "ERROR_CORE", "")
 }
 
-func TestLine45Users(t *testing.T) {
+func TestUsersAreShown(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{UserID: 7})
 	got := p.call("user.current", `{}`).ok()

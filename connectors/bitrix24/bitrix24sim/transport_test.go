@@ -10,7 +10,7 @@ import (
 	"crmsync/connectors/bitrix24/bitrix24sim"
 )
 
-func TestLine01EveryWayToCallGivesTheSameAnswer(t *testing.T) {
+func TestEveryWayToCallGivesTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	id := p.add(`{"NAME":"Ada","ORIGIN_ID":"a+b c"}`)
@@ -33,7 +33,7 @@ func TestLine01EveryWayToCallGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
-func TestLine02WrongCredentials(t *testing.T) {
+func TestWrongCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
 	for legacy, status := range map[bool]int{false: 401, true: 403} {
 		p := open(t, bitrix24sim.Options{LegacyStatuses: legacy, Scopes: []string{"user"}})
@@ -45,7 +45,7 @@ func TestLine02WrongCredentials(t *testing.T) {
 	}
 }
 
-func TestLine03UnknownMethodComesBeforeCredentials(t *testing.T) {
+func TestUnknownMethodComesBeforeCredentials(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.call("crm.contact.upsert", `{}`).refused(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
@@ -54,7 +54,7 @@ func TestLine03UnknownMethodComesBeforeCredentials(t *testing.T) {
 	p.send("POST", "/rest/7/", "", "").refused(404, "ERROR_METHOD_NOT_FOUND", "")
 }
 
-func TestLine05ApplicationOnly(t *testing.T) {
+func TestApplicationMethodsRefuseWebhooks(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	for _, method := range []string{"event.bind", "event.get", "event.unbind", "event.offline.get", "event.test", "placement.bind", "imconnector.register"} {
@@ -63,7 +63,7 @@ func TestLine05ApplicationOnly(t *testing.T) {
 	p.call("crm.activity.configurable.add", `{}`).refused(400, "ERROR_WRONG_CONTEXT", "")
 }
 
-func TestLine06RenamedPortal(t *testing.T) {
+func TestARenamedPortalRedirects(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{Knobs: bitrix24sim.Knobs{RenamedTo: "https://new.example"}})
 	got := p.call("crm.contact.add?x=1", `{"fields":{"NAME":"Ada"}}`)
@@ -72,13 +72,13 @@ func TestLine06RenamedPortal(t *testing.T) {
 	same(t, "contacts", p.Stats().Contacts, 0)
 }
 
-func TestLine07UnknownParametersAreIgnored(t *testing.T) {
+func TestUnknownParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.call("user.current?bx24_request_id=1&bx24_sdk_ver=2&bx24_sdk_type=b24-js-sdk", `{}`).ok()
 }
 
-func TestLine08Time(t *testing.T) {
+func TestAnswersTellTheirTime(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.call("crm.contact.list", `{}`).ok()
@@ -97,7 +97,7 @@ func TestLine08Time(t *testing.T) {
 	}
 }
 
-func TestLine35TheBucketLeaks(t *testing.T) {
+func TestTheBucketLeaks(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]struct {
 		limits      bitrix24sim.Limits
@@ -120,7 +120,7 @@ func TestLine35TheBucketLeaks(t *testing.T) {
 	}
 }
 
-func TestLine36OperatingBudget(t *testing.T) {
+func TestOperatingTimeIsBudgeted(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{Quota: "documented", OperatingCost: 200 * time.Second})
 	for range 3 {
@@ -134,7 +134,7 @@ func TestLine36OperatingBudget(t *testing.T) {
 	same(t, "one minute left, and this call came", got.at("time", "operating"), 600)
 }
 
-func TestLine37InjectedFaults(t *testing.T) {
+func TestFaultsOnDemand(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	outage := func(spec string) answer {
