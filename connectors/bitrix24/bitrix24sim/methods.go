@@ -50,12 +50,6 @@ func init() {
 		"event.offline.clear": {app: true, run: (*Server).offlineClear},
 		"event.offline.error": {app: true, run: (*Server).offlineError},
 
-		"placement.bind":            {app: true, run: (*Server).notSimulated},
-		"imconnector.register":      {app: true, run: (*Server).notSimulated},
-		"imconnector.activate":      {app: true, run: (*Server).notSimulated},
-		"imconnector.send.messages": {app: true, run: (*Server).notSimulated},
-		"crm.activity.type.add":     {app: true, run: (*Server).notSimulated},
-
 		"crm.contact.userfield.add":    {scope: "crm", run: (*Server).userFieldAdd},
 		"crm.contact.userfield.update": {scope: "crm", run: (*Server).userFieldUpdate},
 		"crm.contact.userfield.delete": {scope: "crm", run: (*Server).userFieldDelete},
@@ -68,6 +62,13 @@ func init() {
 		"crm.item.get":    {scope: "crm", run: (*Server).itemGet},
 		"crm.item.list":   {scope: "crm", run: (*Server).itemList},
 		"crm.item.fields": {scope: "crm", run: (*Server).itemFieldList},
+	}
+	for _, name := range []string{
+		"placement.bind", "imconnector.register", "imconnector.activate", "imconnector.connector.data.set", "imconnector.send.messages",
+		"imconnector.update.messages", "imconnector.delete.messages", "imconnector.send.status.delivery", "imconnector.send.status.reading",
+		"crm.activity.type.add", "crm.activity.type.list", "crm.activity.type.delete",
+	} {
+		methods[name] = method{app: true, run: (*Server).notSimulated}
 	}
 }
 

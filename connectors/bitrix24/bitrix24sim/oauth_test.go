@@ -71,6 +71,29 @@ func TestTokensExpireAndRotate(t *testing.T) {
 	a.exchange(nil).refused(400, "invalid_grant", "")
 }
 
+func TestATokenComesWithAllAboutIt(t *testing.T) {
+	t.Parallel()
+	a := application(t, bitrix24sim.Options{Scopes: []string{"crm", "user"}, UserID: 7})
+	got := a.exchange(nil).ok()
+	for name, want := range map[string]any{
+		"expires": a.Now().Add(time.Hour).Unix(), "expires_in": 3600, "client_endpoint": "https://acme.bitrix24.com/rest/", "server_endpoint": "https://oauth.bitrix24.tech/rest/",
+		"domain": "oauth.bitrix24.tech", "member_id": "0123456789abcdef0123456789abcdef", "scope": "crm,user", "status": "L", "user_id": 7,
+	} {
+		same(t, name, got.json(name), string(encode(want)))
+	}
+	same(t, "rotated", got.at("refresh_token") == "first", false)
+}
+
+func TestAnApplicationNeedsTheScope(t *testing.T) {
+	t.Parallel()
+	for legacy, status := range map[bool]int{false: 401, true: 403} {
+		a := application(t, bitrix24sim.Options{Scopes: []string{"user"}, LegacyStatuses: legacy})
+		token := a.login()
+		a.as(token, "user.current", obj{}).ok()
+		a.as(token, "crm.contact.list", obj{}).refused(status, "insufficient_scope", "access token")
+	}
+}
+
 func TestTokenFaults(t *testing.T) {
 	t.Parallel()
 	a := application(t, bitrix24sim.Options{})

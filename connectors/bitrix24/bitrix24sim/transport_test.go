@@ -1,8 +1,15 @@
 package bitrix24sim_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +40,24 @@ func TestEveryWayToCallGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
+func TestEveryWayToCallWritesTheSame(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	const classic, item = "fields[NAME]=A+da&fields[PHONE][0][VALUE]=%2B1", "entityTypeId=3&fields[name]=A+da&fields[fm][n0][typeId]=PHONE&fields[fm][n0][value]=%2B1"
+	const form = "application/x-www-form-urlencoded"
+	for n, got := range []answer{
+		p.call("crm.contact.add", `{"fields":{"NAME":"A da","PHONE":[{"VALUE":"+1"}]}}`),
+		p.call("crm.item.add", `{"entityTypeId":3,"fields":{"name":"A da","fm":[{"typeId":"PHONE","value":"+1"}]}}`),
+		p.send("POST", hook+"crm.contact.add.json", form, classic),
+		p.send("POST", hook+"Crm.Item.Add/", form, item),
+		p.send("GET", hook+"CRM.CONTACT.ADD?"+classic, "", ""),
+		p.send("GET", hook+"crm.item.add.json?"+item, "", ""),
+	} {
+		got.ok()
+		same(t, itoa(n), fmt.Sprint(p.contact(n+1).at("result", "NAME"), " ", rows(p, n+1)), "A da P:W:+1")
+	}
+}
+
 func TestWrongCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
 	for legacy, status := range map[bool]int{false: 401, true: 403} {
@@ -57,43 +82,101 @@ func TestUnknownMethodComesBeforeCredentials(t *testing.T) {
 func TestApplicationMethodsRefuseWebhooks(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
-	for _, method := range []string{"event.bind", "event.get", "event.unbind", "event.offline.get", "event.test", "placement.bind", "imconnector.register"} {
-		p.call(method, `{}`).refused(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
+	refused := func(method string, status int, code, text string) {
+		t.Helper()
+		p.call(method, `{}`).refused(status, code, text)
+		got := p.call("batch", obj{"cmd": obj{"a": method}}).ok()
+		same(t, method+" in a batch", got.at("result", "result_error", "a", "error"), code)
 	}
-	p.call("crm.activity.configurable.add", `{}`).refused(400, "ERROR_WRONG_CONTEXT", "")
+	for _, method := range []string{
+		"event.bind", "event.get", "event.unbind", "event.test", "event.offline.get", "event.offline.list", "event.offline.clear", "event.offline.error",
+		"placement.bind", "imconnector.register", "imconnector.activate", "imconnector.connector.data.set", "imconnector.send.messages",
+		"imconnector.update.messages", "imconnector.delete.messages", "imconnector.send.status.delivery", "imconnector.send.status.reading",
+		"crm.activity.type.add", "crm.activity.type.list", "crm.activity.type.delete",
+	} {
+		refused(method, 403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
+	}
+	for _, method := range []string{"add", "update", "get"} {
+		refused("crm.activity.configurable."+method, 400, "ERROR_WRONG_CONTEXT", "")
+	}
 }
 
 func TestARenamedPortalRedirects(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{Knobs: bitrix24sim.Knobs{RenamedTo: "https://new.example"}})
-	got := p.call("crm.contact.add?x=1", `{"fields":{"NAME":"Ada"}}`)
-	same(t, "status", got.status, http.StatusFound)
-	same(t, "location", got.header.Get("Location"), "https://new.example/rest/7/s3cr3t/crm.contact.add?x=1")
+	for _, c := range []struct{ method, path string }{
+		{"POST", "/rest/7/s3cr3t/crm.contact.add?x=1"},
+		{"GET", "/rest/7/s3cr3t/crm.contact.list.json?select[]=ID"},
+		{"POST", "/rest/7/s3cr3t/batch/"},
+		{"POST", "/rest/7/wrong/user.current"},
+		{"POST", "/rest/user.current?auth=x"},
+		{"GET", "/rest/7/s3cr3t/crm.nothing"},
+	} {
+		got := p.send(c.method, c.path, "application/json", `{"fields":{"NAME":"Ada"}}`)
+		same(t, c.path, got.status, http.StatusFound)
+		same(t, "location", got.header.Get("Location"), "https://new.example"+c.path)
+	}
 	same(t, "contacts", p.Stats().Contacts, 0)
 }
 
 func TestUnknownParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
-	p.call("user.current?bx24_request_id=1&bx24_sdk_ver=2&bx24_sdk_type=b24-js-sdk", `{}`).ok()
+	p.add(`{"NAME":"Ada"}`)
+	for method, in := range map[string]string{
+		"user.current": `{}`, "user.get": `{"ID":11}`, "crm.contact.get": `{"id":1}`, "crm.contact.list": `{"select":["ID"]}`, "crm.contact.fields": `{}`,
+		"crm.item.get": `{"entityTypeId":3,"id":1}`, "crm.item.list": `{"entityTypeId":3,"select":["id"]}`, "crm.contact.update": `{"id":1,"fields":{"NAME":"Ada"}}`,
+		"batch": `{"cmd":{"a":"crm.contact.get?id=1&bx24_request_id=2","b":"user.get?ID=11&bx24_sdk_ver=2"}}`,
+	} {
+		plain := p.call(method, in).ok()
+		got := p.call(method+"?bx24_request_id=1&bx24_sdk_ver=2&bx24_sdk_type=b24-js-sdk", in).ok()
+		if part := []any{"result"}; method == "batch" {
+			same(t, method, got.json(append(part, "result")...), plain.json(append(part, "result")...))
+		} else {
+			same(t, method, got.json(part...), plain.json(part...))
+		}
+	}
 }
 
 func TestAnswersTellTheirTime(t *testing.T) {
 	t.Parallel()
-	p := open(t, bitrix24sim.Options{})
-	p.call("crm.contact.list", `{}`).ok()
-	p.pass(time.Minute)
-	got := p.call("crm.contact.list", `{}`).ok()
-	same(t, "keys", len(got.at("time").(obj)), 8)
+	a := application(t, bitrix24sim.Options{})
+	token := a.login()
+	a.call("crm.contact.list", `{}`).ok()
+	a.pass(time.Minute)
+	got := a.call("crm.contact.list", `{}`).ok()
 	same(t, "operating", got.at("time", "operating"), 0.016)
 	same(t, "reset", got.at("time", "operating_reset_at"), 1.7908422e9)
 	same(t, "date", got.at("time", "date_start"), "2026-10-01T11:01:00+03:00")
-	same(t, "another method", p.call("crm.contact.fields", `{}`).at("time", "operating"), 0.008)
-	p.SetKnobs(bitrix24sim.Knobs{SparseTime: true})
-	got = p.call("crm.contact.list", `{}`).ok()
-	same(t, "keys", len(got.at("time").(obj)), 6)
-	if !strings.Contains(got.body, `"processing":0,"start":1790841660}`) {
+	same(t, "another method", a.call("crm.contact.fields", `{}`).at("time", "operating"), 0.008)
+	same(t, "another token", a.as(token, "crm.contact.list", obj{}).at("time", "operating"), 0.008)
+	got = a.call("batch", `{"cmd":{"a":"crm.contact.list","b":"crm.contact.list"}}`).ok()
+	same(t, "in a batch", got.at("result", "result_time", "b", "operating"), 0.032)
+	a.SetKnobs(bitrix24sim.Knobs{SparseTime: true})
+	got = a.call("crm.contact.list", `{}`).ok()
+	if !strings.Contains(got.body, `"duration":0,"finish":1790841660,"processing":0,"start":1790841660}`) {
 		t.Errorf("got %s", got.body)
+	}
+}
+
+func TestEverySuccessHasATime(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	names := func(part any) string {
+		m, _ := part.(obj)
+		return strings.Join(slices.Sorted(maps.Keys(m)), " ")
+	}
+	for sparse, want := range map[bool]string{
+		false: "date_finish date_start duration finish operating operating_reset_at processing start", true: "date_finish date_start duration finish processing start",
+	} {
+		p.SetKnobs(bitrix24sim.Knobs{SparseTime: sparse})
+		id := p.add(`{}`)
+		for _, method := range []string{"crm.contact.add?fields[NAME]=x", "crm.contact.get?id=" + itoa(id), "crm.item.list?entityTypeId=3", "crm.contact.delete?id=" + itoa(id), "user.current", "scope"} {
+			same(t, method, names(p.send("GET", hook+method, "", "").ok().at("time")), want)
+		}
+		got := p.call("batch", `{"cmd":{"a":"scope","b":"crm.contact.get?id=99"}}`).ok()
+		same(t, "a batch", names(got.at("time")), want)
+		same(t, "its command", names(got.at("result", "result_time", "a")), want)
 	}
 }
 
@@ -120,6 +203,26 @@ func TestTheBucketLeaks(t *testing.T) {
 	}
 }
 
+func TestEachAddressHasABucketForAllItsTokens(t *testing.T) {
+	t.Parallel()
+	a := application(t, bitrix24sim.Options{Quota: "documented"})
+	token := a.login()
+	from := func(address, path string) int {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = address
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, r)
+		return w.Code
+	}
+	for n := range 25 {
+		same(t, "webhook", from(fmt.Sprint("10.0.0.1:", 1000+n), hook+"user.current"), 200)
+		same(t, "application", from("10.0.0.1:2000", "/rest/user.current?auth="+token), 200)
+	}
+	same(t, "webhook", from("10.0.0.1:3000", hook+"user.current"), 503)
+	same(t, "application", from("10.0.0.1:3000", "/rest/user.current?auth="+token), 503)
+	same(t, "another address", from("10.0.0.2:3000", hook+"user.current"), 200)
+}
+
 func TestOperatingTimeIsBudgeted(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{Quota: "documented", OperatingCost: 200 * time.Second})
@@ -129,9 +232,24 @@ func TestOperatingTimeIsBudgeted(t *testing.T) {
 	}
 	p.call("crm.contact.list", `{}`).refused(429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
 	p.call("crm.contact.fields", `{}`).ok()
-	p.pass(4 * time.Minute)
+	p.pass(4*time.Minute - time.Second)
+	p.call("crm.contact.list", `{}`).refused(429, "OPERATION_TIME_LIMIT", "")
+	p.pass(time.Second)
 	got := p.call("crm.contact.list", `{}`).ok()
 	same(t, "one minute left, and this call came", got.at("time", "operating"), 600)
+	same(t, "when the next one leaves", got.json("time", "operating_reset_at"), p.Now().Add(2*time.Minute).Unix())
+}
+
+func TestEachTokenHasItsOperatingTime(t *testing.T) {
+	t.Parallel()
+	a := application(t, bitrix24sim.Options{Quota: "documented", OperatingCost: 480 * time.Second})
+	token := a.login()
+	a.call("user.current", `{}`).ok()
+	got := a.call("user.current", `{}`)
+	got.refused(429, "OPERATION_TIME_LIMIT", "")
+	same(t, "Retry-After", got.header.Get("Retry-After"), "")
+	a.as(token, "user.current", obj{}).ok()
+	a.as(token, "user.current", obj{}).refused(429, "OPERATION_TIME_LIMIT", "")
 }
 
 func TestFaultsOnDemand(t *testing.T) {
@@ -162,4 +280,33 @@ func TestFaultsOnDemand(t *testing.T) {
 	outage(`{"mode":"reject","match":"Ada"}`).refused(400, "ERROR_CORE", "")
 	p.call("crm.contact.add", `{"fields":{"NAME":"Bo"}}`).ok()
 	p.call("crm.item.add", `{"entityTypeId":3,"fields":{"name":"Ada"}}`).refused(400, "CRM_FIELD_ERROR_VALUE_NOT_VALID", "")
+}
+
+func TestACallIsCarriedOutThoughItsCallerGaveUp(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	p.fault(`{"mode":"silence"}`)
+	caller := &http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := caller.Post(server.URL+hook+"crm.contact.add", "application/json", strings.NewReader(`{"fields":{"NAME":"Ada"}}`))
+	if err == nil {
+		_, err = io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+	}
+	var late net.Error
+	if !errors.As(err, &late) || !late.Timeout() {
+		t.Errorf("got %v, want a timeout", err)
+	}
+	same(t, "contacts", p.Stats().Contacts, 1)
+}
+
+func TestEveryCallTakesItsTime(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{LatencyMin: 40 * time.Millisecond, LatencyMax: 50 * time.Millisecond})
+	began := time.Now()
+	p.call("user.current", `{}`).ok()
+	if took := time.Since(began); took < 40*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
 }
