@@ -26,6 +26,18 @@ func TestSectionsAreKeyedAsSent(t *testing.T) {
 	got = p.call("batch", `{"cmd":["crm.contact.get?id=99","user.current"]}`).ok()
 	same(t, "gaps make an object", got.has("result", "result", "1"), true)
 	same(t, "but this is a list", got.count("result", "result_error"), 1)
+	got = p.call("batch", `{"cmd":{"0":"user.current","1":"scope"}}`).ok()
+	for _, section := range []string{"result", "result_time"} {
+		same(t, "keys from 0 on make a list: "+section, got.count("result", section), 2)
+	}
+	got = p.call("batch", `{"cmd":{"1":"user.current","2":"scope"}}`).ok()
+	same(t, "keys from 1 on do not", got.has("result", "result", "1"), true)
+	for _, section := range []string{"result_error", "result_total", "result_next"} {
+		same(t, "empty: "+section, got.json("result", section), `[]`)
+	}
+	same(t, "no commands", p.call("batch", `{"cmd":[]}`).ok().json("result"), `{"result":[],"result_error":[],"result_next":[],"result_time":[],"result_total":[]}`)
+	got = p.call("batch", `{"cmd":{"a":"crm.contact.get?id=99","b":"crm.nothing","c":"event.get","d":"nonsense"}}`).ok()
+	same(t, "200 though all fail", len(got.at("result", "result_error").(obj)), 4)
 	same(t, "all fail", p.call("batch", `{"cmd":{"a":"crm.contact.get?id=99"}}`).ok().json("result", "result"), `[]`)
 }
 
@@ -38,6 +50,8 @@ func TestABatchTakesFiftyCommandsAndNoBatch(t *testing.T) {
 	}
 	got := p.call("batch", obj{"cmd": cmd}).ok()
 	same(t, "executed", p.Stats().Contacts, 50)
+	same(t, "answered", fmt.Sprint(len(got.at("result", "result").(obj)), len(got.at("result", "result_error").(obj))), "50 2")
+	same(t, "the last one", got.has("result", "result", "c49"), true)
 	same(t, "error", got.at("result", "result_error", "c50", "error"), "ERROR_BATCH_LENGTH_EXCEEDED")
 	same(t, "error", got.at("result", "result_error", "c51", "error"), "ERROR_BATCH_LENGTH_EXCEEDED")
 	got = p.call("batch", `{"cmd":{"b":"batch?cmd[a]=user.current"}}`).ok()
@@ -65,6 +79,9 @@ func TestCommandsReferToEarlierResults(t *testing.T) {
 	got := p.call("batch", `{"cmd":{"a":"crm.contact.add?fields[NAME]=Ada","l":"crm.contact.list?filter[ID]=$result[a]","u":"crm.contact.update?id=$result[l][0][ID]&fields[LAST_NAME]=$result[l][0][NAME]-$result[x][0]"}}`).ok()
 	same(t, "errors", got.json("result", "result_error"), `[]`)
 	same(t, "name", p.contact(1).at("result", "LAST_NAME"), "Ada-$result[x][0]")
+	got = p.call("batch", `{"cmd":{"i":"crm.item.add?entityTypeId=3&fields[name]=Bo","f":"crm.contact.get?id=99","u":"crm.contact.update?id=$result[i][item][id]&fields[NAME]=$result[f][NAME]&fields[POST]=$result[i][item][name]"}}`).ok()
+	same(t, "errors", got.at("result", "result_error", "u"), nil)
+	same(t, "of a command that failed", p.contact(2).json("result", "NAME")+p.contact(2).json("result", "POST"), `"$result[f][NAME]""Bo"`)
 }
 
 func TestPlusIsASpaceInACommand(t *testing.T) {

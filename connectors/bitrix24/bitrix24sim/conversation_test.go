@@ -36,39 +36,64 @@ func TestCommentsComeAndGo(t *testing.T) {
 	deleted := p.call("crm.timeline.comment.delete", obj{"id": one}).ok()
 	same(t, "delete", deleted.json("result")+fmt.Sprint(deleted.has("result")), "nulltrue")
 	p.call("crm.timeline.comment.get", obj{"id": one}).refused(400, "NOT_FOUND", "Not found.")
-	for _, c := range []struct{ in, code string }{
-		{`{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"contact","COMMENT":" "}}`, "INVALID_ARG_VALUE"},
-		{`{"fields":{"ENTITY_ID":99,"ENTITY_TYPE":"contact","COMMENT":"x"}}`, "OWNER_NOT_FOUND"},
-		{`{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"nobody","COMMENT":"x"}}`, "OWNER_NOT_FOUND"},
-		{`{"FIELDS":{"ENTITY_ID":1,"ENTITY_TYPE":"contact","COMMENT":"x"}}`, "100"},
+	for _, c := range []struct{ method, in, code, text string }{
+		{"add", `{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"contact","COMMENT":" "}}`, "INVALID_ARG_VALUE", ""},
+		{"add", `{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"contact"}}`, "INVALID_ARG_VALUE", ""},
+		{"add", `{"fields":{"ENTITY_ID":99,"ENTITY_TYPE":"contact","COMMENT":"x"}}`, "OWNER_NOT_FOUND", ""},
+		{"add", `{"fields":{"ENTITY_ID":1,"ENTITY_TYPE":"nobody","COMMENT":"x"}}`, "OWNER_NOT_FOUND", ""},
+		{"add", `{"FIELDS":{"ENTITY_ID":1,"ENTITY_TYPE":"contact","COMMENT":"x"}}`, "100", "{fields}"},
+		{"update", `{"id":` + itoa(two) + `,"fields":{"COMMENT":""}}`, "INVALID_ARG_VALUE", ""},
+		{"update", `{"id":` + itoa(two) + `}`, "100", "{fields}"},
+		{"update", `{"id":` + itoa(one) + `,"fields":{"COMMENT":"x"}}`, "NOT_FOUND", "Not found."},
+		{"delete", `{"id":` + itoa(one) + `}`, "NOT_FOUND", "Not found."},
+		{"delete", `{}`, "100", "{id}"},
+		{"get", `{}`, "100", "{id}"},
+		{"list", `{"filter":{"ENTITY_ID":1}}`, "INVALID_ARG_VALUE", "ENTITY_TYPE"},
+		{"list", `{"filter":{"ENTITY_TYPE":"contact"}}`, "INVALID_ARG_VALUE", "ENTITY_ID"},
+		{"list", `{}`, "INVALID_ARG_VALUE", ""},
 	} {
-		p.call("crm.timeline.comment.add", c.in).refused(400, c.code, "")
+		p.call("crm.timeline.comment."+c.method, c.in).refused(400, c.code, c.text)
 	}
-	p.call("crm.timeline.comment.list", `{"filter":{"ENTITY_ID":1}}`).refused(400, "INVALID_ARG_VALUE", "ENTITY_TYPE")
+	same(t, "nothing else came of it", list("ASC").at("total"), 1)
+}
+
+func TestTheTimeOfACommentIsTheServers(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	p.add(`{}`)
+	id := p.comment(1, "hello")
+	p.pass(time.Minute)
+	p.call("crm.timeline.comment.update", obj{"id": id, "fields": obj{"COMMENT": "hi", "CREATED": "2020-01-01T00:00:00+03:00"}}).ok()
+	same(t, "created", p.call("crm.timeline.comment.get", obj{"id": id}).ok().at("result", "CREATED"), "2026-10-01T11:00:00+03:00")
+}
+
+// activity is the fields of one that logs a message.
+func activity(owner int) obj {
+	return obj{
+		"OWNER_TYPE_ID": 3, "OWNER_ID": owner, "TYPE_ID": 4, "SUBJECT": "WhatsApp", "RESPONSIBLE_ID": 7, "DESCRIPTION": "hello", "DIRECTION": 1,
+		"COMMUNICATIONS": []obj{{"VALUE": "+1", "ENTITY_ID": owner, "ENTITY_TYPE_ID": 3, "TYPE": "PHONE"}}, "ORIGINATOR_ID": "crmsync", "ORIGIN_ID": "wamid.A",
+	}
 }
 
 func TestActivitiesAreFoundByTheirOrigin(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.add(`{}`)
-	full := func() obj {
-		return obj{
-			"OWNER_TYPE_ID": 3, "OWNER_ID": 1, "TYPE_ID": 4, "SUBJECT": "WhatsApp", "RESPONSIBLE_ID": 7, "DESCRIPTION": "hello", "DIRECTION": 1,
-			"COMMUNICATIONS": []obj{{"VALUE": "+1", "ENTITY_ID": 1, "ENTITY_TYPE_ID": 3, "TYPE": "PHONE"}}, "ORIGINATOR_ID": "crmsync", "ORIGIN_ID": "wamid.A",
-		}
-	}
 	for _, name := range []string{"OWNER_TYPE_ID", "OWNER_ID", "TYPE_ID", "SUBJECT", "RESPONSIBLE_ID", "COMMUNICATIONS"} {
-		in := full()
+		in := activity(1)
 		delete(in, name)
 		p.call("crm.activity.add", obj{"fields": in}).refused(400, "", "The field "+name+" is not defined")
 	}
-	in := full()
-	in["TYPE_ID"], in["PROVIDER_ID"] = 6, "REST_APP"
+	in := activity(1)
+	in["TYPE_ID"] = 6
+	p.call("crm.activity.add", obj{"fields": in}).refused(400, "", "PROVIDER_ID")
+	in["PROVIDER_ID"] = "REST_APP"
 	p.call("crm.activity.add", obj{"fields": in}).refused(400, "", "Application context required")
-	first := p.call("crm.activity.add", obj{"fields": full()}).ok().at("result")
-	p.call("crm.activity.add", obj{"fields": full()}).ok()
+	first := p.call("crm.activity.add", obj{"fields": activity(1)}).ok().at("result")
+	p.call("crm.activity.add", obj{"fields": activity(1)}).ok()
 	got := p.call("crm.activity.list", `{"filter":{"ORIGINATOR_ID":"crmsync","ORIGIN_ID":"wamid.A"}}`).ok()
 	same(t, "found", got.at("total"), 2)
+	same(t, "with another originator", p.call("crm.activity.list", `{"filter":{"ORIGINATOR_ID":"else","ORIGIN_ID":"wamid.A"}}`).ok().at("total"), 0)
 	same(t, "ID", got.at("result", 0, "ID"), first)
 	same(t, "duplicates", p.Stats().DuplicateMessages, 1)
 	same(t, "update", p.call("crm.activity.update", obj{"id": first, "fields": obj{"ORIGIN_ID": "wamid.B"}}).ok().at("result"), true)
@@ -77,15 +102,19 @@ func TestActivitiesAreFoundByTheirOrigin(t *testing.T) {
 	same(t, "delete", p.call("crm.activity.delete", obj{"id": first}).ok().at("result"), true)
 }
 
-func TestACommentBumpsTheContact(t *testing.T) {
+func TestACommentOrActivityBumpsTheContact(t *testing.T) {
 	t.Parallel()
 	for keep, want := range map[bool]string{false: "2026-10-01T11:01:00+03:00", true: "2026-10-01T11:00:00+03:00"} {
 		p := open(t, bitrix24sim.Options{Knobs: bitrix24sim.Knobs{KeepModified: keep}})
 		p.add(`{}`)
+		p.add(`{}`)
 		p.pass(time.Minute)
 		p.comment(1, "hello")
-		same(t, "modified", p.contact(1).at("result", "DATE_MODIFY"), want)
-		same(t, "active", p.contact(1).at("result", "LAST_ACTIVITY_TIME"), "2026-10-01T11:01:00+03:00")
+		p.call("crm.activity.add", obj{"fields": activity(2)}).ok()
+		for id := 1; id <= 2; id++ {
+			same(t, "modified", p.contact(id).at("result", "DATE_MODIFY"), want)
+			same(t, "active", p.contact(id).at("result", "LAST_ACTIVITY_TIME"), "2026-10-01T11:01:00+03:00")
+		}
 	}
 }
 

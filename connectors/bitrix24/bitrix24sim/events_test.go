@@ -1,6 +1,7 @@
 package bitrix24sim_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,6 +116,28 @@ func TestEveryWayToChangeAContactIsTold(t *testing.T) {
 	other.wait(t, 1)
 }
 
+func TestAnApplicationIsToldOfCommentsAndActivities(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	p := application(t, bitrix24sim.Options{})
+	token := p.login()
+	for _, event := range []string{"ONCRMTIMELINECOMMENTADD", "ONCRMTIMELINECOMMENTUPDATE", "ONCRMTIMELINECOMMENTDELETE", "ONCRMACTIVITYADD", "ONCRMACTIVITYUPDATE", "ONCRMACTIVITYDELETE"} {
+		p.as(token, "event.bind", obj{"event": event, "handler": l.url}).ok()
+	}
+	p.add(`{}`)
+	id := p.comment(1, "hello")
+	p.rewrite(id, obj{"COMMENT": "hi"}).ok()
+	p.call("crm.timeline.comment.delete", obj{"id": id}).ok()
+	other := p.call("crm.activity.add", obj{"fields": activity(1)}).ok().at("result")
+	p.call("crm.activity.update", obj{"id": other, "fields": obj{"SUBJECT": "x"}}).ok()
+	p.call("crm.activity.delete", obj{"id": other}).ok()
+	got := ""
+	for _, e := range l.wait(t, 6) {
+		got += strings.TrimPrefix(e.Get("event"), "ONCRM") + e.Get("data[FIELDS][ID]") + " "
+	}
+	same(t, "told", got, fmt.Sprintf("TIMELINECOMMENTADD%[1]d TIMELINECOMMENTUPDATE%[1]d TIMELINECOMMENTDELETE%[1]d ACTIVITYADD%[2]v ACTIVITYUPDATE%[2]v ACTIVITYDELETE%[2]v ", id, other))
+}
+
 func TestWhatIsNotTakenIsLost(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range map[string]http.HandlerFunc{
@@ -138,6 +161,25 @@ func TestWhatIsNotTakenIsLost(t *testing.T) {
 			same(t, "calls", l.calls, 2)
 		})
 	}
+}
+
+func TestAHandlerThatDoesNotAnswerIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	l, wake := listen(t), make(chan struct{})
+	asked := 0
+	l.refuse = func(http.ResponseWriter, *http.Request) {
+		if asked++; asked == 1 {
+			<-wake
+		}
+	}
+	p := open(t, bitrix24sim.Options{EventURL: l.url})
+	p.HandlerTimeout(100 * time.Millisecond)
+	p.add(`{}`)
+	time.AfterFunc(300*time.Millisecond, func() { close(wake) })
+	p.update(1, `{"NAME":"Ada"}`).ok()
+	got := l.wait(t, 2)
+	same(t, "the next one comes", got[0].Get("event")+" "+got[1].Get("event"), "ONCRMCONTACTADD ONCRMCONTACTUPDATE")
+	same(t, "calls", l.calls, 2)
 }
 
 func TestTheTimeIsThatOfSending(t *testing.T) {
@@ -210,4 +252,46 @@ func TestTheOfflineQueueKeepsARowForEachObject(t *testing.T) {
 	same(t, "without a source", got.count("result", "events"), 2)
 	same(t, "process", got.at("result", "process_id"), nil)
 	same(t, "removed on reading", get(obj{}).count("result", "events"), 0)
+	p.as(token, "crm.contact.update", obj{"id": 2, "fields": obj{"NAME": "another's"}, "auth_connector": "other"}).ok()
+	same(t, "another source", get(obj{"auth_connector": "crmsync"}).json("result", "events", 0, "EVENT_DATA"), `{"FIELDS":{"ID":2}}`)
+}
+
+func TestAProcessClearsItsOfflineRows(t *testing.T) {
+	t.Parallel()
+	p := application(t, bitrix24sim.Options{})
+	token := p.login()
+	call := func(method string, in obj) answer { t.Helper(); return p.as(token, method, in).ok() }
+	call("event.bind", obj{"event": "ONCRMCONTACTADD", "event_type": "offline"})
+	for range 4 {
+		p.add(`{}`)
+	}
+	rows := call("event.offline.get", obj{"clear": 0, "limit": 3})
+	process := rows.at("result", "process_id")
+	same(t, "limit", rows.count("result", "events"), 3)
+	for name, want := range map[string]string{"EVENT_NAME": `"ONCRMCONTACTADD"`, "EVENT_ADDITIONAL": "false", "ID": `"1"`, "TIMESTAMP_X": `"2026-10-01T11:00:00+03:00"`} {
+		same(t, name, rows.json("result", "events", 0, name), want)
+	}
+	left := func() int { return call("event.offline.list", obj{}).count("result") }
+	call("event.offline.clear", obj{"process_id": "nobody's"})
+	same(t, "of nobody", left(), 4)
+	call("event.offline.clear", obj{"process_id": process, "id": []any{rows.at("result", "events", 0, "ID")}})
+	call("event.offline.clear", obj{"process_id": process, "message_id": []any{rows.at("result", "events", 1, "MESSAGE_ID")}})
+	same(t, "cleared by id and by message", left(), 2)
+	same(t, "failed", call("event.offline.error", obj{"process_id": process, "message_id": []any{rows.at("result", "events", 2, "MESSAGE_ID")}}).at("result"), true)
+	same(t, "shown", call("event.offline.list", obj{}).json("result", 0, "ERROR"), `"1"`)
+	same(t, "what nobody has reserved", call("event.offline.get", obj{}).json("result", "events", 0, "EVENT_DATA"), `{"FIELDS":{"ID":4}}`)
+}
+
+func TestAConnectorSilencesTheOfflineQueueOnly(t *testing.T) {
+	t.Parallel()
+	hooked, bound := listen(t), listen(t)
+	p := application(t, bitrix24sim.Options{EventURL: hooked.url})
+	token := p.login()
+	p.as(token, "event.bind", obj{"event": "ONCRMCONTACTADD", "handler": bound.url, "auth_connector": "crmsync"}).ok()
+	p.as(token, "event.bind", obj{"event": "ONCRMCONTACTADD", "event_type": "offline", "auth_connector": "crmsync"}).ok()
+	p.as(token, "crm.contact.add", obj{"fields": obj{}, "auth_connector": "crmsync"}).ok()
+	p.as(token, "batch", obj{"cmd": obj{"a": "crm.contact.add?fields[NAME]=x&auth_connector=crmsync"}}).ok()
+	hooked.wait(t, 2)
+	bound.wait(t, 2)
+	same(t, "queued", p.as(token, "event.offline.list", obj{"auth_connector": "crmsync"}).ok().count("result"), 0)
 }

@@ -31,7 +31,7 @@ func listen(t *testing.T) *listener {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.calls++
-		if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+		if r.Method == http.MethodPost && r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
 			l.bodies, l.got = append(l.bodies, string(body)), append(l.got, values)
 		}
 		if l.refuse != nil {

@@ -18,18 +18,50 @@ func TestARequiredUserFieldIsRequired(t *testing.T) {
 	p.call("crm.item.add", `{"entityTypeId":3,"fields":{"name":"Bo"}}`).refused(400, "CRM_FIELD_ERROR_REQUIRED", "Shoe size")
 	p.update(id, `{"NAME":"Bo"}`).ok()
 	p.update(id, `{"UF_CRM_SHOE":""}`).refused(400, "CRM_FIELD_ERROR_REQUIRED", "")
+	got := p.call("batch", `{"cmd":{"a":"crm.contact.add?fields[NAME]=Bo"}}`).ok()
+	same(t, "in a batch", got.at("result", "result_error", "a", "error"), "CRM_FIELD_ERROR_REQUIRED")
+	same(t, "contacts", p.Stats().Contacts, 1)
 	p.add(`{"UF_CRM_SHOE":"39"}`)
+}
+
+// frame says how long a page is, where the next one starts and how many
+// there are in all.
+func frame(page answer) string {
+	next := "none"
+	if page.has("next") {
+		next = page.json("next")
+	}
+	return fmt.Sprint(max(page.count("result"), page.count("result", "items")), " ", next, " ", page.at("total"))
+}
+
+func TestAFullPageMayBeTheLast(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	for _, step := range []struct {
+		count int
+		want  string
+	}{{49, "49 none 49"}, {1, "50 none 50"}, {1, "50 50 51"}} {
+		p.send("POST", "/_sim/contacts", "", fmt.Sprintf(`{"count":%d}`, step.count)).ok()
+		same(t, "page", frame(p.call("crm.contact.list", `{}`).ok()), step.want)
+		same(t, "of items", frame(p.call("crm.item.list", `{"entityTypeId":3}`).ok()), step.want)
+	}
+	got := p.call("batch", `{"cmd":{"a":"crm.contact.list","b":"crm.contact.list?start=50"}}`).ok()
+	same(t, "in a batch", got.json("result", "result_next")+got.json("result", "result_total"), `{"a":50}{"a":51,"b":51}`)
 }
 
 func TestPagesOfFifty(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
 	p.send("POST", "/_sim/contacts", "", `{"count":120}`).ok()
-	for start, want := range map[int]string{0: "50 50 120", 50: "50 100 120", 100: "20 <nil> 120", -1: "50 <nil> 0"} {
-		got := p.call("crm.contact.list", obj{"start": start}).ok()
-		same(t, fmt.Sprint("start ", start), fmt.Sprint(got.count("result"), " ", got.at("next"), " ", got.at("total")), want)
-		got = p.call("crm.item.list", obj{"entityTypeId": 3, "start": start}).ok()
-		same(t, fmt.Sprint("item start ", start), fmt.Sprint(got.count("result", "items"), " ", got.at("next"), " ", got.at("total")), want)
+	for range 120 {
+		p.comment(1, "hello")
+	}
+	for start, want := range map[int]string{0: "50 50 120", 50: "50 100 120", 70: "50 none 120", 100: "20 none 120", 150: "0 none 120", -1: "50 none 0"} {
+		same(t, fmt.Sprint("start ", start), frame(p.call("crm.contact.list", obj{"start": start}).ok()), want)
+		same(t, fmt.Sprint("item start ", start), frame(p.call("crm.item.list", obj{"entityTypeId": 3, "start": start}).ok()), want)
+		same(t, fmt.Sprint("filtered start ", start), frame(p.call("crm.contact.list", obj{"start": start, "filter": obj{">ID": 0}}).ok()), want)
+		same(t, fmt.Sprint("sorted start ", start), frame(p.call("crm.contact.list", obj{"start": start, "order": obj{"NAME": "ASC"}}).ok()), want)
+		same(t, fmt.Sprint("comments start ", start), frame(p.call("crm.timeline.comment.list", obj{"start": start, "filter": obj{"ENTITY_ID": 1, "ENTITY_TYPE": "contact"}}).ok()), want)
 	}
 	last, seen := 0, 0
 	for {
@@ -64,6 +96,10 @@ func TestDatesCompareAsInstants(t *testing.T) {
 	same(t, "shown", p.contact(2).at("result", "DATE_MODIFY"), "2026-10-01T11:01:30+03:00")
 	p.SetKnobs(bitrix24sim.Knobs{IgnoreOffset: true})
 	same(t, "offset not honoured", count(">=", "2026-10-01T08:01:30Z"), 2)
+	same(t, "the portal's time still is", count(">=", "2026-10-01 11:01:30"), 1)
+	p = open(t, bitrix24sim.Options{Offset: time.FixedZone("", -7*60*60)})
+	p.add(`{}`)
+	same(t, "another portal", p.item(1).at("result", "item", "updatedTime"), "2026-10-01T01:00:00-07:00")
 }
 
 func TestFindByCommComparesWholeNumbers(t *testing.T) {
@@ -81,7 +117,10 @@ func TestFindByCommComparesWholeNumbers(t *testing.T) {
 	find(`{"type":"PHONE","values":"+4915550100"}`).refused(400, "", "Communication values is not defined")
 	find(`{"values":["1"]}`).refused(400, "", "Communication type is not defined")
 	find(`{"type":"IM","values":["1"]}`).refused(400, "", "Communication type 'IM' is not supported in current context")
-	values := strings.Repeat(`"1",`, 20)
+	find(`{"type":"PHONE"}`).refused(400, "", "Communication values is not defined")
+	values := strings.Repeat(`"1",`, 19)
+	same(t, "the 20th value", find(`{"type":"PHONE","values":[`+values+`"+4915550100"]}`).ok().json("result"), `{"CONTACT":[1]}`)
+	values += `"1",`
 	same(t, "the 21st value", find(`{"type":"PHONE","values":[`+values+`"+4915550100"]}`).ok().json("result"), `[]`)
 	for range 25 {
 		p.add(`{"PHONE":[{"VALUE":"777"}]}`)
@@ -105,7 +144,11 @@ func TestMergedAndDeletedContactsAreGone(t *testing.T) {
 	same(t, "rows", rows(p, 1), "P:W:1 P:W:2")
 	same(t, "comments", p.call("crm.timeline.comment.list", `{"filter":{"ENTITY_ID":1,"ENTITY_TYPE":"contact"}}`).ok().at("total"), 1)
 	p.send("DELETE", "/_sim/contacts?id=3", "", "").ok()
-	p.call("crm.item.update", `{"entityTypeId":3,"id":3,"fields":{"name":"x"}}`).refused(400, "NOT_FOUND", "")
+	for _, id := range []int{2, 3} {
+		p.call("crm.item.update", obj{"entityTypeId": 3, "id": id, "fields": obj{"name": "x"}}).refused(400, "NOT_FOUND", "Element not found")
+		p.update(id, `{"NAME":"x"}`).refused(400, "", "Contact is not found")
+		p.call("crm.contact.get", obj{"id": id}).refused(400, "", "Not found")
+	}
 	got := l.wait(t, 6)
 	same(t, "merge", got[3].Get("event")+got[3].Get("data[FIELDS][ID]"), "ONCRMCONTACTDELETE2")
 	same(t, "survivor", got[4].Get("event")+got[4].Get("data[FIELDS][ID]"), "ONCRMCONTACTUPDATE1")
@@ -142,6 +185,17 @@ func TestUserFieldsInBothFamilies(t *testing.T) {
 	same(t, "item boolean", item.at("result", "item", "ufCrmOptIn"), "Y")
 	same(t, "item enumeration", item.json("result", "item", "ufCrm_1720697698689"), `[104]`)
 	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"fields":{"ufCrmOptIn":"N"}}`).ok()
+	upper := p.call("crm.item.get", `{"entityTypeId":3,"id":1,"useOriginalUfNames":"Y"}`).ok()
+	same(t, "upper-case name", upper.at("result", "item", "UF_CRM_CRMSYNC_WA_ID"), "4915550100")
+	same(t, "not both", upper.has("result", "item", "ufCrmCrmsyncWaId"), false)
+	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"useOriginalUfNames":"Y","fields":{"UF_CRM_CRMSYNC_WA_ID":"5"}}`).ok()
+	same(t, "written by it", p.contact(id).at("result", "UF_CRM_CRMSYNC_WA_ID"), "5")
+	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"fields":{"ufCrmCrmsyncWaId":"4915550100","UF_CRM_CRMSYNC_WA_ID":"6"}}`).ok()
+	same(t, "written by the other", p.contact(id).at("result", "UF_CRM_CRMSYNC_WA_ID"), "4915550100")
+	p.call("crm.item.update", `{"entityTypeId":3,"id":1,"fields":{"ufCrm_1720697698689":["gold"]}}`).refused(400, "CRM_FIELD_ERROR_VALUE_NOT_VALID", "")
+	same(t, "no is 0", p.contact(id).json("result", "UF_CRM_OPT_IN"), `"0"`)
+	same(t, "classic filter 0", p.call("crm.contact.list", `{"filter":{"UF_CRM_OPT_IN":0}}`).ok().at("total"), 1)
+	same(t, "classic filter 1", p.call("crm.contact.list", `{"filter":{"UF_CRM_OPT_IN":1}}`).ok().at("total"), 0)
 	same(t, "filter 0", p.call("crm.item.list", `{"entityTypeId":3,"filter":{"ufCrmOptIn":0}}`).ok().at("total"), 1)
 	same(t, "filter N", p.call("crm.item.list", `{"entityTypeId":3,"filter":{"ufCrmOptIn":"N"}}`).ok().at("total"), 0)
 	same(t, "filter", p.call("crm.contact.list", `{"filter":{"UF_CRM_CRMSYNC_WA_ID":"4915550100"}}`).ok().at("total"), 1)
@@ -156,22 +210,48 @@ func TestUserFieldsInBothFamilies(t *testing.T) {
 func TestReadOnlyFieldsAreIgnored(t *testing.T) {
 	t.Parallel()
 	p := open(t, bitrix24sim.Options{})
-	ro := `{"ID":"99","DATE_CREATE":"2030-01-01T00:00:00+03:00","CREATED_BY_ID":"5","MODIFY_BY_ID":"6","HAS_PHONE":"Y"}`
-	id := p.add(ro)
-	got := p.contact(id)
-	same(t, "ignored", got.json("result", "ID")+got.json("result", "CREATED_BY_ID")+got.json("result", "HAS_PHONE"), `"1""7""N"`)
-	id = int(p.call("crm.contact.add", `{"fields":`+ro+`,"params":{"IMPORT":"Y"}}`).ok().at("result").(float64))
-	got = p.contact(id)
-	same(t, "imported", got.at("result", "DATE_CREATE"), "2030-01-01T00:00:00+03:00")
-	same(t, "imported by", got.json("result", "CREATED_BY_ID")+got.json("result", "MODIFY_BY_ID"), `"5""6"`)
+	ro := `{"ID":"99","DATE_CREATE":"2030-01-01T00:00:00+03:00","DATE_MODIFY":"2030-01-02T00:00:00+03:00","CREATED_BY_ID":"5","MODIFY_BY_ID":"6","HAS_PHONE":"Y","LAST_ACTIVITY_BY":"5","LEAD_ID":"4"}`
+	shown := func(id int) string {
+		t.Helper()
+		out := ""
+		for _, name := range []string{"ID", "DATE_CREATE", "DATE_MODIFY", "CREATED_BY_ID", "MODIFY_BY_ID", "HAS_PHONE", "LAST_ACTIVITY_BY", "LEAD_ID"} {
+			out += fmt.Sprint(p.contact(id).at("result", name), " ")
+		}
+		return out
+	}
+	const ignored = " 2026-10-01T11:00:00+03:00 2026-10-01T11:00:00+03:00 7 7 N 7 <nil> "
+	p.add(ro)
+	same(t, "add", shown(1), "1"+ignored)
+	p.update(1, ro).ok()
+	same(t, "update", shown(1), "1"+ignored)
+	p.call("crm.contact.update", `{"id":1,"fields":`+ro+`,"params":{"IMPORT":"Y"}}`).ok()
+	same(t, "an update that says IMPORT", shown(1), "1"+ignored)
+	item := `"fields":{"id":99,"createdTime":"2030-01-01T00:00:00+03:00","updatedTime":"2030-01-02T00:00:00+03:00","createdBy":5,"updatedBy":6,"hasPhone":"Y"}`
+	p.call("crm.item.add", `{"entityTypeId":3,`+item+`}`).ok()
+	p.call("crm.item.update", `{"entityTypeId":3,"id":2,`+item+`}`).ok()
+	same(t, "item", shown(2), "2"+ignored)
+	p.call("crm.contact.add", `{"fields":`+ro+`,"params":{"IMPORT":"N"}}`).ok()
+	same(t, "IMPORT=N", shown(3), "3"+ignored)
+	p.call("crm.contact.add", `{"fields":`+ro+`,"params":{"IMPORT":"Y"}}`).ok()
+	same(t, "IMPORT=Y", shown(4), "4 2030-01-01T00:00:00+03:00 2030-01-02T00:00:00+03:00 5 6 N 7 <nil> ")
 	p.call("crm.contact.add", `{"fields":{"DATE_CREATE":"2029-01-01"},"params":{"IMPORT":"Y"}}`).refused(400, "ERROR_CORE", "")
 }
 
 func TestUsersAreShown(t *testing.T) {
 	t.Parallel()
-	p := open(t, bitrix24sim.Options{UserID: 7})
+	p := open(t, bitrix24sim.Options{})
 	got := p.call("user.current", `{}`).ok()
 	same(t, "owner", got.json("result", "ID")+got.json("result", "ACTIVE"), `"7"true`)
+	other := open(t, bitrix24sim.Options{UserID: 12})
+	same(t, "another owner", other.send("POST", "/rest/12/s3cr3t/user.current", "", "").ok().json("result", "ID"), `"12"`)
+	got = p.call("user.get", `{}`).ok()
+	same(t, "all", got.at("total"), 4)
+	for n := range got.count("result") {
+		_, id := got.at("result", n, "ID").(string)
+		_, active := got.at("result", n, "ACTIVE").(bool)
+		_, department := got.at("result", n, "UF_DEPARTMENT", 0).(float64)
+		same(t, "types", fmt.Sprint(id, active, department, " ", got.json("result", n, "TIMESTAMP_X")), "true true true {}")
+	}
 	got = p.call("user.get", `{"FILTER":{"ACTIVE":false}}`).ok()
 	same(t, "dismissed", got.json("result", 0, "ID")+got.json("result", 0, "ACTIVE")+got.json("total"), `"13"false1`)
 	same(t, "by id", p.call("user.get", `{"ID":11}`).ok().json("result", 0, "NAME"), `"Ivan"`)
