@@ -288,7 +288,7 @@ func TestACallIsCarriedOutThoughItsCallerGaveUp(t *testing.T) {
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.fault(`{"mode":"silence"}`)
-	caller := &http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	caller := &http.Client{Timeout: 500 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := caller.Post(server.URL+hook+"crm.contact.add", "application/json", strings.NewReader(`{"fields":{"NAME":"Ada"}}`))
 	if err == nil {
 		_, err = io.ReadAll(answer.Body)
