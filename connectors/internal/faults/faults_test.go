@@ -88,8 +88,10 @@ func (v *vendor) call(t *testing.T, path string) result {
 	ctx, cancel := context.WithTimeout(t.Context(), v.patience)
 	defer cancel()
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, v.url+path, strings.NewReader(`{"q":1}`))
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -86,8 +87,9 @@ func (i *Injector) wait(r *http.Request, d time.Duration) bool {
 		return true
 	}
 	if r.Body != nil {
+		// Once the answer has begun the server has closed the body.
 		body, err := io.ReadAll(r.Body)
-		if err != nil {
+		if err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
 			return false
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
