@@ -98,8 +98,8 @@ func TestMeasureThreeCRMs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	l.run(ctx, 83, 2000)
+	ended := time.Now()
 	for _, crm := range info.CRMs() {
-		arrived := time.Now()
 		eventually(t, 5*time.Minute, "every message is in "+crm.Name, func() bool { return statsOf(t, crm).Messages >= len(l.acked) })
 		s := statsOf(t, crm)
 		var delays []time.Duration
@@ -112,7 +112,7 @@ func TestMeasureThreeCRMs(t *testing.T) {
 		}
 		t.Logf("%s: %d messages, p50 %v, p99 %v, slowest %v; %.3f calls a message, %d refused for quota; the last came %v after the end", crm.Name, len(delays),
 			percentile(delays, 0.5).Round(time.Millisecond), percentile(delays, 0.99).Round(time.Millisecond), percentile(delays, 1).Round(time.Millisecond),
-			float64(s.Calls)/float64(len(delays)), s.Throttled, time.Since(arrived).Round(time.Second))
+			float64(s.Calls)/float64(len(delays)), s.Throttled, time.Since(ended).Round(time.Second))
 		if s.Throttled > 0 {
 			t.Errorf("%s has refused %d calls for its quota", crm.Name, s.Throttled)
 		}
@@ -122,5 +122,10 @@ func TestMeasureThreeCRMs(t *testing.T) {
 		if s.DuplicateContacts+s.DuplicateMessages > 0 {
 			t.Errorf("doubled in %s: %+v", crm.Name, s)
 		}
+	}
+	for _, crm := range info.CRMs() {
+		backlog := `crmsync_backlog{account="` + crm.Account + `"}`
+		eventually(t, 5*time.Minute, "nothing is pending in "+crm.Name, func() bool { return metric(t, info, backlog) == 0 })
+		t.Logf("%s: the fields that sum up a conversation were up to date %v after the end, give or take 5 s", crm.Name, time.Since(ended).Round(time.Second))
 	}
 }
