@@ -73,7 +73,7 @@ func (i *Injector) serve(w http.ResponseWriter, r *http.Request, vendor http.Han
 }
 
 func (i *Injector) outage(w http.ResponseWriter, r *http.Request, f Fault) {
-	if f.Status == 0 {
+	if f.Status == 0 && f.Code == 0 {
 		f.Status = []int{http.StatusInternalServerError, http.StatusServiceUnavailable}[i.chance(2)]
 	}
 	if f.RetryAfter != "" {

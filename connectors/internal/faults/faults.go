@@ -83,6 +83,9 @@ type Spec struct {
 	Times int `json:"times,omitempty"`
 	// Status of an outage. Defaults to 500 or 503 by chance.
 	Status int `json:"status,omitempty"`
+	// Code is the vendor's error that an outage names. Its status defaults to
+	// the one that is usual for it. Only for vendors that know errors by number.
+	Code int `json:"code,omitempty"`
 	// Delay of a slow call. Defaults to 10s.
 	Delay string `json:"delay,omitempty"`
 }
@@ -93,6 +96,7 @@ type Fault struct {
 	RetryAfter string
 	Match      string
 	Status     int
+	Code       int
 	Delay      time.Duration
 }
 
@@ -106,6 +110,9 @@ type Options struct {
 	Seed uint64
 	// Without lists modes that this vendor cannot show; asking for one is refused.
 	Without []Mode
+	// Codes says that Outage knows what to make of Fault.Code. Otherwise asking
+	// for one is refused.
+	Codes bool
 	// Outage may answer an outage in the vendor's own words; false leaves it
 	// to the HTML page.
 	Outage func(w http.ResponseWriter, r *http.Request, f Fault) bool
@@ -197,10 +204,12 @@ func (i *Injector) parse(s Spec) (*pending, error) {
 		return nil, fmt.Errorf("share %v is not between 0 and 1", *s.Share)
 	case s.After < 0 || s.Times < 0:
 		return nil, fmt.Errorf("after and times count calls and cannot be negative")
+	case s.Code != 0 && (!i.opts.Codes || s.Mode != Outage):
+		return nil, fmt.Errorf("code %d means nothing here", s.Code)
 	case s.Status != 0 && (s.Status < 400 || s.Status > 599):
 		return nil, fmt.Errorf("status %d is not an error, use 400 to 599", s.Status)
 	}
-	f := Fault{Mode: s.Mode, RetryAfter: s.RetryAfter, Match: s.Match, Status: s.Status, Delay: delay}
+	f := Fault{Mode: s.Mode, RetryAfter: s.RetryAfter, Match: s.Match, Status: s.Status, Code: s.Code, Delay: delay}
 	return &pending{Fault: f, spec: s, lasts: lasts}, nil
 }
 

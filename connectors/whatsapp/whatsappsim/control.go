@@ -133,17 +133,29 @@ func (s *Server) control() *http.ServeMux {
 		reply(w, p)
 	})
 	mux.HandleFunc("POST /_sim/templates", func(w http.ResponseWriter, r *http.Request) {
-		var in struct{ Name, Language, Status, Reason string }
+		var in struct{ Name, Language, Status, Reason, Category, Notice string }
 		if !read(w, r, &in) {
 			return
 		}
-		reply(w, map[string]bool{"found": s.SetTemplateStatus(in.Name, in.Language, in.Status, in.Reason)})
+		notice, err := time.ParseDuration(orElse(in.Notice, "0s"))
+		if err != nil {
+			refuseControl(w, err)
+			return
+		}
+		found := false
+		if in.Category != "" {
+			found = s.SetTemplateCategory(in.Name, in.Language, in.Category, notice)
+		} else {
+			found = s.SetTemplateStatus(in.Name, in.Language, in.Status, in.Reason)
+		}
+		reply(w, map[string]bool{"found": found})
 	})
 	mux.HandleFunc("POST /_sim/number", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {
 			Registered *bool  `json:"registered"`
 			Locked     *bool  `json:"locked"`
 			UpgradeFor string `json:"upgrade_for"`
+			Deleted    bool   `json:"deleted"`
 		}
 		if !read(w, r, &in) {
 			return
@@ -160,9 +172,27 @@ func (s *Server) control() *http.ServeMux {
 		if in.Locked != nil {
 			s.number.locked = *in.Locked
 		}
+		if in.Deleted {
+			s.number.registered, s.number.deleted = false, s.now()
+		}
 		s.number.upgradingTill = s.now().Add(upgrade)
 		s.mu.Unlock()
 		reply(w, map[string]bool{"ok": true})
+	})
+	mux.HandleFunc("POST /_sim/clock", func(w http.ResponseWriter, r *http.Request) {
+		var in struct {
+			Advance string `json:"advance"`
+		}
+		if !read(w, r, &in) {
+			return
+		}
+		d, err := time.ParseDuration(in.Advance)
+		if err != nil || d < 0 {
+			refuseControl(w, fmt.Errorf("advance %q is not a duration such as \"24h\"", in.Advance))
+			return
+		}
+		s.clock.Advance(d)
+		reply(w, map[string]string{"now": stamp(s.now())})
 	})
 	mux.HandleFunc("POST /_sim/callback", func(w http.ResponseWriter, r *http.Request) {
 		var in struct {

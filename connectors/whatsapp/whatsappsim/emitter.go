@@ -29,6 +29,7 @@ type delivery struct {
 	body    []byte
 	targets []target
 	sign    func(secret string, body []byte) string // nil: Sign
+	method  string                                  // empty: POST
 	rec     *Webhook                                // guarded by Server.mu
 
 	first  chan struct{} // closed after the first attempt
@@ -156,7 +157,7 @@ func (s *Server) post(d *delivery, t target) (int, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.opt.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(d.body))
+	req, err := http.NewRequestWithContext(ctx, orElse(d.method, http.MethodPost), t.url, bytes.NewReader(d.body))
 	if err != nil {
 		return 0, err
 	}

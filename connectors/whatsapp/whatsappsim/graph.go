@@ -1,6 +1,7 @@
 package whatsappsim
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -57,6 +58,8 @@ func refuse(code int, details string, args ...any) *failure {
 		f.http = http.StatusNotFound
 	case 131000, 131016, 131057:
 		f.http = http.StatusInternalServerError
+	case 2, 133004:
+		f.http = http.StatusServiceUnavailable
 	case 803:
 		f.http, f.kind = http.StatusNotFound, "GraphMethodException"
 	case 2500:
@@ -75,14 +78,17 @@ func title(code int) string {
 }
 
 var titles = map[int]string{
+	2:       "Service temporarily unavailable",
 	4:       "Application request limit reached",
 	10:      "Application does not have permission for this action",
 	80007:   "There have been too many calls to this WhatsApp Business account. Wait a bit and try again.",
 	130429:  "Rate limit hit",
 	130472:  "User's number is part of an experiment",
 	130497:  "Business account is restricted from messaging users in this country",
+	131000:  "Something went wrong",
 	131008:  "Required parameter is missing",
 	131009:  "Parameter value is not valid",
+	131016:  "Service unavailable",
 	131021:  "Recipient cannot be sender",
 	131026:  "Message undeliverable",
 	131030:  "Recipient phone number not in allowed list",
@@ -103,10 +109,14 @@ var titles = map[int]string{
 	132015:  "Template is paused",
 	132016:  "Template is disabled",
 	132018:  "There is a problem with the template parameters",
+	133004:  "Server temporarily unavailable",
 	133005:  "Two step verification PIN mismatch",
 	133010:  "Account not registered",
+	133015:  "Please wait a few minutes before attempting to register this phone number",
 	133016:  "Registration or deregistration exceeded the rate limit",
 	2388024: "Content in this language already exists",
+	2593107: "Synchronization request limit exceeded",
+	2593108: "Synchronization request made outside of the allowed time window",
 }
 
 var version = regexp.MustCompile(`^v\d+\.\d+$`)
@@ -116,16 +126,10 @@ var version = regexp.MustCompile(`^v\d+\.\d+$`)
 func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	v := s.opt.GraphVersion
-	if version.MatchString(path[0]) {
+	if version.MatchString(path[0]) && len(path) > 1 {
 		v, path = path[0], path[1:]
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("facebook-api-version", v)
-	h.Set("x-fb-trace-id", trace())
-	h.Set("x-fb-request-id", trace())
-	h.Set("x-fb-rev", "1030000000")
-
+	setHeader(w.Header(), v)
 	s.mu.Lock()
 	s.stats.Calls++
 	s.mu.Unlock()
@@ -138,6 +142,27 @@ func (s *Server) serveGraph(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write(encode(answer))
+}
+
+// setHeader sets what every answer of the Graph has.
+func setHeader(h http.Header, version string) {
+	h.Set("Content-Type", "application/json")
+	h.Set("facebook-api-version", version)
+	h.Set("x-fb-trace-id", trace())
+	h.Set("x-fb-request-id", trace())
+	h.Set("x-fb-rev", "1030000000")
+}
+
+// outage answers with the Graph error that a fault names, if it names one.
+func (s *Server) outage(w http.ResponseWriter, _ *http.Request, fault faults.Fault) bool {
+	if fault.Code == 0 {
+		return false
+	}
+	f := refuse(fault.Code, "")
+	f.http = cmp.Or(fault.Status, f.http)
+	setHeader(w.Header(), s.opt.GraphVersion)
+	s.writeFailure(w, f)
+	return true
 }
 
 func (s *Server) writeFailure(w http.ResponseWriter, f *failure) {
@@ -201,6 +226,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, path []string) (an
 		"number POST ":                   s.postNumber,
 		"number POST register":           s.register,
 		"number POST deregister":         s.deregister,
+		"number POST request_code":       s.requestCode,
+		"number POST verify_code":        s.verifyCode,
+		"number POST smb_app_data":       s.syncApp,
 		"waba GET subscribed_apps":       s.getSubscribedApps,
 		"waba POST subscribed_apps":      s.postSubscribedApps,
 		"waba DELETE subscribed_apps":    s.deleteSubscribedApps,
@@ -219,7 +247,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, path []string) (an
 	if !ok {
 		return nil, s.unknownRoute(r)
 	}
-	if f := s.access(r, scopeManagement, number || waba, 803); f != nil {
+	if f := s.access(r, scopeManagement, number || waba, s.opt.Codes.UnknownObject); f != nil {
 		return nil, f
 	}
 	if f := s.usage(w); f != nil {

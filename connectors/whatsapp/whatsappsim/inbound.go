@@ -24,7 +24,7 @@ type Inbound struct {
 	Username     string     `json:"username"`
 	Phone        Visibility `json:"phone"`
 	// Type is a message type, or one of the events user_changed_number,
-	// user_changed_user_id, user_id_update, user_preferences, echo,
+	// user_changed_user_id, user_id_update, user_preferences, echo, call,
 	// user_actions and errors. Any other word travels as it is. Defaults to
 	// text.
 	Type string `json:"type"`
@@ -47,6 +47,8 @@ type Inbound struct {
 	// Signature is wrong, missing or modified (the body changed after
 	// signing). Only for raw bodies.
 	Signature string `json:"signature"`
+	// Method of the request. Defaults to POST. Only for raw bodies.
+	Method string `json:"method"`
 }
 
 // Receipt says what became of an Inbound on the first attempt.
@@ -144,6 +146,7 @@ func (s *Server) raw(in Inbound) (*delivery, []string, error) {
 	wamids := s.observe(body)
 
 	d := newDelivery(s.route(firstField(doc)), nil)
+	d.method = in.Method
 	switch in.Signature {
 	case "":
 	case "missing":
@@ -219,6 +222,9 @@ func (s *Server) event(in Inbound) (update, string) {
 	s.mu.Unlock()
 	if in.ID == "" {
 		in.ID = newWAMID(p.WaID, false)
+	}
+	if in.Type == "call" {
+		in.ID = "wacid." + strings.TrimPrefix(in.ID, "wamid.")
 	}
 	if in.Timestamp == nil {
 		in.Timestamp = strconv.FormatInt(s.now().Unix(), 10)
@@ -374,7 +380,7 @@ func (s *Server) content(in Inbound, p Person) map[string]any {
 // isOtherField says that an event is no message.
 func isOtherField(kind string) bool {
 	switch kind {
-	case "user_id_update", "user_preferences", "echo", "user_actions", "errors":
+	case "user_id_update", "user_preferences", "echo", "call", "user_actions", "errors":
 		return true
 	}
 	return false
@@ -416,6 +422,18 @@ func (s *Server) other(in Inbound, p Person) update {
 			"timestamp": in.Timestamp, "type": "text", "text": map[string]any{"body": in.Text},
 		}}
 		return update{fieldEchoes, value}
+	case "call":
+		c := map[string]any{
+			"to": digits(s.opt.DisplayPhone), "id": in.ID, "timestamp": in.Timestamp,
+			"event": "connect", "direction": "USER_INITIATED", "from_user_id": p.UserID,
+			"session": map[string]any{"sdp_type": "offer", "sdp": "v=0"},
+		}
+		if phone, ok := p.Phone.phone(p.WaID); ok {
+			c["from"] = phone
+		}
+		value["contacts"] = []any{p.contact()}
+		value["calls"] = []any{c}
+		return update{fieldCalls, value}
 	case "user_actions":
 		// Clicks on marketing messages come in the messages field without any user.
 		value["user_actions"] = []any{map[string]any{

@@ -7,6 +7,14 @@ import (
 	"time"
 )
 
+const (
+	// Cloud API guide: 200 management calls an hour, and 5000 for an account
+	// with a registered number.
+	unregisteredPerHour = 200
+	// deletionTakes is how long a number that was deleted cannot be registered.
+	deletionTakes = 5 * time.Minute
+)
+
 // numberState is what can be wrong with the number itself.
 type numberState struct {
 	registered    bool
@@ -14,6 +22,9 @@ type numberState struct {
 	upgradingTill time.Time
 	pin           string
 	attempts      []time.Time // of register and deregister, within 72 hours
+	deleted       time.Time
+	onboarded     time.Time
+	synced        map[string]bool // what the WhatsApp Business app has been asked for
 }
 
 func (s *Server) numberFields() map[string]any {
@@ -29,6 +40,9 @@ func (s *Server) numberFields() map[string]any {
 	tier := "TIER_UNLIMITED"
 	if s.opt.MessagingLimit > 0 {
 		tier = "TIER_" + strconv.Itoa(s.opt.MessagingLimit)
+		if thousands, ok := strings.CutSuffix(tier, "000"); ok {
+			tier = thousands + "K"
+		}
 	}
 	level := "STANDARD"
 	if s.opt.Throughput >= 1000 {
@@ -133,6 +147,9 @@ func (s *Server) register(r *http.Request) (any, *failure) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.now().Sub(s.number.deleted) < deletionTakes {
+		return nil, refuse(133015, "The phone number you are attempting to register was recently deleted, and deletion has not yet completed")
+	}
 	if f := s.countRegistration(); f != nil {
 		return nil, f
 	}
@@ -243,11 +260,15 @@ func (s *Server) usage(w http.ResponseWriter) *failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	used := s.limits.management(s.now())
-	percent := min(100, used*100/s.opt.ManagementPerHour)
+	limit := s.opt.ManagementPerHour
+	if !s.number.registered {
+		limit = min(limit, unregisteredPerHour)
+	}
+	percent := min(100, used*100/limit)
 	h := w.Header()
 	h.Set("x-app-usage", string(encode(map[string]int{"call_count": percent, "total_time": percent / 2, "total_cputime": percent / 2})))
 	regain := 0
-	over := used > s.opt.ManagementPerHour && !s.opt.Unlimited
+	over := used > limit && !s.opt.Unlimited
 	if over {
 		regain = 60 - s.now().Minute()
 	}
@@ -258,7 +279,7 @@ func (s *Server) usage(w http.ResponseWriter) *failure {
 	if !over {
 		return nil
 	}
-	f := refuse(80007, "")
+	f := refuse(s.opt.Codes.Usage, "")
 	f.http = s.opt.Codes.UsageHTTP
 	return f
 }

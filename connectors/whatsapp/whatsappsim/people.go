@@ -225,6 +225,13 @@ func (v Visibility) phone(waID string) (any, bool) {
 	return waID, waID != ""
 }
 
+// wrote opens the customer service window, or keeps it open.
+func (p *Person) wrote(at time.Time) {
+	if at.After(p.lastMessage) {
+		p.lastMessage = at
+	}
+}
+
 // contact is this person's element of value.contacts.
 func (p Person) contact() map[string]any {
 	c := map[string]any{}

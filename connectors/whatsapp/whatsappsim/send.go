@@ -26,6 +26,9 @@ type outgoing struct {
 	version  string
 }
 
+// maxTestRecipients is how many phones Meta lets a test number write to.
+const maxTestRecipients = 5
+
 var (
 	phoneShape = regexp.MustCompile(`^\+?[0-9][0-9 ()-]*$`)
 	bsuidShape = regexp.MustCompile(`^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$`)

@@ -2,6 +2,7 @@ package whatsappsim
 
 import (
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"net/http/httptest"
 	"strings"
@@ -26,13 +27,21 @@ func TestWhoMayCall(t *testing.T) {
 			"unknown token":                {"Bearer nobody", "POST", messagesPath, 401, 190, 0},
 			"expired token":                {"Bearer expired", "POST", messagesPath, 401, 190, 463},
 			"may not send":                 {"Bearer reader", "POST", messagesPath, 403, 10, 0},
+			"may not upload":               {"Bearer reader", "POST", "/v24.0/" + pnid + "/media", 403, 10, 0},
+			"may not ask for media":        {"Bearer reader", "GET", "/v24.0/4711?phone_number_id=" + pnid, 403, 10, 0},
+			"may not fetch media":          {"Bearer reader", "GET", "/whatsapp_business/attachments/?mid=4711", 403, 10, 0},
 			"may not manage":               {"Bearer sender", "GET", "/v24.0/" + waba + "/phone_numbers", 403, 10, 0},
 			"another business's number":    {"Bearer foreign", "POST", messagesPath, 400, 100, 33},
 			"a number that does not exist": {"Bearer simulated-whatsapp-token", "POST", "/v24.0/999/messages", 400, 100, 33},
 			"another business's account":   {"Bearer foreign", "GET", "/v24.0/" + waba + "/phone_numbers", 404, 803, 0},
+			"may not read the number":      {"Bearer sender", "GET", "/v24.0/" + pnid, 403, 10, 0},
+			"may not read templates":       {"Bearer sender", "GET", "/v24.0/" + waba + "/message_templates", 403, 10, 0},
 			"an unknown account":           {"Bearer simulated-whatsapp-token", "GET", "/v24.0/999/subscribed_apps", 404, 803, 0},
 			"an unknown route":             {"Bearer simulated-whatsapp-token", "GET", "/v24.0/" + pnid + "/nonsense", 404, 2500, 0},
 			"an unknown route, no version": {"Bearer simulated-whatsapp-token", "GET", "/nonsense", 404, 2500, 0},
+			"a version alone":              {"Bearer simulated-whatsapp-token", "GET", "/v24.0", 404, 2500, 0},
+			"nothing at all":               {"Bearer simulated-whatsapp-token", "GET", "/", 404, 2500, 0},
+			"not quite a version":          {"Bearer simulated-whatsapp-token", "POST", "/v24/" + pnid + "/messages", 404, 2500, 0},
 			"the token in the query":       {"", "GET", "/v24.0/" + pnid + "?access_token=simulated-whatsapp-token", 200, 0, 0},
 		}
 		for name, tt := range tests {
@@ -51,21 +60,12 @@ func TestWhoMayCall(t *testing.T) {
 	})
 }
 
-func TestNoTokenCanAnswerAsOldGraphDid(t *testing.T) {
-	inWorld(t, Options{Codes: Codes{NoToken: 104}}, func(w world) {
-		status, doc, _ := w.call("POST", messagesPath, "{}", "Authorization", "")
-		if status != 400 || errorCode(doc) != 104 {
-			w.Errorf("%d %v, want 400 with code 104", status, doc)
-		}
-	})
-}
-
 func TestAPathWithoutVersionIsTheSame(t *testing.T) {
-	inWorld(t, Options{}, func(w world) {
-		for _, prefix := range []string{"", "/v16.0", "/v23.0", "/v25.0"} {
-			status, doc, _ := w.call("POST", prefix+"/"+pnid+"/messages", textTo("+393331234567", "ciao"))
-			if status != 200 {
-				w.Errorf("%q: %d %v", prefix, status, doc)
+	inWorld(t, Options{GraphVersion: "v22.0"}, func(w world) {
+		for prefix, version := range map[string]string{"": "v22.0", "/v16.0": "v16.0", "/v23.0": "v23.0", "/v25.10": "v25.10"} {
+			status, doc, header := w.call("POST", prefix+"/"+pnid+"/messages", textTo("+393331234567", "ciao"))
+			if status != 200 || header.Get("facebook-api-version") != version {
+				w.Errorf("%q: %d %v %v", prefix, status, doc, header)
 			}
 		}
 	})
@@ -91,6 +91,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"text without body":          {`{"messaging_product":"whatsapp","to":"+393331234567","type":"text","text":{}}`, 400, 131008},
 		"empty text":                 {textTo("+393331234567", ""), 400, 131009},
 		"long text":                  {textTo("+393331234567", long), 400, 131009},
+		"callback data of 512":       {`{"messaging_product":"whatsapp","to":"+393331234567","text":{"body":"x"},"biz_opaque_callback_data":"` + long[:512] + `"}`, 200, 0},
+		"callback data of a number":  {`{"messaging_product":"whatsapp","to":"+393331234567","text":{"body":"x"},"biz_opaque_callback_data":5}`, 400, 100},
 		"long callback data":         {`{"messaging_product":"whatsapp","to":"+393331234567","text":{"body":"x"},"biz_opaque_callback_data":"` + long[:513] + `"}`, 400, 100},
 		"a restricted country":       {textTo("+98 912 345 6789", "x"), 403, 130497},
 		"both: the phone is used":    {`{"messaging_product":"whatsapp","to":"+393331234567","recipient":"nonsense","text":{"body":"x"}}`, 200, 0},
@@ -110,12 +112,17 @@ func TestWhatIsRefused(t *testing.T) {
 }
 
 func TestATestNumberWritesToItsListOnly(t *testing.T) {
-	inWorld(t, Options{TestRecipients: []string{"+39 333 1234567"}}, func(w world) {
-		if status, _, _ := w.send(textTo("+393331234567", "x")); status != 200 {
-			w.Errorf("a listed recipient: %d", status)
+	listed := []string{"+39 333 1234567", "+393330000002", "+393330000003", "+393330000004", "+393330000005", "+393330000006"}
+	inWorld(t, Options{TestRecipients: listed}, func(w world) {
+		for _, to := range listed[:5] {
+			if status, _, _ := w.send(textTo(to, "x")); status != 200 {
+				w.Errorf("a listed recipient: %d", status)
+			}
 		}
-		if status, code, _ := w.send(textTo("+393330000000", "x")); status != 400 || code != 131030 {
-			w.Errorf("another: %d code %d", status, code)
+		for name, to := range map[string]string{"the sixth of the list": listed[5], "another": "+393330000000"} {
+			if status, code, _ := w.send(textTo(to, "x")); status != 400 || code != 131030 {
+				w.Errorf("%s: %d code %d", name, status, code)
+			}
 		}
 	})
 }
@@ -143,6 +150,7 @@ func TestARecipientWithoutPlus(t *testing.T) {
 func TestWhatAnAcceptedMessageAnswers(t *testing.T) {
 	inWorld(t, Options{}, func(w world) {
 		w.sim.SetPerson(Person{UserID: "US.1349", Username: "sam", Phone: PhoneAbsent})
+		w.sim.SetPerson(Person{UserID: "IT.1", WaID: "393330000001"})
 		tests := map[string]struct {
 			body    string
 			contact map[string]any
@@ -161,6 +169,11 @@ func TestWhatAnAcceptedMessageAnswers(t *testing.T) {
 			"by user id": {
 				`{"messaging_product":"whatsapp","recipient":"US.1349","text":{"body":"x"}}`,
 				map[string]any{"input": "US.1349", "user_id": "US.1349"},
+				"",
+			},
+			"by user id, whose phone is no secret": {
+				`{"messaging_product":"whatsapp","recipient":"IT.1","text":{"body":"x"}}`,
+				map[string]any{"input": "IT.1", "user_id": "IT.1", "wa_id": "393330000001"},
 				"",
 			},
 		}
@@ -206,6 +219,9 @@ func TestTemplatesAreCheckedAgainstTheCatalogue(t *testing.T) {
 		{Name: "pictured", Language: "it", HeaderFormat: "IMAGE", Body: "Ciao"},
 		{Name: "titled", Language: "it", HeaderFormat: "TEXT", Header: "Per {{1}}", Body: "Ciao"},
 		{Name: "linked", Language: "it", Body: "Ciao", Buttons: []Button{{"QUICK_REPLY", "Sì", ""}, {"URL", "Apri", "https://x.it/{{1}}"}}},
+		{Name: "coupon", Language: "it", Body: "Ciao", Buttons: []Button{{"COPY_CODE", "Copia", ""}}},
+		{Name: "turned", Language: "it", HeaderFormat: "TEXT", Header: "{{1}}", Body: "{{2}}{{1}} {{10}}{{3}}{{4}}{{5}}{{6}}{{7}}{{8}}{{9}}"},
+		{Name: "rejected", Language: "it", Body: "Ciao", Status: "REJECTED"},
 		{Name: "paused", Language: "it", Body: "Ciao", Status: "PAUSED"},
 		{Name: "disabled", Language: "it", Body: "Ciao", Status: "DISABLED"},
 		{Name: "pending", Language: "it", Body: "Ciao", Status: "PENDING"},
@@ -217,6 +233,9 @@ func TestTemplatesAreCheckedAgainstTheCatalogue(t *testing.T) {
 	two := func(a, b string) string {
 		return `{"type":"BODY","parameters":[{"type":"text","text":"` + a + `"},{"type":"text","text":"` + b + `"}]}`
 	}
+	button := func(kind string, index int, parameters string) string {
+		return fmt.Sprintf(`{"type":"button","sub_type":%q,"index":"%d","parameters":[%s]}`, kind, index, parameters)
+	}
 	tests := map[string]struct {
 		name, language, components string
 		status, code               int
@@ -226,6 +245,7 @@ func TestTemplatesAreCheckedAgainstTheCatalogue(t *testing.T) {
 		"not in the catalogue":     {"nothing", "it", "", 404, 132001, ""},
 		"not in that language":     {"plain", "it_IT", two("Giulia", "A-1"), 404, 132001, ""},
 		"pending":                  {"pending", "it", "", 404, 132001, ""},
+		"rejected":                 {"rejected", "it", "", 404, 132001, ""},
 		"paused":                   {"paused", "it", "", 400, 132015, ""},
 		"disabled":                 {"disabled", "it", "", 400, 132016, ""},
 		"one parameter too few":    {"plain", "it", one("body", "Giulia"), 400, 132000, "body: number of localizable_params (1) does not match the expected number of params (2)"},
@@ -246,7 +266,30 @@ func TestTemplatesAreCheckedAgainstTheCatalogue(t *testing.T) {
 		"header parameter missing": {"titled", "it", "", 400, 132000, "header:"},
 		"header too long":          {"titled", "it", one("header", strings.Repeat("x", 60)), 400, 132005, ""},
 		"button parameter missing": {"linked", "it", "", 400, 132000, "button 1:"},
-		"button":                   {"linked", "it", `{"type":"button","sub_type":"url","index":1,"parameters":[{"type":"text","text":"A-1"}]}`, 200, 0, ""},
+		"one parameter too many":   {"named", "it", two("Giulia", "A-1"), 400, 132000, "body: number of localizable_params (2) does not match the expected number of params (1)"},
+		"header without variables": {"pictured", "it", `{"type":"header","parameters":[{"type":"text","text":"x"}]}`, 400, 132012, "header:"},
+		"a header that is not there": {
+			"named", "it", one("header", "x") + `,{"type":"body","parameters":[{"type":"text","parameter_name":"first_name","text":"G"}]}`, 400, 132000,
+			"header: number of localizable_params (1) does not match the expected number of params (0)",
+		},
+		"a button that is not there": {
+			"linked", "it", button("url", 1, `{"type":"text","text":"A-1"}`) + "," + button("url", 2, `{"type":"text","text":"A-1"}`), 400, 132000,
+			"button 2: number of localizable_params (1) does not match the expected number of params (0)",
+		},
+		"two parameters for a button": {
+			"linked", "it", button("url", 1, `{"type":"text","text":"A-1"},{"type":"text","text":"A-1"}`), 400, 132000,
+			"button 1: number of localizable_params (2) does not match the expected number of params (1)",
+		},
+		"payload":                 {"linked", "it", button("quick_reply", 0, `{"type":"payload","payload":"YES"}`) + "," + button("URL", 1, `{"type":"text","text":"A-1"}`), 200, 0, ""},
+		"text for a payload":      {"linked", "it", button("quick_reply", 0, `{"type":"text","text":"YES"}`) + "," + button("url", 1, `{"type":"text","text":"A-1"}`), 400, 132012, "button 0:"},
+		"another kind of button":  {"linked", "it", button("quick_reply", 1, `{"type":"text","text":"A-1"}`), 400, 132012, "button 1:"},
+		"coupon":                  {"coupon", "it", button("copy_code", 0, `{"type":"coupon_code","coupon_code":"SALDI"}`), 200, 0, ""},
+		"no coupon":               {"coupon", "it", "", 400, 132000, "button 0:"},
+		"text for a coupon":       {"coupon", "it", button("copy_code", 0, `{"type":"text","text":"SALDI"}`), 400, 132012, "button 0:"},
+		"currency":                {"titled", "it", `{"type":"header","parameters":[{"type":"currency","currency":{"fallback_value":"5 €","code":"EUR","amount_1000":5000}}]}`, 200, 0, ""},
+		"currency without a text": {"titled", "it", `{"type":"header","parameters":[{"type":"currency","currency":{"code":"EUR","amount_1000":5000}}]}`, 400, 132012, "header:"},
+		"a video for a picture":   {"pictured", "it", `{"type":"header","parameters":[{"type":"video","video":{"link":"https://x.it/a.mp4"}}]}`, 400, 132012, "header:"},
+		"button":                  {"linked", "it", `{"type":"button","sub_type":"url","index":1,"parameters":[{"type":"text","text":"A-1"}]}`, 200, 0, ""},
 	}
 	inWorld(t, Options{Templates: catalogue}, func(w world) {
 		for name, tt := range tests {
@@ -258,9 +301,20 @@ func TestTemplatesAreCheckedAgainstTheCatalogue(t *testing.T) {
 				w.Errorf("%s: %d %v, want %d code %d %s", name, status, doc, tt.status, tt.code, tt.detail)
 			}
 		}
-		status, code, _ := w.send(`{"messaging_product":"whatsapp","recipient":"IT.1","type":"template","template":{"name":"code","language":{"code":"it"}}}`)
-		if status != 400 || code != 131062 {
-			w.Errorf("authentication to a user id: %d code %d", status, code)
+		for to, want := range map[string]int{`"recipient":"IT.1"`: 131062, `"recipient":"IT.ENT.1"`: 131062, `"to":"+393330000001"`: 0} {
+			_, code, _ := w.send(`{"messaging_product":"whatsapp",` + to + `,"type":"template","template":{"name":"code","language":{"code":"it"}}}`)
+			if code != want {
+				w.Errorf("authentication, %s: code %d, want %d", to, code, want)
+			}
+		}
+		var values []string
+		for i := range 10 {
+			values = append(values, fmt.Sprintf(`{"type":"text","text":"%c"}`, 'a'+i))
+		}
+		_, code, id := w.send(`{"messaging_product":"whatsapp","to":"+393330000001","type":"template","template":{"name":"turned","language":{"code":"it"},"components":[` +
+			one("header", "x") + `,{"type":"body","parameters":[` + strings.Join(values, ",") + `]}]}}`)
+		if m := w.sim.Messages(MessageFilter{WAMID: id}); code != 0 || m[0].Text != "ba jcdefghi" {
+			w.Errorf("parameters by number: code %d, %+v", code, m)
 		}
 	})
 }
@@ -286,6 +340,40 @@ func TestTheStateOfTheNumberDecides(t *testing.T) {
 			w.Errorf("after the upgrade: %d", status)
 		}
 	})
+}
+
+func TestThroughputIsABucketThatFillsInASecond(t *testing.T) {
+	for _, rate := range []int{20, 80, 250, 1000} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			inWorld(t, Options{Throughput: rate, RestrictedCountries: []string{}}, func(w world) {
+				sent := 0
+				burst := func() (accepted int) {
+					for {
+						sent++
+						status, code, _ := w.send(textTo(fmt.Sprintf("+39333%07d", sent), "x"))
+						if status != 200 {
+							if status != 400 || code != 130429 {
+								w.Errorf("refused with %d code %d", status, code)
+							}
+							return accepted
+						}
+						accepted++
+					}
+				}
+				if n := burst(); n != rate {
+					w.Errorf("%d at once", n)
+				}
+				time.Sleep(500 * time.Millisecond)
+				if n := burst(); n != rate/2 {
+					w.Errorf("%d half a second later", n)
+				}
+				time.Sleep(time.Hour)
+				if n := burst(); n != rate {
+					w.Errorf("%d an hour later", n)
+				}
+			})
+		})
+	}
 }
 
 func TestThroughputCountsBothDirections(t *testing.T) {

@@ -85,7 +85,7 @@ func (s *Server) status(m outgoing, word string) *delivery {
 	now := s.now()
 	st := m.event(word, now)
 	// Pricing is on sent and on exactly one of delivered and read.
-	if word == "sent" || word == "delivered" || word == "read" && m.to.Fate == FateReadOnly {
+	if word == "sent" || word == "delivered" || word == "read" && (m.to.Fate == FateReadOnly || s.opt.Delays.Delivered < 0) {
 		kind := "regular"
 		if m.free {
 			kind = "free_customer_service"

@@ -1,6 +1,7 @@
 package whatsappsim
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -30,6 +31,8 @@ type Template struct {
 	Body         string
 	Footer       string
 	Buttons      []Button
+
+	pauses int
 }
 
 // Button of a template; Type is QUICK_REPLY, URL or COPY_CODE.
@@ -48,13 +51,17 @@ func DefaultTemplates() []Template {
 
 var variable = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
 
-// variables returns the distinct names, or numbers, of the variables of a text.
+// variables returns the distinct names of the variables of a text, numbers in
+// their order.
 func variables(text string) []string {
 	var names []string
 	for _, m := range variable.FindAllStringSubmatch(text, -1) {
 		if !slices.Contains(names, m[1]) {
 			names = append(names, m[1])
 		}
+	}
+	if !slices.ContainsFunc(names, func(name string) bool { return !numeric(name) }) {
+		slices.SortFunc(names, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
 	}
 	return names
 }
@@ -84,37 +91,40 @@ func (s *Server) checkTemplate(content any, m *outgoing) (string, *failure) {
 		return "", refuse(131008, "The parameters template['name'] and template['language']['code'] are required.")
 	}
 	s.mu.Lock()
-	known := s.template(name, language)
 	var t Template
-	if known != nil {
+	if known := s.template(name, language); known != nil {
 		t = *known
 	}
 	s.mu.Unlock()
 	switch {
-	case known == nil, t.Status == "PENDING", t.Status == "REJECTED":
-		return "", refuse(132001, "template name (%s) does not exist in %s", name, language)
 	case t.Status == "PAUSED":
 		return "", refuse(132015, "template name (%s) is paused", name)
 	case t.Status == "DISABLED":
 		return "", refuse(132016, "template name (%s) is disabled", name)
+	case t.Status != "APPROVED":
+		return "", refuse(132001, "template name (%s) does not exist in %s", name, language)
 	}
 	if t.Category == "AUTHENTICATION" && m.bsuid {
 		return "", refuse(131062, "Authentication templates cannot be sent to a user id")
 	}
 	m.category = strings.ToLower(t.Category)
 
-	given := map[string][]any{}
+	given := map[string]any{}
+	var surplus *failure
 	for _, c := range list(content, "components") {
-		kind := strings.ToLower(text(c, "type"))
-		if kind == "button" {
-			kind += " " + fmt.Sprint(field(c, "index"))
+		where := strings.ToLower(text(c, "type"))
+		if where == "button" {
+			where += " " + fmt.Sprint(field(c, "index"))
 		}
-		given[kind] = list(c, "parameters")
+		given[where] = c
+		if n := len(list(c, "parameters")); n > 0 && !t.takes(where) {
+			surplus = wrongCount(where, n, 0)
+		}
 	}
-	if f := s.checkHeader(t, given["header"]); f != nil {
+	if f := s.checkHeader(t, list(given["header"], "parameters")); f != nil {
 		return "", f
 	}
-	rendered, f := s.fill(t, "body", t.Body, given["body"])
+	rendered, f := s.fill(t, "body", t.Body, list(given["body"], "parameters"))
 	if f != nil {
 		return "", f
 	}
@@ -126,15 +136,29 @@ func (s *Server) checkTemplate(content any, m *outgoing) (string, *failure) {
 			return "", f
 		}
 	}
-	return rendered, nil
+	return rendered, surplus
+}
+
+// takes says whether a template has the component of a send.
+func (t Template) takes(where string) bool {
+	switch where {
+	case "header":
+		return t.HeaderFormat != ""
+	case "body":
+		return true
+	}
+	index, ok := strings.CutPrefix(where, "button ")
+	i, err := strconv.Atoi(index)
+	return ok && err == nil && i >= 0 && i < len(t.Buttons)
+}
+
+func wrongCount(where string, given, want int) *failure {
+	return refuse(132000, "%s: number of localizable_params (%d) does not match the expected number of params (%d)", where, given, want)
 }
 
 func (s *Server) checkHeader(t Template, given []any) *failure {
 	switch t.HeaderFormat {
 	case "":
-		if len(given) > 0 {
-			return refuse(132000, "header: number of localizable_params (%d) does not match the expected number of params (0)", len(given))
-		}
 		return nil
 	case "TEXT":
 		rendered, f := s.fill(t, "header", t.Header, given)
@@ -153,16 +177,30 @@ func (s *Server) checkHeader(t Template, given []any) *failure {
 	return nil
 }
 
-func (s *Server) checkButton(t Template, i int, b Button, given []any) *failure {
+func (s *Server) checkButton(t Template, i int, b Button, component any) *failure {
 	where := fmt.Sprintf("button %d", i)
+	given := list(component, "parameters")
+	key, least := "", 0
 	switch b.Type {
 	case "URL":
+	case "QUICK_REPLY":
+		key = "payload" // and without one, its text
+	case "COPY_CODE":
+		key, least = "coupon_code", 1
+	default:
+		return nil
+	}
+	if kind := text(component, "sub_type"); kind != "" && !strings.EqualFold(kind, b.Type) {
+		return refuse(132012, "%s: the template has a button of type %s, not %s", where, b.Type, kind)
+	}
+	switch {
+	case key == "":
 		_, f := s.fill(t, where, b.URL, given)
 		return f
-	case "COPY_CODE":
-		if len(given) != 1 || text(given[0], "coupon_code") == "" {
-			return refuse(132012, "%s: a coupon_code is expected", where)
-		}
+	case len(given) < least, len(given) > 1:
+		return wrongCount(where, len(given), 1)
+	case len(given) == 1 && (text(given[0], "type") != key || text(given[0], key) == ""):
+		return refuse(132012, "%s: a parameter of type %s is expected", where, key)
 	}
 	return nil
 }
@@ -171,7 +209,7 @@ func (s *Server) checkButton(t Template, i int, b Button, given []any) *failure 
 func (s *Server) fill(t Template, where, pattern string, given []any) (string, *failure) {
 	names := variables(pattern)
 	if len(given) != len(names) {
-		return "", refuse(132000, "%s: number of localizable_params (%d) does not match the expected number of params (%d)", where, len(given), len(names))
+		return "", wrongCount(where, len(given), len(names))
 	}
 	values := map[string]string{}
 	for i, p := range given {
@@ -326,34 +364,6 @@ func (s *Server) deleteTemplate(r *http.Request) (any, *failure) {
 		return nil, refuse(100, "Message template not found")
 	}
 	return success(), nil
-}
-
-// SetTemplateStatus changes a template as Meta's review does, webhook
-// included. Sends follow the new state at once. It reports whether there is
-// such a template.
-func (s *Server) SetTemplateStatus(name, language, status, reason string) bool {
-	s.mu.Lock()
-	t := s.template(name, language)
-	if t == nil {
-		s.mu.Unlock()
-		return false
-	}
-	t.Status = status
-	id, _ := strconv.ParseInt(t.ID, 10, 64)
-	value := map[string]any{
-		"event": status, "message_template_id": id, "message_template_name": name,
-		"message_template_language": language, "message_template_category": t.Category,
-		"reason": orElse(reason, "NONE"),
-	}
-	s.mu.Unlock()
-	switch status {
-	case "PAUSED":
-		value["other_info"] = map[string]any{"title": "FIRST_PAUSE", "description": "The template is paused for 3 hours because of its quality."}
-	case "DISABLED":
-		value["disable_info"] = map[string]any{"disable_date": s.now().Format("2006-01-02")}
-	}
-	s.publish(update{fieldTemplate, value})
-	return true
 }
 
 // digest is a stable 32-digit hex id.

@@ -12,6 +12,8 @@ const (
 	fieldEchoes      = "smb_message_echoes"
 	fieldUserID      = "user_id_update"
 	fieldTemplate    = "message_template_status_update"
+	fieldCategory    = "template_category_update"
+	fieldCalls       = "calls"
 )
 
 // update is one change of a webhook: a field and its value.
@@ -36,7 +38,7 @@ func (s *Server) value() map[string]any {
 // fields do not.
 func timed(field string) bool {
 	switch field {
-	case fieldMessages, fieldPreferences, fieldEchoes, fieldUserID, "history", "smb_app_state_sync":
+	case fieldMessages, fieldPreferences, fieldEchoes, fieldUserID, fieldCalls, "history", "smb_app_state_sync":
 		return false
 	}
 	return true
@@ -192,6 +194,12 @@ func (s *Server) observe(body []byte) (wamids []string) {
 					wamids = append(wamids, s.received(m))
 				}
 			}
+			for _, c := range list(value, "calls") {
+				if text(c, "direction") == "USER_INITIATED" {
+					at := unix(field(c, "timestamp"), s.now())
+					s.meet(text(c, "from"), text(c, "from_user_id"), func(p *Person) { p.wrote(at) })
+				}
+			}
 			for _, p := range list(value, "user_preferences") {
 				s.meet(text(p, "wa_id"), text(p, "user_id"), func(person *Person) {
 					switch text(p, "value") {
@@ -208,16 +216,16 @@ func (s *Server) observe(body []byte) (wamids []string) {
 }
 
 // received records an inbound message. Cloud API guide: every message of the
-// user opens the window for 24 hours, from the message's own time; a system
-// message is not the user's.
+// user, and every call, opens the window for 24 hours, from the message's own
+// time; a system message is not the user's.
 func (s *Server) received(m any) (wamid string) {
 	wamid = text(m, "id")
 	kind := text(m, "type")
 	at := unix(field(m, "timestamp"), s.now())
 	from := text(m, "from")
 	s.meet(from, text(m, "from_user_id"), func(p *Person) {
-		if kind != "system" && at.After(p.lastMessage) {
-			p.lastMessage = at
+		if kind != "system" && (kind != "reaction" || !s.opt.ReactionsOpenNothing) {
+			p.wrote(at)
 		}
 		if _, ok := field(m, "referral").(map[string]any); ok {
 			p.freeEntryUntil = at.Add(72 * time.Hour)

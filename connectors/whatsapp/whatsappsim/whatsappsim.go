@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"crmsync/connectors/internal/faults"
+	"crmsync/connectors/internal/simcrm"
 )
 
 // Options describe the simulated number, its app and how Meta behaves. The
@@ -36,7 +37,8 @@ type Options struct {
 	BaseURL string
 
 	// Clock dates events. Pauses and delays always use the runtime's timers,
-	// which a testing/synctest bubble makes fake. Defaults to time.Now.
+	// which a testing/synctest bubble makes fake. Defaults to time.Now. What is
+	// added to it through the control plane concerns dates only.
 	Clock func() time.Time
 	// Seed makes shuffling and duplication repeatable. Defaults to 1.
 	Seed uint64
@@ -82,7 +84,8 @@ type Options struct {
 	// MessagingLimit is the number of unique people who can be written to
 	// outside their window in 24 hours. Defaults to no limit.
 	MessagingLimit int
-	// ManagementPerHour defaults to 5000.
+	// ManagementPerHour defaults to 5000. It is 200 at most while the number is
+	// not registered.
 	ManagementPerHour int
 
 	// Templates is the WABA's catalogue. Nil means DefaultTemplates.
@@ -90,7 +93,7 @@ type Options struct {
 	// ReviewAfter is how long a new template stays PENDING. Defaults to 1 s.
 	ReviewAfter time.Duration
 	// TestRecipients, when not nil, makes this a test number which may write
-	// to these phones only.
+	// to these phones only, of which five count.
 	TestRecipients []string
 	// RestrictedCountries are dialling codes that answer 130497. Nil means
 	// Iran, North Korea, Cuba and Syria.
@@ -102,6 +105,9 @@ type Options struct {
 	// service window at once. By default they are accepted and then fail
 	// with 131047 by webhook.
 	RefuseOutsideWindow bool
+	// ReactionsOpenNothing leaves the window as it is when a user reacts to a
+	// message. By default a reaction opens it, as any message does.
+	ReactionsOpenNothing bool
 
 	// Media are the forms of what is told of a file.
 	Media MediaForms
@@ -121,9 +127,11 @@ type Codes struct {
 	InvalidTo      int // 131009 (default) or 100
 	UnknownRead    int // 100 (default) or 131009
 	UnknownRoute   int // 2500 (default) or 100
+	UnknownObject  int // in management calls: 803 (default) or 100
 	NoProduct      int // 100 (default) or 131008
 	TemplateText   int // 132018 (default), 132000 or 100
 	MessagingLimit int // 131048 (default) or 130429
+	Usage          int // 80007 (default), the account's, or 4, the app's
 	UsageHTTP      int // 400 (default) or 429
 }
 
@@ -131,6 +139,7 @@ type Codes struct {
 // Graph paths and, under /_sim/, its control plane.
 type Server struct {
 	opt     Options
+	clock   simcrm.Clock
 	faults  *faults.Injector
 	handler http.Handler
 	ctx     context.Context
@@ -192,15 +201,18 @@ func New(opt Options) *Server {
 	if opt.RestrictedCountries == nil {
 		opt.RestrictedCountries = []string{"98", "850", "53", "963"}
 	}
+	opt.TestRecipients = opt.TestRecipients[:min(maxTestRecipients, len(opt.TestRecipients))]
 	opt.Media.WebhookSHA256 = cmp.Or(opt.Media.WebhookSHA256, "base64")
 	opt.Media.AnswerSHA256 = cmp.Or(opt.Media.AnswerSHA256, "hex")
 	opt.Codes.NoToken = cmp.Or(opt.Codes.NoToken, 190)
 	opt.Codes.InvalidTo = cmp.Or(opt.Codes.InvalidTo, 131009)
 	opt.Codes.UnknownRead = cmp.Or(opt.Codes.UnknownRead, 100)
 	opt.Codes.UnknownRoute = cmp.Or(opt.Codes.UnknownRoute, 2500)
+	opt.Codes.UnknownObject = cmp.Or(opt.Codes.UnknownObject, 803)
 	opt.Codes.NoProduct = cmp.Or(opt.Codes.NoProduct, 100)
 	opt.Codes.TemplateText = cmp.Or(opt.Codes.TemplateText, 132018)
 	opt.Codes.MessagingLimit = cmp.Or(opt.Codes.MessagingLimit, 131048)
+	opt.Codes.Usage = cmp.Or(opt.Codes.Usage, 80007)
 	opt.Codes.UsageHTTP = cmp.Or(opt.Codes.UsageHTTP, http.StatusBadRequest)
 	if opt.Client == nil {
 		opt.Client = newClient(opt.Concurrency)
@@ -209,6 +221,7 @@ func New(opt Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		opt:    opt,
+		clock:  simcrm.Clock{Start: opt.Clock},
 		ctx:    ctx,
 		cancel: cancel,
 		slots:  make(chan struct{}, opt.Concurrency),
@@ -221,14 +234,14 @@ func New(opt Options) *Server {
 		}},
 		people: map[string]*Person{},
 		media:  map[string]*medium{},
-		number: numberState{registered: true},
+		number: numberState{registered: true, onboarded: opt.Clock()},
 	}
 	s.limits.init(opt)
 	for _, t := range opt.Templates {
 		s.addTemplate(t)
 	}
 	s.faults = faults.New(faults.Options{
-		LatencyMin: opt.LatencyMin, LatencyMax: opt.LatencyMax, Seed: opt.Seed,
+		LatencyMin: opt.LatencyMin, LatencyMax: opt.LatencyMax, Seed: opt.Seed, Outage: s.outage, Codes: true,
 		Without: []faults.Mode{faults.RefreshLost, faults.PageEmpty, faults.PageRepeat, faults.PageHalf},
 	})
 	s.handler = s.faults.Wrap(s.routes())
@@ -284,7 +297,7 @@ func (s *Server) after(d time.Duration, f func()) {
 	s.timers[t] = struct{}{}
 }
 
-func (s *Server) now() time.Time { return s.opt.Clock() }
+func (s *Server) now() time.Time { return s.clock.Now() }
 
 // chance reports true with probability p.
 func (s *Server) chance(p float64) bool {
