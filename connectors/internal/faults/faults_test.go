@@ -192,6 +192,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		"more than all calls":          {`{"mode":"outage","share":1.5}`, `share 1.5 is not between 0 and 1`},
 		"a negative count":             {`{"mode":"outage","after":-1}`, `cannot be negative`},
 		"success as an outage":         {`{"mode":"outage","status":200}`, `status 200 is not an error`},
+		"a code this vendor has not":   {`{"mode":"outage","code":2}`, `code 2 means nothing here`},
 		"a word that means nothing":    {`{"mode":"outage","untill":"1s"}`, `unknown field`},
 		"a mode this vendor cannot do": {`{"mode":"refresh_lost"}`, `means nothing to this vendor`},
 		"no JSON":                      {`outage`, `invalid character`},
