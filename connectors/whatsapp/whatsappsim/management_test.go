@@ -46,8 +46,11 @@ func TestUseOfTheManagementCallsGrowsToTheLimit(t *testing.T) {
 	inWorld(t, Options{ManagementPerHour: 10}, func(w world) {
 		for i := range 10 {
 			status, _, header := w.call("GET", "/v24.0/"+pnid, "")
-			if want := fmt.Sprintf(`"call_count":%d`, (i+1)*10); status != 200 || !strings.Contains(header.Get("x-app-usage"), want) {
-				w.Errorf("call %d: %d %s", i+1, status, header.Get("x-app-usage"))
+			want := fmt.Sprintf(`"call_count":%d`, (i+1)*10)
+			for _, name := range []string{"x-app-usage", "x-business-use-case-usage"} {
+				if got := header.Get(name); status != 200 || !strings.Contains(got, want) {
+					w.Errorf("call %d: %d, %s %s", i+1, status, name, got)
+				}
 			}
 		}
 		if status, doc, _ := w.call("GET", "/v24.0/"+pnid, ""); status != 400 || errorCode(doc) != 80007 {
@@ -61,6 +64,41 @@ func TestUseOfTheManagementCallsGrowsToTheLimit(t *testing.T) {
 			w.Errorf("an hour later: %d", status)
 		}
 	})
+}
+
+func TestTheHourlyLimitOfManagementCalls(t *testing.T) {
+	tests := map[string]struct {
+		opt          Options
+		registered   bool
+		calls        int // before the limit
+		status, code int
+	}{
+		"of an account with a number":     {Options{}, true, 5000, 400, 80007},
+		"of one without":                  {Options{}, false, 200, 400, 80007},
+		"as a limit of the app":           {Options{ManagementPerHour: 3, Codes: Codes{Usage: 4}}, true, 3, 400, 4},
+		"as too many requests":            {Options{ManagementPerHour: 3, Codes: Codes{UsageHTTP: 429}}, true, 3, 429, 80007},
+		"of the app as too many requests": {Options{ManagementPerHour: 3, Codes: Codes{Usage: 4, UsageHTTP: 429}}, true, 3, 429, 4},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, tt.opt, func(w world) {
+				var done map[string]any
+				w.control("POST", "/_sim/number", fmt.Sprintf(`{"registered":%v}`, tt.registered), &done)
+				for i := range tt.calls {
+					if status, doc, _ := w.call("GET", "/v24.0/"+pnid, ""); status != 200 {
+						w.Fatalf("call %d: %d %v", i+1, status, doc)
+					}
+				}
+				status, doc, header := w.call("GET", "/v24.0/"+pnid, "")
+				if status != tt.status || errorCode(doc) != tt.code {
+					w.Errorf("after %d calls: %d %v, want %d with code %d", tt.calls, status, doc, tt.status, tt.code)
+				}
+				if strings.Contains(header.Get("x-business-use-case-usage"), `"estimated_time_to_regain_access":0`) {
+					w.Errorf("the headers do not say when to come again: %v", header)
+				}
+			})
+		})
+	}
 }
 
 func TestRegistrationHasAPinAndALimit(t *testing.T) {
