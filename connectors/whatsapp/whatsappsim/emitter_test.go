@@ -3,6 +3,9 @@ package whatsappsim
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -43,19 +46,61 @@ func TestACallbackMustAnswerTheChallenge(t *testing.T) {
 			if err := s.SetCallback(t.Context(), to.URL); (err == nil) != tt.ok {
 				t.Errorf("SetCallback: %v, want ok %v", err, tt.ok)
 			}
+			override := `{"override_callback_uri":"` + to.URL + `","verify_token":"x"}`
+			w := world{T: t, sim: s}
+			for where, call := range map[string]struct{ path, body, read string }{
+				"account": {"/v24.0/" + waba + "/subscribed_apps", override, "/v24.0/" + waba + "/subscribed_apps"},
+				"number":  {"/v24.0/" + pnid, `{"webhook_configuration":` + override + `}`, "/v24.0/" + pnid + "?fields=webhook_configuration"},
+			} {
+				status, doc, _ := w.call("POST", call.path, call.body)
+				if tt.ok && status != 200 || !tt.ok && (status != 400 || errorCode(doc) != 100) {
+					t.Errorf("of the %s: %d %v, want ok %v", where, status, doc, tt.ok)
+				}
+				_, doc, _ = w.call("GET", call.read, "")
+				config := doc["webhook_configuration"]
+				stored := text(config, "phone_number")
+				if where == "account" {
+					stored = text(list(doc, "data")[0], "override_callback_uri")
+				}
+				if tt.ok && stored != to.URL || !tt.ok && stored != "" {
+					t.Errorf("of the %s is stored: %q", where, stored)
+				}
+			}
 		})
 	}
 }
 
-func TestAnOverrideWhoseHandshakeFailsIsRefused(t *testing.T) {
+func TestACallbackWhoseHandshakeFailsDoesNotReplaceTheOld(t *testing.T) {
 	inWorld(t, Options{}, func(w world) {
+		const long = "http://other.example/"
 		for path, body := range map[string]string{
-			"/v24.0/" + waba + "/subscribed_apps": `{"override_callback_uri":"http://other.example/","verify_token":"wrong"}`,
-			"/v24.0/" + pnid:                      `{"webhook_configuration":{"override_callback_uri":"http://other.example/","verify_token":"wrong"}}`,
+			"/v24.0/" + waba + "/subscribed_apps": `{"override_callback_uri":"%s","verify_token":"%s"}`,
+			"/v24.0/" + pnid:                      `{"webhook_configuration":{"override_callback_uri":"%s","verify_token":"%s"}}`,
 		} {
-			status, doc, _ := w.call("POST", path, body)
-			if status != 400 || errorCode(doc) != 100 {
-				w.Errorf("%s: %d %v, want 400 with code 100", path, status, doc)
+			for _, tt := range []struct {
+				url, token string
+				code       int
+			}{
+				{long + strings.Repeat("a", 200-len(long)), "verify", 0},
+				{"http://wrong.example/", "wrong", 100},
+				{"not a url", "verify", 100},
+				{long + strings.Repeat("a", 201-len(long)), "verify", 100},
+			} {
+				if code := w.post(path, fmt.Sprintf(body, tt.url, tt.token)); code != tt.code {
+					w.Errorf("%s to %s: code %d, want %d", path, tt.url, code, tt.code)
+				}
+			}
+		}
+		var answer map[string]any
+		w.to.token = "another"
+		if code := w.control("POST", "/_sim/callback", `{"url":"http://wrong.example/"}`, &answer); code != 400 || answer["error"] == nil {
+			w.Errorf("the app's callback: %d %v", code, answer)
+		}
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		w.review(`"status":"PAUSED"`)
+		for i, want := range []string{"other.example", "worker.example"} {
+			if p := w.to.posts(); p[i].host != want {
+				w.Errorf("webhook %d went to %s, want %s", i, p[i].host, want)
 			}
 		}
 	})
@@ -108,6 +153,23 @@ func TestWideEscapes(t *testing.T) {
 	if json.Unmarshal([]byte(doc), &before) != nil || json.Unmarshal(got, &after) != nil || text(before, "a") != text(after, "a") {
 		t.Error("escaping changed the document's meaning")
 	}
+}
+
+func TestWideEscapesAreSignedAsSent(t *testing.T) {
+	inWorld(t, Options{WideEscapes: true}, func(w world) {
+		const said = `caffè a/b <x> 50% me@x.it`
+		w.receive(Inbound{From: "393331234567", Text: said})
+		p := w.to.posts()[0]
+		if want := `caff\u00e8 a\/b \u003Cx> 50\u0025 me\u0040x.it`; !bytes.Contains(p.body, []byte(want)) {
+			w.Errorf("body lacks %s: %s", want, p.body)
+		}
+		if p.header.Get("X-Hub-Signature-256") != Sign("secret", p.body) {
+			w.Error("the signature is not of the bytes sent")
+		}
+		if got := text(field(list(w.lastValue(), "messages")[0], "text"), "body"); got != said {
+			w.Errorf("decodes to %q", got)
+		}
+	})
 }
 
 func TestOnlySubscribedFieldsArrive(t *testing.T) {
@@ -264,6 +326,52 @@ func TestASilentReceiverTimesOut(t *testing.T) {
 	})
 }
 
+// A certificate that is not trusted is a failure like any other.
+func TestAReceiverThatCannotBeReachedIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int32
+	to := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			got.Add(1)
+		}
+		_, _ = io.WriteString(w, r.URL.Query().Get("hub.challenge"))
+	}))
+	to.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer to.Close()
+	trusting, wary := to.Client().Transport, newClient(1).Transport
+	var trust atomic.Bool
+	s := New(Options{Compress: 20, Client: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if trust.Load() {
+			return trusting.RoundTrip(r)
+		}
+		return wary.RoundTrip(r)
+	})}})
+	defer s.Close()
+	if err := s.SetCallback(t.Context(), to.URL); err == nil {
+		t.Error("a callback with an untrusted certificate was stored")
+	}
+	trust.Store(true)
+	if err := s.SetCallback(t.Context(), to.URL); err != nil {
+		t.Fatal(err)
+	}
+	trust.Store(false)
+	r, err := s.Receive(t.Context(), Inbound{From: "393331234567", Text: "ciao"})
+	if err != nil || r.Status != 0 || !strings.Contains(r.Error, "certificate") {
+		t.Errorf("%+v %v, want no answer because of the certificate", r, err)
+	}
+	trust.Store(true)
+	for end := time.Now().Add(10 * time.Second); got.Load() == 0 && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if got.Load() != 1 {
+		t.Errorf("%d webhooks arrived, want the retry", got.Load())
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestARetryGoesToEveryApp(t *testing.T) {
 	inWorld(t, Options{}, func(w world) {
 		err := w.sim.AddApp(w.Context(), App{URL: "http://vendor.example/", Secret: "other", VerifyToken: "verify"})
@@ -322,6 +430,42 @@ func TestABatchMixesEntriesChangesAndMessages(t *testing.T) {
 		}
 		if n := len(w.to.posts()); n != 3 {
 			w.Errorf("%d posts, want 100, 1000 and 500 messages", n)
+		}
+	})
+}
+
+func TestABatchMixesMessagesAndStatuses(t *testing.T) {
+	inWorld(t, Options{Batch: 1000, BatchWait: 5 * time.Second}, func(w world) {
+		go func() {
+			_, _ = w.sim.Receive(w.Context(), Inbound{From: "393331234567", Text: "ciao", Count: 2})
+		}()
+		synctest.Wait()
+		for range 3 {
+			w.send(textTo("+393331234567", "x"))
+		}
+		time.Sleep(200 * time.Millisecond) // the messages are sent, not delivered
+		w.sim.SetTemplateStatus("order_update", "it", "FLAGGED", "")
+		time.Sleep(10 * time.Second)
+		type content struct{ messages, statuses, templates, both, entries int }
+		var got content
+		for _, p := range w.to.posts() {
+			var doc any
+			_ = json.Unmarshal(p.body, &doc)
+			got.entries += len(list(doc, "entry"))
+			for _, v := range values(w.T, p.body) {
+				m, st := len(list(v, "messages")), len(list(v, "statuses"))
+				got.messages += m
+				got.statuses += st
+				if m > 0 && st > 0 {
+					got.both++
+				}
+				if v["event"] != nil {
+					got.templates++
+				}
+			}
+		}
+		if want := (content{2, 9, 1, 1, 3}); got != want || len(w.to.posts()) != 1 {
+			w.Errorf("%d posts with %+v, want one with %+v", len(w.to.posts()), got, want)
 		}
 	})
 }
@@ -406,6 +550,54 @@ func TestSignaturesCanBeSpoiled(t *testing.T) {
 		first, again := p[len(p)-2], p[len(p)-1]
 		if !bytes.Equal(first.body, again.body) || again.header.Get("X-Hub-Signature-256") != Sign("secret", again.body) {
 			w.Error("a replayed webhook is not the old body with its valid signature")
+		}
+	})
+}
+
+func TestALargeBodyIsSentWholeAndUncompressed(t *testing.T) {
+	t.Parallel()
+	const most = 3 << 20
+	for name, size := range map[string]int{"3 MB": most, "a byte more": most + 1, "8 MB": 8 << 20} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{}, func(w world) {
+				w.to.answer = func(n int, _ *http.Request, body []byte) int {
+					if n == 1 && len(body) > most {
+						return http.StatusRequestEntityTooLarge
+					}
+					return http.StatusOK
+				}
+				frame := `{"object":"whatsapp_business_account","entry":[],"x":""}`
+				body := frame[:len(frame)-2] + strings.Repeat("x", size-len(frame)) + frame[len(frame)-2:]
+				var r Receipt
+				w.control("POST", "/_sim/inbound", `{"raw":`+body+`}`, &r)
+				want := http.StatusOK
+				if size > most {
+					want = http.StatusRequestEntityTooLarge
+				}
+				if r.Status != want {
+					w.Errorf("answered %+v, want %d", r, want)
+				}
+				time.Sleep(time.Minute)
+				got := w.to.posts()
+				if n := map[int]int{http.StatusOK: 1, http.StatusRequestEntityTooLarge: 2}[want]; len(got) != n {
+					w.Errorf("%d posts, want %d", len(got), n)
+				}
+				for _, p := range got {
+					if string(p.body) != body || p.header.Get("Content-Encoding") != "" || p.header.Get("X-Hub-Signature-256") != Sign("secret", p.body) {
+						w.Errorf("%d bytes arrived, headers %v", len(p.body), p.header)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestARawBodyCanComeByAnotherMethod(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		var r Receipt
+		w.control("POST", "/_sim/inbound", `{"raw":{"object":"whatsapp_business_account","entry":[]},"method":"GET"}`, &r)
+		if r.Status != http.StatusForbidden || len(w.to.posts()) != 0 {
+			w.Errorf("%+v, %d posts; want the answer to a handshake without a token", r, len(w.to.posts()))
 		}
 	})
 }

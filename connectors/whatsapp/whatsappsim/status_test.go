@@ -108,6 +108,132 @@ func TestStatusesEchoCallbackDataAndHaveNoContacts(t *testing.T) {
 		if m := w.sim.Messages(MessageFilter{WAMID: id}); m[0].Status != "read" {
 			w.Errorf("message %+v", m[0])
 		}
+		_, _, id = w.send(`{"messaging_product":"whatsapp","to":"+393330000001","text":{"body":"x"},"biz_opaque_callback_data":"job-2"}`)
+		if words, all := w.statuses(id); words[0] != "failed" || all[0]["biz_opaque_callback_data"] != "job-2" {
+			w.Errorf("outside the window %v", all)
+		}
+	})
+}
+
+func TestStatusesCanHaveContacts(t *testing.T) {
+	inWorld(t, Options{StatusContacts: true}, func(w world) {
+		w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		_, _, id := w.send(textTo("+393331234567", "x"))
+		w.statuses(id)
+		if c := list(w.lastValue(), "contacts"); len(c) != 1 || text(c[0], "wa_id") != "393331234567" {
+			w.Errorf("contacts %v", c)
+		}
+	})
+}
+
+func TestTheDelaysOfStatusesCanBeSet(t *testing.T) {
+	voice := `{"messaging_product":"whatsapp","to":"+393331234567","type":"audio","audio":{"id":"1","voice":true}}`
+	tests := map[string]struct {
+		delays Delays
+		want   map[string]time.Duration // status and pricing, since the send
+	}{
+		"as they are": {Delays{}, map[string]time.Duration{
+			"sent": 100 * time.Millisecond, "delivered": 400 * time.Millisecond, "read": 1500 * time.Millisecond, "played": 2 * time.Second,
+		}},
+		"slow": {Delays{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, map[string]time.Duration{
+			"sent": time.Second, "delivered": 2 * time.Second, "read": 4 * time.Second, "played": 8 * time.Second,
+		}},
+		"delivered, then sent": {Delays{Sent: 3 * time.Second, Delivered: time.Second, Read: 4 * time.Second, Played: -1}, map[string]time.Duration{
+			"delivered": time.Second, "sent": 3 * time.Second, "read": 4 * time.Second,
+		}},
+		"never delivered": {Delays{Delivered: -1, Played: -1}, map[string]time.Duration{
+			"sent": 100 * time.Millisecond, "read": 1500 * time.Millisecond,
+		}},
+		"nothing": {Delays{-1, -1, -1, -1}, map[string]time.Duration{}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, Options{Delays: tt.delays}, func(w world) {
+				w.receive(Inbound{From: "393331234567", Text: "ciao"})
+				before, started := len(w.to.posts()), time.Now()
+				_, _, id := w.send(voice)
+				words, all := w.statuses(id)
+				if len(words) != len(tt.want) {
+					w.Errorf("statuses %v, want %v", words, tt.want)
+				}
+				priced := 0
+				for i, p := range w.to.posts()[before:] {
+					if after := p.at.Sub(started); after != tt.want[words[i]] {
+						w.Errorf("%s after %v, want %v", words[i], after, tt.want[words[i]])
+					}
+					if all[i]["pricing"] != nil {
+						priced++
+					}
+				}
+				if priced != min(2, len(words)) {
+					w.Errorf("pricing on %d of %v", priced, words)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatOpensTheWindow(t *testing.T) {
+	tests := map[string]struct {
+		opt  Options
+		in   Inbound
+		open bool
+	}{
+		"a text":                   {Options{}, Inbound{Text: "ciao"}, true},
+		"a picture":                {Options{}, Inbound{Type: "image"}, true},
+		"a tap on a button":        {Options{}, Inbound{Type: "button"}, true},
+		"a form":                   {Options{}, Inbound{Type: "nfm_reply"}, true},
+		"a call":                   {Options{}, Inbound{Type: "call"}, true},
+		"a reaction":               {Options{}, Inbound{Type: "reaction", Text: "👍"}, true},
+		"a reaction, otherwise":    {Options{ReactionsOpenNothing: true}, Inbound{Type: "reaction", Text: "👍"}, false},
+		"a text, without reaction": {Options{ReactionsOpenNothing: true}, Inbound{Text: "ciao"}, true},
+		"a text of a day ago":      {Options{}, Inbound{Text: "ciao", Timestamp: "1"}, false},
+		"a new number":             {Options{}, Inbound{Type: "user_changed_number", Text: "393479998877"}, false},
+		"a new user id":            {Options{}, Inbound{Type: "user_changed_user_id", Text: "IT.2"}, false},
+		"news of a user id":        {Options{}, Inbound{Type: "user_id_update", Text: "IT.2"}, false},
+		"no more marketing":        {Options{}, Inbound{Type: "user_preferences"}, false},
+		"marketing again":          {Options{}, Inbound{Type: "user_preferences", Text: "resume"}, false},
+		"an echo":                  {Options{}, Inbound{Type: "echo", Text: "ciao"}, false},
+		"a click":                  {Options{}, Inbound{Type: "user_actions"}, false},
+		"an error":                 {Options{}, Inbound{Type: "errors"}, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.opt.RefuseOutsideWindow = true
+			inWorld(t, tt.opt, func(w world) {
+				tt.in.From = "393331234567"
+				try := func(when string, open bool) {
+					w.Helper()
+					time.Sleep(10 * time.Second)
+					if status, code, _ := w.send(textTo("+393331234567", "x")); (status == 200) != open || !open && code != 131047 {
+						w.Errorf("%s: %d code %d", when, status, code)
+					}
+				}
+				try("before", false)
+				w.receive(tt.in)
+				try("after", tt.open)
+				time.Sleep(23 * time.Hour)
+				w.receive(tt.in)
+				time.Sleep(23 * time.Hour)
+				try("after two, a day apart", tt.open)
+				time.Sleep(2 * time.Hour)
+				try("a day after the last", false)
+			})
+		})
+	}
+}
+
+// A call comes as an event of its own, not as a message.
+func TestACallIsNoMessage(t *testing.T) {
+	inWorld(t, Options{}, func(w world) {
+		r := w.receive(Inbound{From: "393331234567", Name: "Giulia", Type: "call"})
+		v := w.lastValue()
+		calls := list(v, "calls")
+		if len(calls) != 1 || v["messages"] != nil || !strings.HasPrefix(r.WAMID, "wacid.") || text(calls[0], "id") != r.WAMID ||
+			text(calls[0], "from") != "393331234567" || text(calls[0], "to") != "390212345678" ||
+			text(calls[0], "event") != "connect" || text(calls[0], "direction") != "USER_INITIATED" {
+			w.Errorf("%+v %v", r, v)
+		}
 	})
 }
 
