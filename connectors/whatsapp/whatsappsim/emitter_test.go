@@ -543,8 +543,9 @@ func TestSignaturesCanBeSpoiled(t *testing.T) {
 		}
 		w.receive(Inbound{Raw: body})
 		hooks := w.sim.Webhooks("")
-		if _, err := w.sim.Replay(w.Context(), hooks[len(hooks)-1].ID); err != nil {
-			w.Fatal(err)
+		var r Receipt
+		if w.control("POST", "/_sim/replay", fmt.Sprintf(`{"id":%d}`, hooks[len(hooks)-1].ID), &r); r.Status != 200 {
+			w.Fatalf("replay %+v", r)
 		}
 		p := w.to.posts()
 		first, again := p[len(p)-2], p[len(p)-1]

@@ -2,6 +2,7 @@ package whatsappsim
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,6 +41,77 @@ func TestEveryKindOfMessage(t *testing.T) {
 			if hasContacts := len(list(v, "contacts")) == 1; hasContacts == (tt.kind == "system") {
 				w.Errorf("%s: contacts %v", name, v["contacts"])
 			}
+		}
+	})
+}
+
+// at follows keys, and the first element of lists.
+func at(doc any, path string) any {
+	for _, key := range strings.Split(path, ".") {
+		if l, ok := doc.([]any); ok && len(l) > 0 {
+			doc = l[0]
+		}
+		doc = field(doc, key)
+	}
+	return doc
+}
+
+func TestWhatMessagesHold(t *testing.T) {
+	const file = ".id %[1]s.mime_type %[1]s.sha256 %[1]s.url"
+	media := func(kind, more string) string { return fmt.Sprintf("%[1]s"+file+" "+more, kind) }
+	tests := map[string]string{ // paths below the message
+		"text":                  "text.body",
+		"image":                 media("image", "image.caption"),
+		"video":                 media("video", "video.caption"),
+		"audio":                 media("audio", "audio.voice"),
+		"document":              media("document", "document.caption document.filename"),
+		"sticker":               media("sticker", "sticker.animated"),
+		"location":              "location.latitude location.longitude location.name location.address location.url",
+		"contacts":              "contacts.name.formatted_name contacts.phones.phone contacts.emails.email contacts.org.company",
+		"button":                "button.payload button.text context.id context.from",
+		"button_reply":          "interactive.button_reply.id interactive.button_reply.title context.id",
+		"list_reply":            "interactive.list_reply.id interactive.list_reply.title interactive.list_reply.description context.id",
+		"nfm_reply":             "interactive.nfm_reply.name interactive.nfm_reply.body interactive.nfm_reply.response_json",
+		"call_permission_reply": "interactive.call_permission_reply.response",
+		"reaction":              "reaction.message_id reaction.emoji",
+		"order":                 "order.catalog_id order.text order.product_items.product_retailer_id order.product_items.item_price",
+		"user_changed_number":   "from system.body system.wa_id",
+		"user_changed_user_id":  "from system.body system.user_id",
+		"edit":                  "edit.original_message_id edit.message.type edit.message.text.body",
+		"revoke":                "revoke.original_message_id",
+		"unsupported":           "errors.code errors.title errors.error_data.details unsupported.type",
+	}
+	inWorld(t, Options{BaseURL: "http://graph.example"}, func(w world) {
+		first := w.receive(Inbound{From: "393331234567", Text: "ciao"})
+		for kind, paths := range tests {
+			w.receive(Inbound{From: "393331234567", Type: kind, Text: "393479998877"})
+			m := list(w.lastValue(), "messages")[0]
+			for _, path := range strings.Fields(paths) {
+				if at(m, path) == nil {
+					w.Errorf("%s lacks %s: %v", kind, path, m)
+				}
+			}
+			if kind == "user_changed_number" && (at(m, "from") != "393331234567" || at(m, "system.wa_id") != "393479998877" || at(m, "system.type") != kind) {
+				w.Errorf("%s: %v", kind, m)
+			}
+			if kind == "user_changed_user_id" && (at(m, "system.user_id") != "393479998877" || at(m, "system.type") != kind) {
+				w.Errorf("%s: %v", kind, m)
+			}
+		}
+		w.receive(Inbound{From: "393331234567", Type: "reaction"})
+		if r := field(list(w.lastValue(), "messages")[0], "reaction"); field(r, "message_id") == nil || len(r.(map[string]any)) != 1 {
+			w.Errorf("a reaction taken back: %v", r)
+		}
+		w.receive(Inbound{
+			From: "393331234567", Text: "ciao", Referral: json.RawMessage(referral), Context: json.RawMessage(`{"forwarded":true}`),
+		})
+		if m := list(w.lastValue(), "messages")[0]; at(m, "referral.ctwa_clid") == nil || at(m, "context.forwarded") != true {
+			w.Errorf("a forwarded message of an ad: %v", m)
+		}
+		w.receive(Inbound{From: "393330000001", Text: "ciao"})
+		other := w.receive(Inbound{From: "393330000001", Type: "revoke"})
+		if m := list(w.lastValue(), "messages")[0]; other.WAMID == first.WAMID || at(m, "revoke.original_message_id") == first.WAMID {
+			w.Errorf("somebody revokes another's message: %v", m)
 		}
 	})
 }

@@ -231,8 +231,8 @@ func (s *Server) getPhoneNumbers(r *http.Request) (any, *failure) {
 	return page(r, []any{n}), nil
 }
 
-// page cuts a list by limit and after. Cursors are opaque to clients; here
-// they are a position.
+// page cuts a list by limit and after, or before. Cursors are opaque to
+// clients; here they are a position.
 func page(r *http.Request, all []any) any {
 	q := r.URL.Query()
 	start, _ := strconv.Atoi(q.Get("after"))
@@ -242,14 +242,26 @@ func page(r *http.Request, all []any) any {
 		limit = 25
 	}
 	end := min(start+limit, len(all))
+	if before, err := strconv.Atoi(q.Get("before")); err == nil {
+		end = min(max(before, 0), len(all))
+		start = max(end-limit, 0)
+	}
 	data := append([]any{}, all[start:end]...)
 	if len(data) == 0 {
 		return map[string]any{"data": data}
 	}
 	paging := map[string]any{"cursors": map[string]any{"before": strconv.Itoa(start), "after": strconv.Itoa(end)}}
+	link := func(cursor string, at int) string {
+		q.Del("before")
+		q.Del("after")
+		q.Set(cursor, strconv.Itoa(at))
+		return "http://" + r.Host + r.URL.Path + "?" + q.Encode()
+	}
+	if start > 0 {
+		paging["previous"] = link("before", start)
+	}
 	if end < len(all) {
-		q.Set("after", strconv.Itoa(end))
-		paging["next"] = "http://" + r.Host + r.URL.Path + "?" + q.Encode()
+		paging["next"] = link("after", end)
 	}
 	return map[string]any{"data": data, "paging": paging}
 }

@@ -176,6 +176,69 @@ func TestATemplateIsReviewedBeforeItCanBeSent(t *testing.T) {
 	})
 }
 
+func TestTemplatesAreListedInPages(t *testing.T) {
+	const path = "/v24.0/" + waba + "/message_templates"
+	catalogue := []Template{
+		{Name: "a", Language: "it"},
+		{Name: "a", Language: "en"},
+		{Name: "b", Language: "it", Status: "PAUSED"},
+		{Name: "c", Language: "it", Category: "MARKETING"},
+		{Name: "d", Language: "de", Named: true, Body: "{{x}}", Footer: "f", Buttons: []Button{{"URL", "u", "https://x.it"}}},
+	}
+	inWorld(t, Options{Templates: catalogue}, func(w world) {
+		names := func(url string) (names string, paging any) {
+			_, doc, _ := w.call("GET", url, "")
+			for _, d := range list(doc, "data") {
+				names += text(d, "name")
+			}
+			return names, doc["paging"]
+		}
+		for query, want := range map[string]string{
+			"": "aabcd", "?name=a": "aa", "?language=it": "abc", "?status=PAUSED": "b", "?category=MARKETING": "c", "?name=a&language=en": "a", "?name=z": "",
+		} {
+			if got, _ := names(path + query); got != want {
+				w.Errorf("%q: %s, want %s", query, got, want)
+			}
+		}
+		var forth, back []string
+		url := path + "?limit=2"
+		for {
+			got, paging := names(url)
+			forth = append(forth, got)
+			if url = text(paging, "next"); url == "" {
+				url = text(paging, "previous")
+				break
+			}
+			if after := text(field(paging, "cursors"), "after"); !strings.Contains(url, "after="+after) {
+				w.Errorf("next %s is not the cursor %s", url, after)
+			}
+		}
+		for url != "" {
+			got, paging := names(url)
+			back = append(back, got)
+			url = text(paging, "previous")
+		}
+		if fmt.Sprint(forth, back) != "[aa bc d] [bc aa]" {
+			w.Errorf("pages %v, and back %v", forth, back)
+		}
+		_, doc, _ := w.call("GET", path+"?name=d&fields=parameter_format,components", "")
+		if d := list(doc, "data")[0]; text(d, "parameter_format") != "NAMED" || len(list(d, "components")) != 3 || field(d, "id") == nil || field(d, "name") != nil {
+			w.Errorf("the fields asked for %v", d)
+		}
+		_, doc, _ = w.call("GET", path+"?name=a&language=en", "")
+		id := text(list(doc, "data")[0], "id")
+		if status, doc, _ := w.call("DELETE", path+"?name=a&hsm_id="+id, ""); status != 200 {
+			w.Errorf("delete one language: %d %v", status, doc)
+		}
+		if got, _ := names(path); got != "abcd" {
+			w.Errorf("left are %s", got)
+		}
+		if status, _, _ := w.call("DELETE", path+"?name=z", ""); status != 400 {
+			w.Errorf("delete what is not there: %d", status)
+		}
+	})
+}
+
 func TestMediaIsFetchedInTwoSteps(t *testing.T) {
 	inWorld(t, Options{}, func(w world) {
 		fetch := func(url, token string) (int, []byte) {

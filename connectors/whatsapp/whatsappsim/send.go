@@ -2,6 +2,7 @@ package whatsappsim
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type outgoing struct {
 	free     bool   // not billable
 	inWindow bool
 	voice    bool
+	broken   bool // its file is behind a link that leads nowhere
 	version  string
 }
 
@@ -218,6 +220,7 @@ func (s *Server) checkContent(doc map[string]any, m *outgoing) (string, *failure
 			return "", refuse(100, "Param biz_opaque_callback_data must be at most 512 characters long.")
 		}
 	}
+	m.broken = leadsNowhere(content)
 	if voice, _ := field(content, "voice").(bool); voice {
 		m.voice = m.kind == "audio"
 	}
@@ -225,6 +228,13 @@ func (s *Server) checkContent(doc map[string]any, m *outgoing) (string, *failure
 		return s.checkTemplate(content, m)
 	}
 	return shown, nil
+}
+
+// leadsNowhere says that the link of a file has a host which never exists: one
+// under .invalid, by RFC 2606. Other links are not followed.
+func leadsNowhere(file any) bool {
+	u, err := url.Parse(text(file, "link"))
+	return err == nil && strings.HasSuffix(u.Hostname(), ".invalid")
 }
 
 // admit applies the state of the number, restricted countries and quotas.

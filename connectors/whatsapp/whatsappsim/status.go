@@ -58,7 +58,7 @@ func (s *Server) doom(m outgoing) int {
 	switch {
 	case m.to.Fate == FateNotOnWhatsApp, m.to.Fate == FateUnreachable:
 		return 131026
-	case m.to.Fate == FateMedia:
+	case m.to.Fate == FateMedia, m.broken:
 		return 131053
 	case marketing && (m.to.stopped || m.to.Fate == FateStopped):
 		return 131050

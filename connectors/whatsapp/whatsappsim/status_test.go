@@ -10,7 +10,9 @@ import (
 const marketing = `{"messaging_product":"whatsapp","to":"+393331234567","type":"template","template":{"name":"offer","language":{"code":"it"}}}`
 
 func offers() []Template {
-	return append(DefaultTemplates(), Template{Name: "offer", Language: "it", Category: "MARKETING", Body: "Saldi!"})
+	return append(DefaultTemplates(),
+		Template{Name: "offer", Language: "it", Category: "MARKETING", Body: "Saldi!"},
+		Template{Name: "pictured", Language: "it", HeaderFormat: "IMAGE", Body: "Ciao"})
 }
 
 func TestTheLifeOfAMessage(t *testing.T) {
@@ -28,6 +30,9 @@ func TestTheLifeOfAMessage(t *testing.T) {
 		"failed after sent":              {FateFailsLater, textTo("+393331234567", "x"), "sent failed", 131026},
 		"not on WhatsApp":                {FateNotOnWhatsApp, textTo("+393331234567", "x"), "failed", 131026},
 		"the link is not reachable":      {FateMedia, textTo("+393331234567", "x"), "failed", 131053},
+		"a link that leads nowhere":      {FateRead, `{"messaging_product":"whatsapp","to":"+393331234567","type":"image","image":{"link":"https://files.invalid/a.jpg"}}`, "failed", 131053},
+		"a template's link does":         {FateRead, strings.Replace(marketing, `"offer","language":{"code":"it"}`, `"pictured","language":{"code":"it"},"components":[{"type":"header","parameters":[{"type":"image","image":{"link":"https://files.invalid/a.jpg"}}]}]`, 1), "failed", 131053},
+		"a link":                         {FateRead, `{"messaging_product":"whatsapp","to":"+393331234567","type":"image","image":{"link":"https://example.com/a.jpg"}}`, "sent delivered read", 0},
 		"a voice note is played":         {FateRead, `{"messaging_product":"whatsapp","to":"+393331234567","type":"audio","audio":{"id":"1","voice":true}}`, "sent delivered read played", 0},
 		"marketing was stopped":          {FateStopped, marketing, "failed", 131050},
 		"too much marketing":             {FateCapped, marketing, "failed", 131049},

@@ -124,6 +124,9 @@ func (s *Server) checkTemplate(content any, m *outgoing) (string, *failure) {
 	if f := s.checkHeader(t, list(given["header"], "parameters")); f != nil {
 		return "", f
 	}
+	for _, p := range list(given["header"], "parameters") {
+		m.broken = leadsNowhere(field(p, text(p, "type")))
+	}
 	rendered, f := s.fill(t, "body", t.Body, list(given["body"], "parameters"))
 	if f != nil {
 		return "", f
