@@ -100,7 +100,7 @@ func TestFaultsOnDemand(t *testing.T) {
 		"a bad gateway":                   {`{"mode":"outage","status":502}`, 0, 502, 0, html, 0},
 		"cut before it was read":          {`{"mode":"reset"}`, 0, 0, 0, none, 0},
 		"cut after it was accepted":       {`{"mode":"reset_after_commit"}`, 0, 0, 0, none, 1},
-		"slower than the client":          {`{"mode":"none"}`, time.Second, 0, 0, none, 1},
+		"slower than the client":          {`{"mode":"none"}`, 1500 * time.Millisecond, 0, 0, none, 1},
 		"headers, then silence":           {`{"mode":"silence"}`, 0, 200, 0, broken, 1},
 		"a byte a second":                 {`{"mode":"slowloris"}`, 0, 200, 0, broken, 1},
 		"half an answer":                  {`{"mode":"truncate"}`, 0, 200, 0, broken, 1},
@@ -111,7 +111,11 @@ func TestFaultsOnDemand(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLine(t, Options{LatencyMin: tt.latency}, 300*time.Millisecond)
+			patience := 10 * time.Second
+			if tt.sees == none || tt.sees == broken {
+				patience = 500 * time.Millisecond
+			}
+			l := newLine(t, Options{LatencyMin: tt.latency}, patience)
 			l.fault(tt.fault)
 			status, header, body, err := l.send("v24.0")
 			var doc map[string]any

@@ -1,6 +1,7 @@
 package whatsappsim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,19 @@ func offers() []Template {
 	return append(DefaultTemplates(),
 		Template{Name: "offer", Language: "it", Category: "MARKETING", Body: "Saldi!"},
 		Template{Name: "pictured", Language: "it", HeaderFormat: "IMAGE", Body: "Ciao"})
+}
+
+// life lets time pass and returns a message's statuses, with the code of a
+// failure.
+func (w world) life(wamid string) string {
+	w.Helper()
+	words, all := w.statuses(wamid)
+	for _, st := range all {
+		for _, e := range list(st, "errors") {
+			words = append(words, fmt.Sprint(field(e, "code")))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func TestTheLifeOfAMessage(t *testing.T) {
@@ -283,22 +297,21 @@ func TestFreeFormOutsideTheWindowFailsLater(t *testing.T) {
 		try := func() string {
 			time.Sleep(time.Minute)
 			_, _, id := w.send(textTo("+393331234567", "x"))
-			words, _ := w.statuses(id)
-			return strings.Join(words, " ")
+			return w.life(id)
 		}
-		if got := try(); got != "failed" {
+		if got := try(); got != "failed 131047" {
 			w.Errorf("before the person wrote: %s", got)
 		}
 		for _, kind := range []string{"user_preferences", "user_changed_number", "user_actions"} {
 			w.receive(Inbound{From: "393331234567", Type: kind, Text: "stop"})
-			if got := try(); got != "failed" {
+			if got := try(); got != "failed 131047" {
 				w.Errorf("%s opened the window: %s", kind, got)
 			}
 		}
 		if _, err := w.sim.Status(w.Context(), StatusEvent{WAMID: "wamid.x", Status: "read", To: "393331234567"}); err != nil {
 			w.Fatal(err)
 		}
-		if got := try(); got != "failed" {
+		if got := try(); got != "failed 131047" {
 			w.Errorf("a status opened the window: %s", got)
 		}
 		w.receive(Inbound{From: "393331234567", Text: "ciao"})
@@ -306,7 +319,7 @@ func TestFreeFormOutsideTheWindowFailsLater(t *testing.T) {
 			w.Errorf("after the person wrote: %s", got)
 		}
 		time.Sleep(24 * time.Hour)
-		if got := try(); got != "failed" {
+		if got := try(); got != "failed 131047" {
 			w.Errorf("a day later: %s", got)
 		}
 		w.receive(Inbound{From: "393331234567", Type: "reaction", Text: "👍"})
@@ -331,12 +344,11 @@ func TestStoppingMarketingStopsMarketingOnly(t *testing.T) {
 	inWorld(t, Options{Templates: offers()}, func(w world) {
 		ask := func(body string) string {
 			_, _, id := w.send(body)
-			words, _ := w.statuses(id)
-			return strings.Join(words, " ")
+			return w.life(id)
 		}
 		w.receive(Inbound{From: "393331234567", Text: "ciao"})
 		w.receive(Inbound{From: "393331234567", Type: "user_preferences", Text: "stop"})
-		if got := ask(marketing); got != "failed" {
+		if got := ask(marketing); got != "failed 131050" {
 			w.Errorf("marketing: %s", got)
 		}
 		if got := ask(textTo("+393331234567", "x")); got != "sent delivered read" {
