@@ -11,15 +11,15 @@ import (
 func TestTheFirstFaultIsAnswered(t *testing.T) {
 	const (
 		iran, listed = "+989120000000", "+393331234567"
-		fax          = `,"type":"fax","biz_opaque_callback_data":"` + "LONG" + `"}`
-		parameters   = `,"components":[{"type":"body","parameters":[PARAMETERS]}]}}`
+		broken       = `{"type":"text","text":"a\n"}`
+		free         = `,"text":{"body":"x"}}`
 	)
+	long := `,"biz_opaque_callback_data":"` + strings.Repeat("x", 513) + `"}`
 	to := func(who, rest string) string { return `{"messaging_product":"whatsapp","to":"` + who + `"` + rest }
 	template := func(name, given string) string {
-		return to(iran, `,"type":"template","template":{"name":"`+name+`","language":{"code":"it"}`+strings.Replace(parameters, "PARAMETERS", given, 1))
+		return to(iran, `,"type":"template","template":{"name":"`+name+`","language":{"code":"it"},"components":[{"type":"body","parameters":[`+given+`]}]}}`)
 	}
-	const broken = `{"type":"text","text":"a\n"}`
-	const free = `,"text":{"body":"x"}}`
+	fax := `,"type":"fax"` + long
 	steps := []struct {
 		name, state, body string // state is told to the control plane before
 		code              int
@@ -33,9 +33,9 @@ func TestTheFirstFaultIsAnswered(t *testing.T) {
 		{"itself", "", to("+390212345678", fax), 131021, ""},
 		{"not on the list", "", to("+393330000000", fax), 131030, ""},
 		{"no such type", "", to(iran, fax), 100, "type"},
-		{"no content", "", to(iran, strings.Replace(fax, "fax", "template", 1)), 131008, "template"},
-		{"text too long", "", to(iran, `,"text":{"body":"`+strings.Repeat("x", 4097)+`"},"biz_opaque_callback_data":"LONG"}`), 131009, "body"},
-		{"callback data", "", to(iran, `,"template":{"name":"none"}`+strings.Replace(fax, "fax", "template", 1)), 100, "biz_opaque_callback_data"},
+		{"no content", "", to(iran, `,"type":"template"`+long), 131008, "template"},
+		{"text too long", "", to(iran, `,"text":{"body":"`+strings.Repeat("x", 4097)+`"}`+long), 131009, "body"},
+		{"callback data", "", to(iran, `,"type":"template","template":{"name":"none"}`+long), 100, "biz_opaque_callback_data"},
 		{"no such template", "", template("none", broken), 132001, ""},
 		{"a paused one", "", template("paused", broken), 132015, ""},
 		{"too few parameters", "", template("offer", broken), 132000, ""},
@@ -63,7 +63,7 @@ func TestTheFirstFaultIsAnswered(t *testing.T) {
 				var done map[string]any
 				w.control("POST", "/_sim/number", step.state, &done)
 			}
-			_, doc, _ := w.call("POST", messagesPath, strings.Replace(step.body, "LONG", strings.Repeat("x", 513), 1))
+			_, doc, _ := w.call("POST", messagesPath, step.body)
 			if details := text(field(doc["error"], "error_data"), "details"); errorCode(doc) != step.code || !strings.Contains(details, step.detail) {
 				w.Errorf("%s: %v, want code %d", step.name, doc, step.code)
 			}
