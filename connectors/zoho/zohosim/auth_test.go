@@ -13,7 +13,7 @@ import (
 	"crmsync/connectors/zoho/zohosim"
 )
 
-func TestS1TheTokenEndpointTakesQueryFormAndParts(t *testing.T) {
+func TestTheTokenEndpointTakesQueryFormAndParts(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	var parts bytes.Buffer
@@ -51,7 +51,7 @@ func TestS1TheTokenEndpointTakesQueryFormAndParts(t *testing.T) {
 	same(t, "api_domain", b.refresh("r").str("api_domain"), "https://www.zohoapis.test")
 }
 
-func TestS2ARefusedRefreshAnswers200(t *testing.T) {
+func TestARefusedRefreshAnswers200(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	same(t, "wrong token", a.refresh("x").want(t, 200).body, `{"error":"invalid_code"}`)
@@ -66,7 +66,7 @@ func TestS2ARefusedRefreshAnswers200(t *testing.T) {
 	a.get("/users").says(t, 401, "INVALID_TOKEN")
 }
 
-func TestS3TheEleventhRefreshIsDenied(t *testing.T) {
+func TestTheEleventhRefreshIsDenied(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Quota: "documented"})
 	for range 9 {
@@ -81,7 +81,7 @@ func TestS3TheEleventhRefreshIsDenied(t *testing.T) {
 	a.refresh("r").says(t, 200, "access_token")
 }
 
-func TestS4TheSixteenthTokenKillsTheOldest(t *testing.T) {
+func TestTheSixteenthTokenKillsTheOldest(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	first := a.token
@@ -100,7 +100,7 @@ func TestS4TheSixteenthTokenKillsTheOldest(t *testing.T) {
 	same(t, "expired", a.get("/users").want(t, 401).body, `{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}`)
 }
 
-func TestS5OnlyKnownTokensWithTheScopePass(t *testing.T) {
+func TestOnlyKnownTokensWithTheScopePass(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Grants: map[string]zohosim.Grant{
 		"reader": {Scopes: []string{"ZohoCRM.modules.contacts.READ", "ZohoCRM.modules.leads.WRITE", "ZohoCRM.coql.READ"}},

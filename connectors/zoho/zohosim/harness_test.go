@@ -16,9 +16,6 @@ import (
 	"crmsync/connectors/zoho/zohosim"
 )
 
-// The tests bear the numbers of the list of what Zoho does that a simulator
-// has to do too, S1 to S37, in the order of the list.
-
 // org is a simulated organisation and a caller with a token.
 type org struct {
 	*zohosim.Server

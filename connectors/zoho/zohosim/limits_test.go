@@ -22,7 +22,7 @@ func people(n int) obj {
 	return rows(list...)
 }
 
-func TestS33CallsCostCredits(t *testing.T) {
+func TestCallsCostCredits(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Quota: "documented", Limits: zohosim.Limits{Credits: 2000}})
 	spent := int64(0)
@@ -95,7 +95,7 @@ func (a *org) crowd(n int, method, path string, body any) func() {
 	return func() { leave(); all.Wait() }
 }
 
-func TestS34CallsAtTheSameTimeAreLimited(t *testing.T) {
+func TestCallsAtTheSameTimeAreLimited(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Quota: "documented", Edition: "professional"})
 	release := a.crowd(10, http.MethodPost, "/Contacts/upsert?", people(11))
@@ -119,7 +119,7 @@ func TestS34CallsAtTheSameTimeAreLimited(t *testing.T) {
 	same(t, "throttled", a.Stats().Throttled, 6)
 }
 
-func TestS35ThrottledCallsSayLittle(t *testing.T) {
+func TestThrottledCallsSayLittle(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.fault(`{"mode":"throttle"}`)
@@ -137,7 +137,7 @@ func TestS35ThrottledCallsSayLittle(t *testing.T) {
 	same(t, "Retry-After", a.get("/Contacts?fields=id").header.Get("Retry-After"), "7")
 }
 
-func TestS36OutagesComeInThreeForms(t *testing.T) {
+func TestOutagesComeInThreeForms(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	for _, test := range []struct {
@@ -159,7 +159,7 @@ func TestS36OutagesComeInThreeForms(t *testing.T) {
 	}
 }
 
-func TestS36AnAnswerIsLostBeforeOrAfterTheContactIsStored(t *testing.T) {
+func TestAnAnswerIsLostBeforeOrAfterTheContactIsStored(t *testing.T) {
 	t.Parallel()
 	for mode, stored := range map[string]int{"reset": 0, "reset_after_commit": 1, "truncate": 1, "garbage": 1, "slow": 1} {
 		a := open(t, zohosim.Options{})
@@ -254,7 +254,7 @@ func TestAPageIsSpoilt(t *testing.T) {
 	query("0").silent(t, 204)
 }
 
-func TestS37EveryCallIsCounted(t *testing.T) {
+func TestEveryCallIsCounted(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	id := a.person(obj{})

@@ -14,7 +14,7 @@ func note(contact, text string) obj {
 	return obj{"Parent_Id": obj{"module": obj{"api_name": "Contacts"}, "id": contact}, "Note_Content": text}
 }
 
-func TestS25NotesCannotBeToldApart(t *testing.T) {
+func TestNotesCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Grants: map[string]zohosim.Grant{"standard": {Standard: true}}})
 	ada := a.person(obj{})
@@ -53,7 +53,7 @@ func TestS25NotesCannotBeToldApart(t *testing.T) {
 	a.get("/Notes?fields=id").says(t, 403, "NOT_SUPPORTED")
 }
 
-func TestS26MessagesAreUpsertedByAUniqueText(t *testing.T) {
+func TestMessagesAreUpsertedByAUniqueText(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.upserted("WhatsApp_Messages", nil, obj{"Name": "x"}).says(t, 400, "INVALID_MODULE")
@@ -93,7 +93,7 @@ func TestModulesAreCreatedOnce(t *testing.T) {
 	a.remove("/settings/fields/"+id+"?module=Contacts").says(t, 200, "field deleted")
 }
 
-func TestS27Tags(t *testing.T) {
+func TestTagsHaveLimits(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	ada, bob := a.person(obj{}), a.person(obj{})

@@ -84,7 +84,7 @@ func watch(url string, more obj) obj {
 	return obj{"watch": []obj{item}}
 }
 
-func TestS28ChannelsExpireInSilence(t *testing.T) {
+func TestChannelsExpireInSilence(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.get("/actions/watch").silent(t, 204)
@@ -134,7 +134,7 @@ func TestS28ChannelsExpireInSilence(t *testing.T) {
 	a.follow("http://x.example/hook", nil).says(t, 400, "notify_url")
 }
 
-func TestS28OldVersionsAllowOneDay(t *testing.T) {
+func TestOldVersionsAllowOneDay(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	for version, want := range map[string]string{"v2": "14:30", "v2.1": "14:30", "v3": "14:30", "v4": "13:30", "v8": "13:30"} {
@@ -147,7 +147,7 @@ func TestS28OldVersionsAllowOneDay(t *testing.T) {
 		says(t, 201, "2026-10-02T13:30:00+05:30")
 }
 
-func TestS29EveryWayToChangeAContactIsCalledBack(t *testing.T) {
+func TestEveryWayToChangeAContactIsCalledBack(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	a.follow(p.URL, obj{"token": "secret"}).want(t, 201)
@@ -191,7 +191,7 @@ func TestS29EveryWayToChangeAContactIsCalledBack(t *testing.T) {
 	p.none()
 }
 
-func TestS29CallbacksCarryIDs(t *testing.T) {
+func TestCallbacksCarryIDs(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	a.follow(p.URL+"/hook?who=me", nil).want(t, 201)
@@ -232,7 +232,7 @@ func TestS29CallbacksCarryIDs(t *testing.T) {
 	p.none()
 }
 
-func TestS29ConditionsNarrowCallbacks(t *testing.T) {
+func TestConditionsNarrowCallbacks(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	pair := func(operator string) []obj {
@@ -254,7 +254,7 @@ func TestS29ConditionsNarrowCallbacks(t *testing.T) {
 	p.wait(1)
 }
 
-func TestS30OwnWritesAreCalledBackToo(t *testing.T) {
+func TestOwnWritesAreCalledBackToo(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	a.follow(p.URL, nil).want(t, 201)
@@ -273,7 +273,7 @@ func TestS30OwnWritesAreCalledBackToo(t *testing.T) {
 	same(t, "a person's edit", p.wait(1)[0]["operation"], "insert")
 }
 
-func TestS31DeliveryMisbehavesOnRequest(t *testing.T) {
+func TestDeliveryMisbehavesOnRequest(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	a.follow(p.URL, nil).want(t, 201)
@@ -321,7 +321,7 @@ func TestS31DeliveryMisbehavesOnRequest(t *testing.T) {
 	p.wait(3)
 }
 
-func TestS32ChangesOfRelatedRecordsAreCalledBack(t *testing.T) {
+func TestChangesOfRelatedRecordsAreCalledBack(t *testing.T) {
 	t.Parallel()
 	a, p := open(t, zohosim.Options{}), newReceiver(t)
 	a.messages()

@@ -15,7 +15,7 @@ func (a *org) query(text string) answer {
 	return a.post("/coql", obj{"select_query": text})
 }
 
-func TestS14AListNeedsFields(t *testing.T) {
+func TestAListNeedsFields(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.person(obj{})
@@ -29,7 +29,7 @@ func TestS14AListNeedsFields(t *testing.T) {
 	same(t, "capped", a.get("/Contacts?fields=id&per_page=500").want(t, 200).at("info", "per_page"), 200)
 }
 
-func TestS15TokensReachWherePagesEnd(t *testing.T) {
+func TestTokensReachWherePagesEnd(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Grants: map[string]zohosim.Grant{"other": {}}})
 	a.post("/_sim/contacts", `{"count":2450}`).want(t, 200)
@@ -70,7 +70,7 @@ func TestS15TokensReachWherePagesEnd(t *testing.T) {
 	a.get("/Contacts?fields=id&per_page=100&page_token="+token).says(t, 400, "EXPIRED_VALUE")
 }
 
-func TestS15TokensEndAtAHundredThousand(t *testing.T) {
+func TestTokensEndAtAHundredThousand(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	if err := a.Seed(100100); err != nil {
@@ -86,7 +86,7 @@ func TestS15TokensEndAtAHundredThousand(t *testing.T) {
 	same(t, "pages", pages, 500)
 }
 
-func TestS16NothingIsAnsweredWithNothing(t *testing.T) {
+func TestNothingIsAnsweredWithNothing(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.get("/Contacts?fields=id").silent(t, 204)
@@ -120,7 +120,7 @@ func TestS16NothingIsAnsweredWithNothing(t *testing.T) {
 	a.with("If-Modified-Since", "yesterday", func() { a.get("/Contacts?fields=id").says(t, 400) })
 }
 
-func TestS16DeltasFollowTheTimeOfChange(t *testing.T) {
+func TestDeltasFollowTheTimeOfChange(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	var ids []string
@@ -145,7 +145,7 @@ func TestS16DeltasFollowTheTimeOfChange(t *testing.T) {
 	})
 }
 
-func TestS17TimesAndIDs(t *testing.T) {
+func TestTimesAndIDs(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	id := a.person(obj{})
@@ -159,7 +159,7 @@ func TestS17TimesAndIDs(t *testing.T) {
 	same(t, "time", b.get("/Contacts/"+b.person(obj{})).str("data", 0, "Created_Time"), "2026-10-01T04:30:00-03:30")
 }
 
-func TestS20DeletedRecordsPassThroughTheBin(t *testing.T) {
+func TestDeletedRecordsPassThroughTheBin(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	first, second := a.person(obj{"Last_Name": "First"}), a.person(obj{"Last_Name": "Second"})
@@ -197,7 +197,7 @@ func TestS20DeletedRecordsPassThroughTheBin(t *testing.T) {
 	a.get("/Contacts/deleted").silent(t, 204)
 }
 
-func TestS21SearchLagsAndCOQLDoesNot(t *testing.T) {
+func TestSearchLagsAndCOQLDoesNot(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{Lag: true})
 	a.person(obj{"Last_Name": "ABC Inc", "Email": "a@example.com", "Mobile": "+49 151 1234567"})
@@ -223,7 +223,7 @@ func TestS21SearchLagsAndCOQLDoesNot(t *testing.T) {
 	same(t, "count", a.get("/Contacts/actions/count?email=a@example.com").at("count"), 1)
 }
 
-func TestS21COQL(t *testing.T) {
+func TestCOQLUnderstandsWhatIsDocumented(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.messages()
@@ -275,7 +275,7 @@ func TestS21COQL(t *testing.T) {
 	a.query("select id from Contacts where id is not null limit 201").says(t, 400, "LIMIT_EXCEEDED")
 }
 
-func TestS23WhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
+func TestWhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.messages()

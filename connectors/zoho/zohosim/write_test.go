@@ -9,7 +9,7 @@ import (
 	"crmsync/connectors/zoho/zohosim"
 )
 
-func TestS6MoreThanAHundredRowsAreRefused(t *testing.T) {
+func TestMoreThanAHundredRowsAreRefused(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	var many []obj
@@ -26,7 +26,7 @@ func TestS6MoreThanAHundredRowsAreRefused(t *testing.T) {
 	same(t, "written", a.Stats().Contacts, 100)
 }
 
-func TestS7RowsAreAnsweredInOrder(t *testing.T) {
+func TestRowsAreAnsweredInOrder(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	got := a.post("/Contacts", rows(obj{"Last_Name": "A"}, obj{"First_Name": "B"}, obj{"Last_Name": "C", "Email": "c"}, obj{"Last_Name": "D"})).want(t, 207)
@@ -39,7 +39,7 @@ func TestS7RowsAreAnsweredInOrder(t *testing.T) {
 	same(t, "by", row["Created_By"].(obj)["name"], "CRM Sync")
 }
 
-func TestS8TheStatusDependsOnTheProfile(t *testing.T) {
+func TestTheStatusDependsOnTheProfile(t *testing.T) {
 	t.Parallel()
 	good, bad := obj{"Last_Name": "A"}, obj{"First_Name": "A"}
 	for profile, want := range map[string]string{
@@ -60,7 +60,7 @@ func TestS8TheStatusDependsOnTheProfile(t *testing.T) {
 	}
 }
 
-func TestS9MandatoryFieldsAndIDs(t *testing.T) {
+func TestMandatoryFieldsAndIDs(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	id := a.person(obj{"Last_Name": "A", "Email": "a@example.com"})
@@ -80,7 +80,7 @@ func TestS9MandatoryFieldsAndIDs(t *testing.T) {
 	a.call("PATCH", "/Contacts", nil).says(t, 400, "INVALID_REQUEST_METHOD")
 }
 
-func TestS10UpsertComparesInTheDocumentedOrder(t *testing.T) {
+func TestUpsertComparesInTheDocumentedOrder(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.define("Contacts", "u1", "text", unique).want(t, 201)
@@ -130,7 +130,7 @@ func TestS10UpsertComparesInTheDocumentedOrder(t *testing.T) {
 	same(t, "twins", a.upserted("Contacts", []string{"u1"}, obj{"Last_Name": "A", "u1": "z"}, obj{"Last_Name": "B", "u1": "Z"}).codes(), "SUCCESS DUPLICATE_DATA")
 }
 
-func TestS11CollisionsNameTheRecordInTheWay(t *testing.T) {
+func TestCollisionsNameTheRecordInTheWay(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.define("Contacts", "WA ID", "text", unique).want(t, 201)
@@ -153,7 +153,7 @@ func TestS11CollisionsNameTheRecordInTheWay(t *testing.T) {
 	a.post("/Contacts", rows(obj{"Last_Name": "C", "Key": "k"})).says(t, 201)
 }
 
-func TestS12APlainInsertWithAKnownEmailMakesADouble(t *testing.T) {
+func TestAPlainInsertWithAKnownEmailMakesADouble(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	first := a.person(obj{"Email": "a@example.com"})
@@ -163,7 +163,7 @@ func TestS12APlainInsertWithAKnownEmailMakesADouble(t *testing.T) {
 	same(t, "the oldest is updated", a.upserted("Contacts", nil, obj{"Last_Name": "A", "Email": "a@example.com"}).str("data", 0, "details", "id"), first)
 }
 
-func TestS13AThirdUniqueFieldIsRefused(t *testing.T) {
+func TestAThirdUniqueFieldIsRefused(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.define("Contacts", "WA ID", "text", unique).says(t, 201, "field created")
@@ -184,7 +184,7 @@ func TestS13AThirdUniqueFieldIsRefused(t *testing.T) {
 	t.Errorf("got %s, want the new field among them", got.body)
 }
 
-func TestS18AChangeMeanwhileStopsAnUpdate(t *testing.T) {
+func TestAChangeMeanwhileStopsAnUpdate(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	id := a.person(obj{"Email": "a@example.com"})
@@ -201,7 +201,7 @@ func TestS18AChangeMeanwhileStopsAnUpdate(t *testing.T) {
 	same(t, "unchanged", a.get("/Contacts/"+id).str("data", 0, "Title"), "y")
 }
 
-func TestS19ValuesAreChecked(t *testing.T) {
+func TestValuesAreChecked(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.messages()
@@ -253,7 +253,7 @@ func TestS19ValuesAreChecked(t *testing.T) {
 	a.post("/Contacts", rows(obj{"Last_Name": "A", "Shoe_Size": "39"})).says(t, 400, "INVALID_DATA", "Shoe_Size")
 }
 
-func TestS22ExternalIDsNameRecords(t *testing.T) {
+func TestExternalIDsNameRecords(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	a.define("Contacts", "Ext", "text", obj{"external": obj{"type": "org", "show": true}}).want(t, 201)
@@ -278,7 +278,7 @@ func TestS22ExternalIDsNameRecords(t *testing.T) {
 	a.upserted("Contacts", []string{"Ext"}, obj{"Last_Name": "B", "Ext": "A/1"}).says(t, 200, `"duplicate_field":"Ext"`)
 }
 
-func TestS24TriggersSetWorkflowsOff(t *testing.T) {
+func TestTriggersSetWorkflowsOff(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
 	for _, step := range []struct {
