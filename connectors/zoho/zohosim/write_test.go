@@ -1,64 +1,12 @@
 package zohosim_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"crmsync/connectors/zoho/zohosim"
 )
-
-func TestMoreThanAHundredRowsAreRefused(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	var many []obj
-	for n := range 101 {
-		many = append(many, obj{"Last_Name": fmt.Sprint(n)})
-	}
-	for _, path := range []string{"/Contacts", "/Contacts/upsert"} {
-		a.post(path, rows(many...)).says(t, 400, `"code":"INVALID_DATA"`, `"maximum_length":100`, `"json_path":"$.data"`)
-		a.post(path, obj{}).says(t, 400, "MANDATORY_NOT_FOUND", `"api_name":"data"`)
-		a.post(path, "nonsense").says(t, 400, "INVALID_DATA", "jsonobject")
-	}
-	same(t, "written", a.Stats().Contacts, 0)
-	a.post("/Contacts", rows(many[:100]...)).says(t, 201)
-	same(t, "written", a.Stats().Contacts, 100)
-}
-
-func TestRowsAreAnsweredInOrder(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	got := a.post("/Contacts", rows(obj{"Last_Name": "A"}, obj{"First_Name": "B"}, obj{"Last_Name": "C", "Email": "c"}, obj{"Last_Name": "D"})).want(t, 207)
-	same(t, "codes", got.codes(), "SUCCESS MANDATORY_NOT_FOUND INVALID_DATA SUCCESS")
-	same(t, "path", got.str("data", 1, "details", "json_path"), "$.data[1].Last_Name")
-	same(t, "path", got.str("data", 2, "details", "json_path"), "$.data[2].Email")
-	same(t, "the last", a.get("/Contacts/"+got.str("data", 3, "details", "id")).str("data", 0, "Last_Name"), "D")
-	row := got.at("data", 0, "details").(obj)
-	same(t, "state", row["$approval_state"], "approved")
-	same(t, "by", row["Created_By"].(obj)["name"], "CRM Sync")
-}
-
-func TestTheStatusDependsOnTheProfile(t *testing.T) {
-	t.Parallel()
-	good, bad := obj{"Last_Name": "A"}, obj{"First_Name": "A"}
-	for profile, want := range map[string]string{
-		"spec": "201 207 400 200 207 400", "flat200": "200 200 200 200 200 200", "legacy202": "201 202 202 200 202 202",
-	} {
-		a := open(t, zohosim.Options{Knobs: zohosim.Knobs{StatusProfile: profile}})
-		var got []string
-		for _, path := range []string{"/Contacts", "/Contacts/upsert"} {
-			for _, body := range []obj{rows(good), rows(good, bad), rows(bad)} {
-				answer := a.post(path, body)
-				got = append(got, fmt.Sprint(answer.status))
-				if answer.count("data") != len(body["data"].([]obj)) {
-					t.Errorf("%s: got %s, want a row for each", profile, answer.body)
-				}
-			}
-		}
-		same(t, profile, strings.Join(got, " "), want)
-	}
-}
 
 func TestMandatoryFieldsAndIDs(t *testing.T) {
 	t.Parallel()
@@ -78,56 +26,6 @@ func TestMandatoryFieldsAndIDs(t *testing.T) {
 	a.get("/contacts?fields=id").says(t, 400, "INVALID_MODULE", `"resource_path_index":0`)
 	a.get("/Contacts/1/nowhere").says(t, 404, "INVALID_URL_PATTERN")
 	a.call("PATCH", "/Contacts", nil).says(t, 400, "INVALID_REQUEST_METHOD")
-}
-
-func TestUpsertComparesInTheDocumentedOrder(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	a.define("Contacts", "u1", "text", unique).want(t, 201)
-	a.define("Contacts", "u2", "text", unique).want(t, 201)
-	names := map[string]string{
-		a.person(obj{"Email": "e@example.com"}): "Email", a.person(obj{"u1": "One"}): "u1", a.person(obj{"u2": "Two"}): "u2",
-	}
-	// What a row with several known keys leads to shows the order.
-	tests := map[string]struct {
-		checks []string
-		row    obj
-		want   string
-	}{
-		"no list: the system field first":      {nil, obj{"Email": "E@Example.com"}, "Email"},
-		"no list: then the first unique one":   {nil, obj{"Email": "new@example.com", "u1": "ONE"}, "u1"},
-		"no list: then the second":             {nil, obj{"u2": "two"}, "u2"},
-		"u1 listed":                            {[]string{"u1"}, obj{"u1": "one"}, "u1"},
-		"u1 listed, and u2 without being so":   {[]string{"u1"}, obj{"u1": "other", "u2": "two"}, "u2"},
-		"u1 listed, the system field not":      {[]string{"u1"}, obj{"Email": "e@example.com"}, ""},
-		"u2 listed, and u1 without being so":   {[]string{"u2"}, obj{"u1": "one"}, "u1"},
-		"both listed":                          {[]string{"u1", "u2"}, obj{"u2": "two"}, "u2"},
-		"the system field listed":              {[]string{"Email"}, obj{"Email": "e@example.com"}, "Email"},
-		"the system field listed, not matched": {[]string{"Email"}, obj{"Email": "x@example.com", "u2": "two"}, "u2"},
-	}
-	for name, test := range tests {
-		test.row["Last_Name"] = "A"
-		got := a.upserted("Contacts", test.checks, test.row).want(t, 200)
-		field, _ := got.at("data", 0, "duplicate_field").(string)
-		same(t, name, field, test.want)
-		id := got.str("data", 0, "details", "id")
-		if same(t, name, names[id], test.want); test.want == "" {
-			same(t, name, got.str("data", 0, "action"), "insert")
-			a.remove("/Contacts?ids="+id).want(t, 200)
-		}
-		// Back to how it was.
-		for id, field := range names {
-			row := obj{"id": id, "Email": nil, "u1": nil, "u2": nil}
-			row[field] = map[string]string{"Email": "e@example.com", "u1": "One", "u2": "Two"}[field]
-			a.put("/Contacts", rows(row)).want(t, 200)
-		}
-	}
-	// Two known keys of two records: the first one decides, the other collides.
-	a.upserted("Contacts", []string{"u2"}, obj{"u1": "one", "u2": "two"}).says(t, 400, "DUPLICATE_DATA", `"api_name":"u1"`)
-	a.upserted("Contacts", []string{"Phone"}, obj{"Last_Name": "A"}).says(t, 400, "INVALID_DATA", `"api_name":"Phone"`)
-	same(t, "twins", a.upserted("Contacts", []string{"u1"}, obj{"Last_Name": "A", "u1": "t"}, obj{"Last_Name": "B", "u1": "T"}).str("data", 1, "action"), "update")
-	a.knob(`{"refuse_twins":true}`)
-	same(t, "twins", a.upserted("Contacts", []string{"u1"}, obj{"Last_Name": "A", "u1": "z"}, obj{"Last_Name": "B", "u1": "Z"}).codes(), "SUCCESS DUPLICATE_DATA")
 }
 
 func TestCollisionsNameTheRecordInTheWay(t *testing.T) {
@@ -274,22 +172,15 @@ func TestExternalIDsNameRecords(t *testing.T) {
 		same(t, "looked up", a.get("/Contacts/"+got.str("data", 0, "details", "id")).str("data", 0, "Account_Name", "id"), account)
 		a.post("/Contacts", rows(obj{"Last_Name": "A", "Account_Name": obj{"Acc": "none"}})).says(t, 400, "The value of the external field is invalid.")
 	})
+	other := a.post("/Accounts", rows(obj{"Account_Name": "Looms"})).str("data", 0, "details", "id")
+	both := rows(obj{"Last_Name": "A", "Account_Name": obj{"id": other, "Acc": "acc-7"}})
+	a.with("X-EXTERNAL", "Contacts.Account_Name.Acc, Contacts.Ext", func() {
+		got := a.post("/Contacts", both).want(t, 201)
+		a.header.Del("X-EXTERNAL")
+		same(t, "wins over an id", a.get("/Contacts/"+got.str("data", 0, "details", "id")).str("data", 0, "Account_Name", "id"), account)
+		got = a.post("/Contacts", both).want(t, 201)
+		same(t, "counts only with the header", a.get("/Contacts/"+got.str("data", 0, "details", "id")).str("data", 0, "Account_Name", "id"), other)
+	})
 	a.with("X-EXTERNAL", "Contacts.Title", func() { a.get("/Contacts/x").says(t, 400) })
 	a.upserted("Contacts", []string{"Ext"}, obj{"Last_Name": "B", "Ext": "A/1"}).says(t, 200, `"duplicate_field":"Ext"`)
-}
-
-func TestTriggersSetWorkflowsOff(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	for _, step := range []struct {
-		trigger any
-		want    int
-	}{{nil, 1}, {[]string{}, 1}, {[]string{"workflow"}, 2}, {[]string{"blueprint"}, 2}} {
-		body := rows(obj{"Last_Name": "A"})
-		if step.trigger != nil {
-			body["trigger"] = step.trigger
-		}
-		a.post("/Contacts", body).want(t, 201)
-		same(t, fmt.Sprint(step.trigger), a.Stats().Workflows, step.want)
-	}
 }
