@@ -3,9 +3,11 @@ package zohosim_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +41,9 @@ func TestTheTokenEndpointTakesQueryFormAndParts(t *testing.T) {
 		_ = json.Unmarshal(w.Body.Bytes(), &got)
 		same(t, name+" api_domain", got["api_domain"], "http://sim.example:81")
 		same(t, name+" token_type", got["token_type"], "Bearer")
-		same(t, name+" expires_in", got["expires_in"], 3600)
+		if !strings.Contains(w.Body.String(), `"expires_in":3600`) {
+			t.Errorf("%s: got %s, want an hour in seconds", name, w.Body)
+		}
 		if token, _ := got["access_token"].(string); !strings.HasPrefix(token, "1000.") {
 			t.Errorf("%s: got %s", name, w.Body)
 		}
@@ -68,12 +72,14 @@ func TestARefusedRefreshAnswers200(t *testing.T) {
 
 func TestTheEleventhRefreshIsDenied(t *testing.T) {
 	t.Parallel()
-	a := open(t, zohosim.Options{Quota: "documented"})
+	a := open(t, zohosim.Options{Quota: "documented", Grants: map[string]zohosim.Grant{"other": {}}})
 	for range 9 {
 		a.pass(10 * time.Second)
 		a.refresh("r").says(t, 200, "access_token")
 	}
 	a.refresh("r").says(t, 400, `"error":"Access Denied"`, `"status":"failure"`, "too many requests continuously")
+	a.refresh("other").says(t, 200, "access_token")
+	a.get("/users").says(t, 200)
 	a.knob(`{"refresh_limit_status":200}`)
 	a.pass(8*time.Minute + 29*time.Second)
 	a.refresh("r").says(t, 200, "Access Denied")
@@ -123,5 +129,54 @@ func TestOnlyKnownTokensWithTheScopePass(t *testing.T) {
 		a.post("/coql", obj{"select_query": "select id from Leads where id is not null"}),
 	} {
 		got.says(t, 401, "OAUTH_SCOPE_MISMATCH")
+	}
+}
+
+func TestEveryCallNeedsItsScopes(t *testing.T) {
+	t.Parallel()
+	id := "/5725767000000999999"
+	for _, test := range []struct {
+		method, path string
+		body         any
+		scopes       string
+	}{
+		{"GET", "/Contacts?fields=id", nil, "ZohoCRM.modules.contacts.READ"},
+		{"GET", "/Contacts" + id, nil, "ZohoCRM.modules.contacts.READ"},
+		{"POST", "/Contacts", people(1), "ZohoCRM.modules.contacts.CREATE"},
+		{"PUT", "/Contacts", people(1), "ZohoCRM.modules.contacts.UPDATE"},
+		{"DELETE", "/Contacts" + id, nil, "ZohoCRM.modules.contacts.DELETE"},
+		{"POST", "/Contacts/upsert", people(1), "ZohoCRM.modules.contacts.CREATE ZohoCRM.modules.contacts.UPDATE"},
+		{"GET", "/Contacts/search?word=x", nil, "ZohoCRM.modules.contacts.READ ZohoSearch.securesearch.READ"},
+		{"GET", "/Contacts" + id + "/Notes?fields=id", nil, "ZohoCRM.modules.contacts.READ ZohoCRM.modules.notes.READ"},
+		{"POST", "/Notes", people(1), "ZohoCRM.modules.notes.CREATE"},
+		{"POST", "/coql", obj{"select_query": "select id from Contacts where id is not null"}, "ZohoCRM.modules.contacts.READ ZohoCRM.coql.READ"},
+		{"POST", "/Contacts/actions/change_owner", nil, "ZohoCRM.change_owner.CREATE"},
+		{"GET", "/settings/fields?module=Contacts", nil, "ZohoCRM.settings.fields.READ"},
+		{"GET", "/settings/modules", nil, "ZohoCRM.settings.modules.READ"},
+		{"POST", "/settings/tags?module=Contacts", nil, "ZohoCRM.settings.tags.CREATE"},
+		{"GET", "/users", nil, "ZohoCRM.users.READ"},
+		{"GET", "/org", nil, "ZohoCRM.org.READ"},
+		{"GET", "/actions/watch", nil, "ZohoCRM.notifications.READ"},
+	} {
+		t.Run(test.method+" "+test.path, func(t *testing.T) {
+			t.Parallel()
+			needed := strings.Fields(test.scopes)
+			grants := map[string]zohosim.Grant{"enough": {Scopes: needed}}
+			for n := range needed {
+				grants[fmt.Sprint("without ", n)] = zohosim.Grant{Scopes: append(slices.Delete(slices.Clone(needed), n, n+1), "ZohoCRM.modules.leads.ALL")}
+			}
+			a := open(t, zohosim.Options{Grants: grants})
+			for name := range grants {
+				a.token = a.refresh(name).str("access_token")
+				got := a.call(test.method, test.path, test.body)
+				if name == "enough" {
+					if got.status == 401 {
+						t.Errorf("got %s with all scopes", got.body)
+					}
+					continue
+				}
+				same(t, name, got.want(t, 401).body, `{"code":"OAUTH_SCOPE_MISMATCH","details":{},"message":"invalid oauth scope to access this URL","status":"error"}`)
+			}
+		})
 	}
 }

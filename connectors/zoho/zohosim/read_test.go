@@ -3,17 +3,14 @@ package zohosim_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"crmsync/connectors/zoho/zohosim"
 )
-
-func (a *org) query(text string) answer {
-	a.t.Helper()
-	return a.post("/coql", obj{"select_query": text})
-}
 
 func TestAListNeedsFields(t *testing.T) {
 	t.Parallel()
@@ -145,18 +142,72 @@ func TestDeltasFollowTheTimeOfChange(t *testing.T) {
 	})
 }
 
-func TestTimesAndIDs(t *testing.T) {
+func TestTimesAndIDsHaveOneFormEverywhere(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
-	id := a.person(obj{})
-	if len(id) < 18 || len(id) > 19 {
-		t.Errorf("got id %s, want 18 or 19 digits", id)
+	a.messages()
+	gone, ada := a.person(obj{"Email": "gone@example.com"}), a.person(obj{"Email": "ada@example.com"})
+	a.remove("/Contacts/"+gone).want(t, 200)
+	a.post("/Notes", rows(note(ada, "x"))).want(t, 201)
+	a.post("/Contacts/"+ada+"/actions/add_tags", obj{"tags": []obj{{"name": "x"}}}).want(t, 200)
+	for what, got := range map[string]answer{
+		"insert":  a.post("/Contacts", people(1)),
+		"update":  a.put("/Contacts/"+ada, rows(obj{"Title": "x"})),
+		"record":  a.get("/Contacts/" + ada),
+		"list":    a.get("/Contacts?fields=Created_Time,Modified_Time,Owner,Tag&per_page=1"),
+		"search":  a.get("/Contacts/search?email=ada@example.com"),
+		"COQL":    a.query("select Created_Time, Modified_Time, Owner from Contacts where id is not null"),
+		"deleted": a.get("/Contacts/deleted"),
+		"notes":   a.get("/Contacts/" + ada + "/Notes?fields=Created_Time,Parent_Id"),
+		"message": a.upserted("WhatsApp_Messages", nil, obj{"Name": "x", "Contact": obj{"id": ada}}),
+		"channel": a.follow("https://x.example/hook", obj{"channel_expiry": "2026-10-02T08:00:00Z"}),
+		"users":   a.get("/users"),
+		"fields":  a.get("/settings/fields?module=WhatsApp_Messages"),
+	} {
+		if got.status >= 300 {
+			t.Fatalf("%s: got %d %s", what, got.status, got.body)
+		}
+		ids, times := 0, 0
+		everywhere(got.obj, func(key string, v any) {
+			switch {
+			case v == nil:
+			case key == "id" || key == "resource_id":
+				id, _ := v.(string)
+				if n, err := strconv.ParseInt(id, 10, 64); err != nil || len(id) < 18 || n <= 1<<53 {
+					t.Errorf("%s: got %s %#v, want a text of 18 or 19 digits", what, key, v)
+				}
+				ids++
+			case strings.HasSuffix(strings.ToLower(key), "_time") || strings.HasSuffix(key, "_expiry"):
+				if at, _ := v.(string); !wholeSecond.MatchString(at) {
+					t.Errorf("%s: got %s %#v, want whole seconds in the user's zone", what, key, v)
+				}
+				times++
+			}
+		})
+		if ids == 0 || times == 0 && what != "users" && what != "fields" {
+			t.Errorf("%s: got %s, want ids and times", what, got.body)
+		}
 	}
-	row := a.get("/Contacts/"+id).at("data", 0).(obj)
-	same(t, "time", row["Modified_Time"], "2026-10-01T13:30:00+05:30")
-	same(t, "id", row["id"], id)
+	same(t, "time", a.get("/Contacts/"+ada).str("data", 0, "Modified_Time"), "2026-10-01T13:30:00+05:30")
 	b := open(t, zohosim.Options{TimeZone: time.FixedZone("", -3*60*60-30*60)})
 	same(t, "time", b.get("/Contacts/"+b.person(obj{})).str("data", 0, "Created_Time"), "2026-10-01T04:30:00-03:30")
+}
+
+var wholeSecond = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+05:30$`)
+
+// everywhere visits all keys of an object and of those in it.
+func everywhere(v any, visit func(key string, v any)) {
+	switch v := v.(type) {
+	case obj:
+		for key, inner := range v {
+			visit(key, inner)
+			everywhere(inner, visit)
+		}
+	case []any:
+		for _, inner := range v {
+			everywhere(inner, visit)
+		}
+	}
 }
 
 func TestDeletedRecordsPassThroughTheBin(t *testing.T) {
@@ -197,82 +248,21 @@ func TestDeletedRecordsPassThroughTheBin(t *testing.T) {
 	a.get("/Contacts/deleted").silent(t, 204)
 }
 
-func TestSearchLagsAndCOQLDoesNot(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{Lag: true})
-	a.person(obj{"Last_Name": "ABC Inc", "Email": "a@example.com", "Mobile": "+49 151 1234567"})
-	byEmail := "/Contacts/search?email=A@example.com&fields=Last_Name"
-	a.get(byEmail).silent(t, 204)
-	a.query("select Last_Name from Contacts where Email = 'a@example.com'").says(t, 200, "ABC Inc")
-	a.pass(1900 * time.Millisecond)
-	a.get(byEmail).silent(t, 204)
-	a.pass(1200 * time.Millisecond)
-	a.get(byEmail).says(t, 200, "ABC Inc")
-	a.get("/Contacts/search?criteria=(Last_Name:equals:abc)").says(t, 200, "ABC Inc")
-	a.get("/Contacts/search?criteria=((Last_Name:starts_with:abc)and(Mobile:equals:%2B49%20151))&email=ignored@x.de").says(t, 200)
-	a.get("/Contacts/search?phone=1511234").says(t, 200)
-	a.get("/Contacts/search?word=inc").says(t, 200)
-	a.get("/Contacts/search?criteria=(Last_Name:in:x,y)").silent(t, 204)
-	a.get(`/Contacts/search?criteria=(Last_Name:equals:a\)b)`).silent(t, 204)
-	a.get("/Contacts/search").says(t, 400, "EXPECTED_PARAM_MISSING", "criteria")
-	a.get("/Contacts/search?criteria=(Nothing:equals:x)").says(t, 400, "INVALID_QUERY", `"api_name":"Nothing"`)
-	a.get("/Contacts/search?criteria=(Last_Name:sounds:x)").says(t, 400, "INVALID_QUERY", `"operator":"sounds"`)
-	a.get("/Contacts/search?criteria=("+strings.Repeat("(Last_Name:equals:x)or", 10)+"(Last_Name:equals:x))").says(t, 400, "CRITERIA_LIMIT_EXCEEDED")
-	a.get("/Contacts/search?word=x&page=11").says(t, 400, "LIMIT_REACHED", `"limit":"2000"`)
-	a.get("/Notes/search?word=x").says(t, 400, "NOT_SUPPORTED")
-	same(t, "count", a.get("/Contacts/actions/count?email=a@example.com").at("count"), 1)
-}
-
-func TestCOQLUnderstandsWhatIsDocumented(t *testing.T) {
+func TestADeletedRecordIsFoundNoMore(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})
-	a.messages()
-	ada := a.person(obj{"Last_Name": "O'Brien", "Email": "ada@example.com", "Title": "x", "Email_Opt_Out": true})
-	bob := a.person(obj{"Last_Name": "Bob"})
-	a.post("/WhatsApp_Messages", rows(obj{"Name": "m", "Contact": obj{"id": ada}})).want(t, 201)
-	a.pass(time.Minute)
-	a.put("/Contacts/"+bob, rows(obj{"Mobile": "5"})).want(t, 200)
-	where := func(condition string) string {
-		got := a.query("select Last_Name from Contacts where " + condition + " order by id asc limit 2000")
-		var names []string
-		for n := range got.count("data") {
-			names = append(names, got.str("data", n, "Last_Name"))
-		}
-		if got.status != 200 && got.status != 204 {
-			return got.str("code")
-		}
-		return strings.Join(names, " ")
-	}
-	for condition, want := range map[string]string{
-		`Last_Name = 'o\'brien'`: "O'Brien", `Last_Name = 'o'brien'`: "SYNTAX_ERROR", `Last_Name != 'bob'`: "O'Brien",
-		`Last_Name like '%bri%'`: "O'Brien", `Last_Name in ('BOB','x')`: "Bob", `Last_Name not in ('bob')`: "O'Brien", `Last_Name not like 'B%'`: "O'Brien",
-		`Email is null`: "Bob", `Email is not null`: "O'Brien", `Email_Opt_Out = true`: "O'Brien", `Email_Opt_Out = 'false'`: "Bob",
-		`id > ` + ada: "Bob", `id >= '` + ada + `'`: "O'Brien Bob", `id = ` + bob: "Bob", `id in (` + ada + `,` + bob + `)`: "O'Brien Bob",
-		`Modified_Time > '2026-10-01T08:00:30+00:00'`: "Bob", `Modified_Time between '2026-10-01T13:30:00+05:30' and '2026-10-01T13:30:05+05:30'`: "O'Brien",
-		`(Last_Name = 'bob' or Email = 'ADA@example.com')`: "O'Brien Bob", `((Last_Name = 'bob' and Mobile = '5') and id > 0)`: "Bob",
-		`Last_Name = 'a' and Email = 'b' and Title = 'c'`: "SYNTAX_ERROR", `Nothing = 1`: "INVALID_QUERY", `Last_Name ~ 'x'`: "SYNTAX_ERROR",
-		`Last_Name == 'x'`: "SYNTAX_ERROR", `Owner.email = 'crm.sync@example.com'`: "O'Brien Bob",
-		`Last_Name in (` + strings.Repeat("'x',", 50) + `'x')`: "LIMIT_EXCEEDED",
-	} {
-		same(t, condition, where(condition), want)
-	}
-	got := a.query("select Name, Contact, Contact.Last_Name from WhatsApp_Messages where Contact = '"+ada+"'").want(t, 200)
-	same(t, "a lookup", got.at("data", 0, "Contact"), obj{"id": ada})
-	same(t, "by the related one", a.query("select Name from WhatsApp_Messages where (Contact.Email = 'ada@example.com' and Name = 'm')").count("data"), 1)
-	a.query("select Name from WhatsApp_Messages where Contact.Email in ('bob@example.com')").silent(t, 204)
-	same(t, "of the related one", got.str("data", 0, "Contact.Last_Name"), "O'Brien")
-	same(t, "info", got.at("info"), obj{"count": 1, "more_records": false})
-	a.query("select id from Contacts").says(t, 400, "SYNTAX_ERROR", `"clause":"where"`)
-	a.query("select id from Nowhere where id is not null").says(t, 400, "INVALID_QUERY")
-	a.query("select "+strings.Repeat("id,", 50)+"id from Contacts where id is not null").says(t, 400, "LIMIT_EXCEEDED")
-	a.query("select id from Contacts where id is not null limit 2001").says(t, 400, "LIMIT_EXCEEDED")
-	a.query("select id from Contacts where id is not null limit 2000 offset 98001").says(t, 400, "LIMIT_EXCEEDED")
-	a.query("").says(t, 400, "MANDATORY_NOT_FOUND")
-	same(t, "offset", a.query("select Last_Name from Contacts where id is not null order by Last_Name desc limit 1 offset 1").str("data", 0, "Last_Name"), "Bob")
-	same(t, "two numbers", a.query("select Last_Name from Contacts where id is not null limit 1, 1").str("data", 0, "Last_Name"), "Bob")
-	same(t, "more", a.query("select Last_Name from Contacts where id is not null limit 1").at("info", "more_records"), true)
-	a.knob(`{"coql_rows":200}`)
-	a.query("select id from Contacts where id is not null limit 201").says(t, 400, "LIMIT_EXCEEDED")
+	a.define("Contacts", "Key", "text", unique).want(t, 201)
+	id := a.person(obj{"Last_Name": "Ada", "Key": "k"})
+	a.remove("/Contacts/"+id).want(t, 200)
+	a.get("/Contacts/"+id).silent(t, 204)
+	a.get("/Contacts?fields=id").silent(t, 204)
+	a.get("/Contacts?fields=id&ids="+id).silent(t, 204)
+	a.get("/Contacts/search?word=ada").silent(t, 204)
+	a.query("select id from Contacts where Key = 'k'").silent(t, 204)
+	a.query("select id from Contacts where id is not null").silent(t, 204)
+	same(t, "count", a.get("/Contacts/actions/count").at("count"), 0)
+	got := a.upserted("Contacts", []string{"Key"}, obj{"Last_Name": "Ada", "Key": "k"}).says(t, 200, `"action":"insert"`)
+	same(t, "another", got.str("data", 0, "details", "id") == id, false)
 }
 
 func TestWhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
@@ -283,6 +273,13 @@ func TestWhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
 		a.post("/Contacts", rows(obj{"Last_Name": "A"})).says(t, 201)
 		a.get("/Contacts?fields=Last_Name&").says(t, 200)
 	})
+	for _, kind := range []string{"", "application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "not/even;a=type=really"} {
+		a.with("Content-Type", kind, func() { a.post("/Contacts", rows(obj{"Last_Name": "A"})).says(t, 201, "SUCCESS") })
+	}
+	for _, path := range []string{"/Contacts/search?word=a&", "/Contacts/actions/count?word=a&", "/settings/fields?module=Contacts&", "/users?type=CurrentUser&"} {
+		a.get(path).says(t, 200)
+	}
+	a.get("/Contacts/deleted?type=all&").silent(t, 204)
 	a.get("/crm/v2.1/Contacts?fields=id").says(t, 200)
 	a.get("/crm/v7/org").says(t, 200, `"paid_type":"enterprise"`)
 	a.get("/crm/v99/org").says(t, 404, "INVALID_URL_PATTERN")

@@ -91,12 +91,23 @@ func TestAChangeMeanwhileStopsAnUpdate(t *testing.T) {
 	a.pass(time.Second)
 	a.put("/Contacts/"+id, rows(obj{"Title": "y"})).want(t, 200)
 	a.with("If-Unmodified-Since", read, func() {
-		got := a.put("/Contacts/"+id, rows(obj{"Title": "z"})).says(t, 412, `"data":[{"code":"ALREADY_MODIFIED"`)
+		got := a.put("/Contacts/"+id, rows(obj{"Title": "z"})).says(t, 412, `"data":[{"code":"ALREADY_MODIFIED"`,
+			`"message":"record updated time has already passed if-unmodified-since time"`, `"Created_Time"`, `"Modified_By"`, `"Created_By"`)
+		same(t, "id", got.str("data", 0, "details", "id"), id)
 		same(t, "time", got.str("data", 0, "details", "Modified_Time"), "2026-10-01T13:30:01+05:30")
 		a.upserted("Contacts", nil, obj{"Last_Name": "A", "Email": "a@example.com"}).says(t, 412, "ALREADY_MODIFIED")
 		a.upserted("Contacts", nil, obj{"Last_Name": "A", "Email": "b@example.com"}).says(t, 200)
 	})
 	same(t, "unchanged", a.get("/Contacts/"+id).str("data", 0, "Title"), "y")
+	// The header is about the whole call.
+	other := a.person(obj{})
+	a.pass(time.Second)
+	a.put("/Contacts/"+id, rows(obj{"Title": "y"})).want(t, 200)
+	a.with("If-Unmodified-Since", "2026-10-01T08:00:01Z", func() {
+		got := a.put("/Contacts", rows(obj{"id": other, "Title": "z"}, obj{"id": id, "Title": "z"})).want(t, 412)
+		same(t, "rows", got.count("data"), 1)
+	})
+	same(t, "unchanged too", a.get("/Contacts/"+other).at("data", 0, "Title"), nil)
 }
 
 func TestValuesAreChecked(t *testing.T) {
