@@ -6,9 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ type receiver struct {
 	t      *testing.T
 	mu     sync.Mutex
 	got    []obj
+	last   *http.Request
 	status int
 }
 
@@ -31,7 +34,7 @@ func newReceiver(t *testing.T) *receiver {
 		var body obj
 		_ = json.Unmarshal(raw, &body)
 		p.mu.Lock()
-		p.got = append(p.got, body)
+		p.got, p.last = append(p.got, body), r
 		status := p.status
 		p.mu.Unlock()
 		w.WriteHeader(status)
@@ -65,87 +68,6 @@ func (p *receiver) none() {
 }
 
 func (p *receiver) forget() { p.mu.Lock(); p.got = nil; p.mu.Unlock() }
-
-// follow subscribes channel 1 to what happens to contacts.
-func (a *org) follow(url string, more obj) answer {
-	a.t.Helper()
-	return a.post("/actions/watch", watch(url, more))
-}
-
-func watch(url string, more obj) obj {
-	item := obj{"channel_id": 1000000068001, "events": []string{"Contacts.all"}, "notify_url": url, "notify_on_related_action": false}
-	for k, v := range more {
-		if v == nil {
-			delete(item, k)
-		} else {
-			item[k] = v
-		}
-	}
-	return obj{"watch": []obj{item}}
-}
-
-func TestChannelsExpireInSilence(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	a.get("/actions/watch").silent(t, 204)
-	got := a.follow("https://x.example/hook", nil).want(t, 201)
-	event := []any{"watch", 0, "details", "events", 0}
-	same(t, "an hour", got.str(append(event, "channel_expiry")...), "2026-10-01T14:30:00+05:30")
-	same(t, "id", got.str(append(event, "channel_id")...), "1000000068001")
-	same(t, "message", got.str("watch", 0, "message"), "Successfully subscribed for actions-watch of the given module")
-	same(t, "address", got.str(append(event, "resource_uri")...), "http://example.com/crm/v2/Contacts")
-	for expiry, want := range map[string]string{
-		"2026-10-08T13:30:00+05:30": "2026-10-08T13:30:00+05:30", "2026-10-08T13:30:01+05:30": "2026-10-01T14:30:00+05:30",
-		"2026-10-02T08:00:00Z": "2026-10-02T13:30:00+05:30",
-	} {
-		same(t, expiry, a.call("PATCH", "/actions/watch", watch("", obj{"notify_url": nil, "channel_expiry": expiry})).want(t, 200).
-			str(append(event, "channel_expiry")...), want)
-	}
-	a.follow("https://x.example/hook", obj{"token": strings.Repeat("x", 51)}).says(t, 400, "INVALID_DATA", `"maximum_length":50`)
-	a.follow("https://x.example/hook", obj{"events": []string{"Notes.create"}}).says(t, 400, "INVALID_DATA", "events")
-	a.follow("https://x.example/hook", obj{"events": nil}).says(t, 400, "MANDATORY_NOT_FOUND")
-	a.follow("", obj{"notify_url": nil, "channel_id": "7"}).says(t, 400, "MANDATORY_NOT_FOUND", "notify_url")
-	group := func(names ...string) []obj {
-		var list []obj
-		for _, name := range names {
-			list = append(list, obj{"field": obj{"api_name": name}})
-		}
-		return []obj{{"type": "field_selection", "field_selection": obj{"group_operator": "or", "group": list}}}
-	}
-	a.follow("https://x.example/hook", obj{"notification_condition": group("Email", "Phone", "Mobile")}).says(t, 400, "INVALID_DATA", "notification_condition")
-	a.follow("https://x.example/hook", obj{"notification_condition": group("Email", "Phone"), "token": "secret"}).want(t, 201)
-	shown := a.get("/actions/watch?channel_id=1000000068001&module=Contacts").want(t, 200)
-	same(t, "token", shown.str("watch", 0, "token"), "secret")
-	same(t, "events", shown.at("watch", 0, "events"), "[Contacts.all]")
-	same(t, "info", shown.at("info", "count"), 1)
-	a.pass(time.Hour)
-	a.token = a.refresh("r").str("access_token")
-	a.get("/actions/watch").silent(t, 204)
-	for _, method := range []string{"PUT", "PATCH"} {
-		a.call(method, "/actions/watch", watch("https://x.example", nil)).says(t, 400, "NOT_SUBSCRIBED")
-	}
-	a.remove("/actions/watch?channel_ids=1000000068001").says(t, 400, "NOT_SUBSCRIBED")
-	a.follow("https://x.example/hook", nil).want(t, 201)
-	a.call("PATCH", "/actions/watch", watch("https://x.example", obj{"_delete_events": true, "events": []string{"Contacts.all"}})).says(t, 200, "Successfully removed")
-	a.remove("/actions/watch?channel_ids=1000000068001,2").says(t, 400, "NOT_SUBSCRIBED")
-	a.follow("https://x.example/hook", nil).want(t, 201)
-	a.remove("/actions/watch?channel_ids=1000000068001").says(t, 200, "Successfully un-subscribed from actions-watch")
-	a.knob(`{"require_https":true}`)
-	a.follow("http://x.example/hook", nil).says(t, 400, "notify_url")
-}
-
-func TestOldVersionsAllowOneDay(t *testing.T) {
-	t.Parallel()
-	a := open(t, zohosim.Options{})
-	for version, want := range map[string]string{"v2": "14:30", "v2.1": "14:30", "v3": "14:30", "v4": "13:30", "v8": "13:30"} {
-		got := a.post("/crm/"+version+"/actions/watch", watch("https://x.example/hook", obj{"channel_expiry": "2026-10-03T13:30:00+05:30"})).want(t, 201)
-		if expiry := got.str("watch", 0, "details", "events", 0, "channel_expiry"); !strings.Contains(expiry, "T"+want) {
-			t.Errorf("%s: got %s, want %s", version, expiry, want)
-		}
-	}
-	a.post("/crm/v2/actions/watch", watch("https://x.example/hook", obj{"channel_expiry": "2026-10-02T13:30:00+05:30"})).
-		says(t, 201, "2026-10-02T13:30:00+05:30")
-}
 
 func TestEveryWayToChangeAContactIsCalledBack(t *testing.T) {
 	t.Parallel()
@@ -198,15 +120,17 @@ func TestCallbacksCarryIDs(t *testing.T) {
 	got := a.post("/Contacts", rows(obj{"Last_Name": "A"}, obj{"First_Name": "refused"}, obj{"Last_Name": "B"}))
 	ada, bob := got.str("data", 0, "details", "id"), got.str("data", 2, "details", "id")
 	first := p.wait(1)[0]
-	for key, want := range (obj{
-		"module": "Contacts", "operation": "insert", "ids": []string{ada, bob}, "affected_fields": []any{}, "channel_id": "1000000068001", "token": nil,
+	want := obj{
+		"module": "Contacts", "operation": "insert", "ids": []any{ada, bob}, "affected_fields": []any{}, "channel_id": "1000000068001", "token": nil,
 		"resource_uri": "https://www.zohoapis.com/crm/v2/Contacts", "query_params": obj{"who": "me"}, "server_time": float64(a.Now().UnixMilli()),
-	}) {
-		same(t, key, first[key], want)
 	}
-	if _, is := first["affected_values"]; is {
-		t.Error("there are values which nobody asked for")
+	// Nothing is missing, null included, and there are no values which nobody asked for.
+	if !reflect.DeepEqual(first, want) {
+		t.Errorf("got %v, want %v", first, want)
 	}
+	p.mu.Lock()
+	same(t, "request", []string{p.last.Method, p.last.URL.String(), p.last.Header.Get("Content-Type")}, "[POST /hook?who=me application/json]")
+	p.mu.Unlock()
 	p.forget()
 	a.follow(p.URL, obj{"token": "secret", "return_affected_field_values": true}).want(t, 201)
 	a.put("/Contacts", rows(obj{"id": ada, "Phone": "+391", "Last_Name": "A"}, obj{"id": bob, "Phone": "+392", "Title": "x"})).want(t, 200)
@@ -230,6 +154,54 @@ func TestCallbacksCarryIDs(t *testing.T) {
 	a.pass(time.Hour)
 	a.post("/_sim/contacts", obj{"phone": "+1", "new": true}).want(t, 200)
 	p.none()
+}
+
+func TestOneCallIsCalledBackForEachOperation(t *testing.T) {
+	t.Parallel()
+	a, p := open(t, zohosim.Options{}), newReceiver(t)
+	ada, bob := a.person(obj{"Email": "ada@example.com"}), a.person(obj{"Email": "bob@example.com"})
+	a.follow(p.URL, nil).want(t, 201)
+	eve := a.upserted("Contacts", nil,
+		obj{"Last_Name": "Ada", "Email": "ada@example.com"}, obj{"Last_Name": "Eve", "Email": "eve@example.com"},
+		obj{"Email": "refused@example.com"}, obj{"Last_Name": "Bob", "Email": "bob@example.com"},
+	).want(t, 207).str("data", 1, "details", "id")
+	ids := map[any]any{}
+	for _, notice := range p.wait(2) {
+		ids[notice["operation"]] = notice["ids"]
+	}
+	same(t, "ids", ids, map[any]any{"insert": []string{eve}, "update": []string{ada, bob}})
+	p.forget()
+	a.remove("/Contacts?ids="+ada+","+bob+","+eve).want(t, 200)
+	gone := p.wait(1)[0]
+	same(t, "deleted", []any{gone["operation"], gone["ids"], gone["affected_fields"]}, []any{"delete", []string{ada, bob, eve}, []any{}})
+}
+
+func TestAReceiverThatDoesNotAnswerIsLeft(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	var calls atomic.Int32
+	waited := make(chan time.Duration, 1)
+	second := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch begin := time.Now(); calls.Add(1) {
+		case 1:
+			<-r.Context().Done()
+			waited <- time.Since(begin)
+		case 2:
+			close(second)
+		}
+	}))
+	defer slow.Close()
+	a.follow(slow.URL, nil).want(t, 201)
+	a.person(obj{})
+	a.person(obj{})
+	if took := <-waited; took < 4*time.Second || took > 8*time.Second {
+		t.Errorf("was left after %v, want 5 s", took)
+	}
+	<-second
+	time.Sleep(50 * time.Millisecond)
+	same(t, "one attempt each", calls.Load(), 2)
 }
 
 func TestConditionsNarrowCallbacks(t *testing.T) {
