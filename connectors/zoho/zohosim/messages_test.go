@@ -3,6 +3,7 @@ package zohosim_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,28 @@ func TestTagsHaveLimits(t *testing.T) {
 		a.post("/settings/tags?module=Contacts", obj{"tags": []obj{{"name": fmt.Sprint("n", n)}}}).want(t, 201)
 	}
 	a.post("/settings/tags?module=Contacts", obj{"tags": []obj{{"name": "one too many"}}}).says(t, 400, "LIMIT_EXCEEDED", `"limit":100`)
+}
+
+func TestWhatIsJustWithinTheLimitsOfTags(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	ada := a.person(obj{})
+	var ten []obj
+	for n := range 10 {
+		ten = append(ten, obj{"name": fmt.Sprint(strings.Repeat("é", 24), n)})
+	}
+	path := "/Contacts/actions/add_tags"
+	got := a.post(path, obj{"tags": ten, "ids": slices.Repeat([]string{ada}, 500)}).want(t, 200)
+	same(t, "counter", got.at("success_count"), "500")
+	same(t, "tags", got.count("data", 499, "details", "tags"), 10)
+	a.post(path, obj{"tags": []obj{{"name": strings.Repeat("x", 26)}}, "ids": []string{ada}}).says(t, 400, "INVALID_DATA", `"maximum_length":25`)
+	// An id wins over a name; one that nobody has is not a new tag.
+	first := got.at("data", 0, "details", "tags", 0).(obj)
+	bob := a.person(obj{})
+	got = a.post(path, obj{"tags": []obj{{"id": first["id"], "name": "another"}}, "ids": []string{bob}}).want(t, 200)
+	same(t, "tag", got.at("data", 0, "details", "tags"), []any{first})
+	a.post(path, obj{"tags": []obj{{"id": "77", "name": "another"}}, "ids": []string{bob}}).says(t, 400, "INVALID_DATA")
+	same(t, "tags of all", a.get("/settings/tags?module=Contacts").count("tags"), 10)
 }
 
 func TestMessagesAreShownHoweverTheyWereWritten(t *testing.T) {

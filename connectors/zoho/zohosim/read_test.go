@@ -248,6 +248,27 @@ func TestDeletedRecordsPassThroughTheBin(t *testing.T) {
 	a.get("/Contacts/deleted").silent(t, 204)
 }
 
+func TestTheBinIsReadPageByPage(t *testing.T) {
+	t.Parallel()
+	a := open(t, zohosim.Options{})
+	for range 3 {
+		a.remove("/Contacts/"+a.person(obj{})).want(t, 200)
+	}
+	page := a.get("/Contacts/deleted?per_page=2").want(t, 200)
+	same(t, "rows", page.count("data"), 2)
+	same(t, "info", page.at("info"), obj{"per_page": 2, "count": 2, "page": 1, "more_records": true})
+	row := page.at("data", 0).(obj)
+	for _, key := range []string{"id", "display_name", "type", "deleted_time", "deleted_by", "created_by"} {
+		if row[key] == nil {
+			t.Errorf("got %v, want %s in it", row, key)
+		}
+	}
+	page = a.get("/Contacts/deleted?per_page=2&page=2").want(t, 200)
+	same(t, "rest", page.at("info"), obj{"per_page": 2, "count": 1, "page": 2, "more_records": false})
+	a.get("/Contacts/deleted?per_page=2&page=3").silent(t, 204)
+	a.get("/Contacts/deleted?per_page=201").says(t, 400, "INVALID_DATA")
+}
+
 func TestADeletedRecordIsFoundNoMore(t *testing.T) {
 	t.Parallel()
 	a := open(t, zohosim.Options{})

@@ -13,6 +13,7 @@ func TestMandatoryFieldsAndIDs(t *testing.T) {
 	a := open(t, zohosim.Options{})
 	id := a.person(obj{"Last_Name": "A", "Email": "a@example.com"})
 	a.post("/Leads", rows(obj{"Email": "l@example.com"})).says(t, 400, "MANDATORY_NOT_FOUND", `"api_name":"Last_Name"`)
+	a.post("/Contacts", rows(obj{"Last_Name": ""})).says(t, 400, "MANDATORY_NOT_FOUND", "$.data[0].Last_Name", "required field not found")
 	a.upserted("Contacts", nil, obj{"Email": "new@example.com"}).says(t, 400, "MANDATORY_NOT_FOUND", "$.data[0].Last_Name")
 	a.upserted("Contacts", nil, obj{"Email": "A@example.com", "Title": "Dr"}).says(t, 200, `"action":"update"`)
 	a.put("/Contacts", rows(obj{"Title": "x"})).says(t, 400, "MANDATORY_NOT_FOUND", `"api_name":"id"`)
@@ -72,6 +73,8 @@ func TestAThirdUniqueFieldIsRefused(t *testing.T) {
 	a.define("Contacts", "Odd", "shape", nil).says(t, 400, "INVALID_DATA", "data_type")
 	a.define("Leads", "WA ID", "text", unique).says(t, 201)
 	a.messages()
+	a.define("WhatsApp_Messages", "Two", "text", unique).says(t, 201)
+	a.define("WhatsApp_Messages", "Three", "text", unique).says(t, 400, "LIMIT_EXCEEDED", `"limit":2`)
 	got := a.get("/settings/fields?module=WhatsApp_Messages").want(t, 200)
 	for n := range got.count("fields") {
 		if got.str("fields", n, "api_name") == "WA_Message_ID" {
@@ -117,6 +120,7 @@ func TestValuesAreChecked(t *testing.T) {
 	a.define("Contacts", "When", "datetime", nil).want(t, 201)
 	a.define("Contacts", "Hobbies", "multiselectpicklist", nil).want(t, 201)
 	a.define("Contacts", "Age", "integer", nil).want(t, 201)
+	a.define("Contacts", "Big", "bigint", nil).want(t, 201)
 	tests := map[string]struct {
 		field string
 		value any
@@ -129,7 +133,13 @@ func TestValuesAreChecked(t *testing.T) {
 		"a plain number":             {"Phone", "+4915112345678", ""},
 		"as people write":            {"Phone", "(030) 123-456 ext.7", ""},
 		"no number":                  {"Phone", "call <me>!", `"expected_data_type":"phone"`},
+		"a number as long as may be": {"Phone", "+" + strings.Repeat("1", 29), ""},
 		"a long number":              {"Phone", strings.Repeat("1", 31), `"maximum_length":30`},
+		"two plus signs":             {"Phone", "++4915112345678", `"expected_data_type":"phone"`},
+		"a long address":             {"Email", strings.Repeat("x", 89) + "@example.com", `"maximum_length":100`},
+		"18 digits":                  {"Big", strings.Repeat("9", 18), ""},
+		"18 digits, as a number":     {"Big", 1e17, `"expected_data_type":"bigint"`},
+		"19 digits":                  {"Big", strings.Repeat("9", 18) + "1", `"expected_data_type":"bigint"`},
 		"a new choice":               {"Lead_Source", "WhatsApp", ""},
 		"an offset":                  {"When", "2026-01-31T10:00:00+01:00", ""},
 		"UTC":                        {"When", "2026-01-31T10:00:00Z", ""},
@@ -159,6 +169,8 @@ func TestValuesAreChecked(t *testing.T) {
 	}
 	a.knob(`{"restricted_picklists":true,"refuse_unknown_fields":true}`)
 	a.post("/Contacts", rows(obj{"Last_Name": "A", "Lead_Source": "WhatsApp"})).says(t, 400, "supported_values")
+	a.post("/Contacts", rows(obj{"Last_Name": "A", "Lead_Source": "Chat"})).says(t, 201)
+	a.post("/Contacts", rows(obj{"Last_Name": "A", "Hobbies": []string{"chess"}})).says(t, 400, "supported_values")
 	a.post("/Contacts", rows(obj{"Last_Name": "A", "Shoe_Size": "39"})).says(t, 400, "INVALID_DATA", "Shoe_Size")
 }
 
