@@ -82,7 +82,7 @@ func TestCreditsCountFor24Hours(t *testing.T) {
 	a.post("/Contacts", people(100)).want(t, 201)
 	got := a.get("/Contacts?fields=id").says(t, 429, "TOO_MANY_REQUESTS")
 	same(t, "none", left(got), "0")
-	same(t, "Retry-After", got.header.Get("Retry-After"), "")
+	same(t, "Retry-After", len(got.header.Values("Retry-After")), 0)
 	later(11)
 	a.get("/Contacts?fields=id").want(t, 429)
 	// What was spent first comes back, what was spent later does not yet.
@@ -174,7 +174,7 @@ func TestThrottledCallsSayLittle(t *testing.T) {
 		a.knob(`{"throttle_body":"` + profile + `"}`)
 		got := a.get("/Contacts?fields=id").want(t, 429)
 		same(t, profile, got.body, want)
-		same(t, "Retry-After", got.header.Get("Retry-After"), "")
+		same(t, "Retry-After", len(got.header.Values("Retry-After")), 0)
 	}
 	a.fault(`{"mode":"throttle","retry_after":"7"}`)
 	same(t, "Retry-After", a.get("/Contacts?fields=id").header.Get("Retry-After"), "7")

@@ -194,8 +194,12 @@ func TestAReceiverThatDoesNotAnswerIsLeft(t *testing.T) {
 	}))
 	defer slow.Close()
 	a.follow(slow.URL, nil).want(t, 201)
+	begin := time.Now()
 	a.person(obj{})
 	a.person(obj{})
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("the writes took %v, as if they waited for the receiver", took)
+	}
 	if took := <-waited; took < 4*time.Second || took > 8*time.Second {
 		t.Errorf("was left after %v, want 5 s", took)
 	}

@@ -20,7 +20,7 @@ func TestAListNeedsFields(t *testing.T) {
 	a.get("/Contacts?fields="+strings.Repeat("x,", 51)).says(t, 400, "LIMIT_EXCEEDED")
 	a.get("/Contacts?fields="+strings.Repeat("Email,", 49)+"Phone").says(t, 200, `"Email":null`, `"id":"`)
 	a.get("/Contacts?fields=id,Shoe_Size").says(t, 200)
-	a.get("/Contacts?fields=id&per_page=201").says(t, 400, "INVALID_DATA", "per_page")
+	a.get("/Contacts?fields=id&per_page=201").says(t, 400, "INVALID_DATA", `"param_name":"per_page"`)
 	a.get("/Contacts?fields=id&sort_by=Email").says(t, 400, "INVALID_DATA", "sort_by")
 	a.knob(`{"cap_per_page":true}`)
 	same(t, "capped", a.get("/Contacts?fields=id&per_page=500").want(t, 200).at("info", "per_page"), 200)
@@ -235,16 +235,22 @@ func TestDeletedRecordsPassThroughTheBin(t *testing.T) {
 	a.get("/Contacts/deleted?type=x").says(t, 400, "PATTERN_NOT_MATCHED")
 	a.post("/_sim/purge", `{"id":"`+first+`"}`).want(t, 200)
 	same(t, "purged", a.get("/Contacts/deleted?type=permanent").str("data", 0, "id"), first)
-	later := func(days int) {
-		a.pass(time.Duration(days) * 24 * time.Hour)
+	later := func(days int, more time.Duration) {
+		a.pass(time.Duration(days)*24*time.Hour + more)
 		a.token = a.refresh("r").str("access_token")
 	}
-	later(60)
+	later(59, 23*time.Hour)
+	same(t, "the last hour in the bin", a.get("/Contacts/deleted?type=recycle").str("data", 0, "id"), second)
+	later(0, time.Hour)
 	same(t, "after 60 days", a.get("/Contacts/deleted?type=permanent").count("data"), 2)
 	a.get("/Contacts/deleted?type=recycle").silent(t, 204)
-	later(60)
-	same(t, "the purged one is gone", a.get("/Contacts/deleted").count("data"), 1)
-	later(60)
+	later(59, 23*time.Hour)
+	same(t, "the last hour of the purged one", a.get("/Contacts/deleted").count("data"), 2)
+	later(0, time.Hour)
+	same(t, "the purged one is gone", a.get("/Contacts/deleted").str("data", 0, "id"), second)
+	later(59, 23*time.Hour)
+	same(t, "the last hour of the other", a.get("/Contacts/deleted").count("data"), 1)
+	later(0, time.Hour)
 	a.get("/Contacts/deleted").silent(t, 204)
 }
 
