@@ -2,7 +2,6 @@ package bitrix24
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 	}
 	env, err := c.call(ctx, creating, commentAdd, params{"fields": params{
 		"ENTITY_TYPE": contactTypeName, "ENTITY_ID": m.ContactRecordID, "COMMENT": escape(f.Name) + "\n\n" + mark,
-		"FILES": [][]string{{f.Name, base64.StdEncoding.EncodeToString(f.Content)}},
+		"FILES": [][]any{{f.Name, f.Content}}, // as base64, like all bytes in JSON
 	}})
 	if err != nil {
 		return connectors.Result{Err: err}

@@ -236,14 +236,17 @@ func exchange(h *http.Client, req *http.Request, most int64) (*Answer, error) {
 
 	// Reading to the end is what makes the connection usable again; an answer
 	// that is too long is cut off together with its connection.
-	b, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
-	if err != nil {
+	var b bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= most {
+		b.Grow(int(n) + bytes.MinRead) // a file is in memory once
+	}
+	if _, err := b.ReadFrom(io.LimitReader(resp.Body, most+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(b)) > most {
+	if int64(b.Len()) > most {
 		return nil, errTooLong
 	}
-	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: b}, nil
+	return &Answer{Status: resp.StatusCode, Header: resp.Header, Body: b.Bytes()}, nil
 }
 
 func encode(r Request) (body []byte, contentType string, err error) {
