@@ -2,11 +2,9 @@ package hubspotsim_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"mime/multipart"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -29,13 +27,12 @@ func (a *account) form(path, name, content string, fields ...string) answer {
 		_, _ = part.Write([]byte(content))
 	}
 	_ = w.Close()
-	r := httptest.NewRequest(http.MethodPost, path, &form)
-	r.Header.Set("Content-Type", w.FormDataContentType())
-	r.Header.Set("Authorization", "Bearer "+a.token)
-	rec := httptest.NewRecorder()
-	a.ServeHTTP(rec, r)
-	got := answer{status: rec.Code, header: rec.Header(), body: rec.Body.String()}
-	_ = json.Unmarshal(rec.Body.Bytes(), &got.obj)
+	got, err := a.send(http.MethodPost, path, &form, http.Header{
+		"Content-Type": {w.FormDataContentType()}, "Authorization": {"Bearer " + a.token},
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
 	return got
 }
 

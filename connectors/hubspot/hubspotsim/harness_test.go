@@ -19,10 +19,11 @@ import (
 
 const key = "pat-na1-test"
 
-// account is a simulated account and a caller with its token.
+// account is a simulated account at an address, and a caller with its token.
 type account struct {
 	*hubspotsim.Server
 	t     *testing.T
+	url   string
 	token string
 	mu    sync.Mutex
 	clock time.Time
@@ -48,12 +49,24 @@ func open(t *testing.T, o hubspotsim.Options) *account {
 	}
 	o.Clock = func() time.Time { a.mu.Lock(); defer a.mu.Unlock(); return a.clock }
 	a.Server = hubspotsim.New(o)
-	t.Cleanup(a.Close)
+	server := httptest.NewServer(a)
+	a.url = server.URL
+	t.Cleanup(func() { a.Close(); server.Close() })
 	return a
 }
 
 // call makes a call with a body of any kind: nothing, a form, text or JSON.
 func (a *account) call(method, path string, body any) answer {
+	a.t.Helper()
+	got, err := a.try(method, path, body)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return got
+}
+
+// try is call for when there may be no answer.
+func (a *account) try(method, path string, body any) (answer, error) {
 	a.t.Helper()
 	var raw io.Reader = http.NoBody
 	kind := "application/json"
@@ -70,16 +83,30 @@ func (a *account) call(method, path string, body any) answer {
 		}
 		raw = bytes.NewReader(text)
 	}
-	r := httptest.NewRequest(method, path, raw)
-	r.Header.Set("Content-Type", kind)
+	header := http.Header{"Content-Type": {kind}}
 	if a.token != "" {
-		r.Header.Set("Authorization", "Bearer "+a.token)
+		header.Set("Authorization", "Bearer "+a.token)
 	}
-	w := httptest.NewRecorder()
-	a.ServeHTTP(w, r)
-	got := answer{status: w.Code, header: w.Header(), body: w.Body.String()}
-	_ = json.Unmarshal(w.Body.Bytes(), &got.obj)
-	return got
+	return a.send(method, path, raw, header)
+}
+
+// send makes a call with these headers.
+func (a *account) send(method, path string, body io.Reader, header http.Header) (answer, error) {
+	a.t.Helper()
+	r, err := http.NewRequestWithContext(a.t.Context(), method, a.url+path, body)
+	if err != nil {
+		return answer{}, err
+	}
+	r.Header = header
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	got := answer{status: resp.StatusCode, header: resp.Header, body: string(text)}
+	_ = json.Unmarshal(text, &got.obj)
+	return got, err
 }
 
 func (a *account) get(path string) answer { a.t.Helper(); return a.call(http.MethodGet, path, nil) }
