@@ -114,8 +114,12 @@ func defaultLink(from, to *store) (int, bool) {
 	return 0, false
 }
 
-// associations answers …/{id}/associations/….
+// associations answers …/{id}/associations/…. The paths that write are v4's and
+// those of dated versions; v3 reads, in a form of its own.
 func (s *Server) associations(c *call, st *store) (*reply, *refusal) {
+	if c.version == "v3" && c.Method != http.MethodGet {
+		return nil, c.noRoute()
+	}
 	if c.Method == http.MethodPut && len(c.rest) == 6 && c.rest[3] == "default" {
 		kind, refused := s.store(c.rest[4])
 		if refused != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -178,6 +179,17 @@ func (g answer) says(t *testing.T, status int, texts ...string) {
 		if !strings.Contains(g.body, text) {
 			t.Errorf("got %s, want it to contain %s", g.body, text)
 		}
+	}
+}
+
+var correlationID = regexp.MustCompile(`"correlationId":"[^"]+"`)
+
+// exactly fails unless this is all of the answer, "…" standing for the
+// correlation id.
+func (g answer) exactly(t *testing.T, status int, body string) {
+	t.Helper()
+	if got := correlationID.ReplaceAllString(g.body, `"correlationId":"…"`); g.status != status || got != body {
+		t.Errorf("got %d %s, want %d %s", g.status, got, status, body)
 	}
 }
 

@@ -67,15 +67,21 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 	}
 	if answer.download != nil {
+		correlate(w, id)
 		answer.download.serve(w)
 		return
 	}
 	s.write(w, id, answer.status, answer.body)
 }
 
+// correlate names the call in its answer's headers.
+func correlate(w http.ResponseWriter, id string) {
+	w.Header().Set("X-HubSpot-Correlation-Id", id)
+	w.Header().Set("X-Request-Id", id)
+}
+
 func (s *Server) write(w http.ResponseWriter, correlation string, status int, body any) {
-	w.Header().Set("X-HubSpot-Correlation-Id", correlation)
-	w.Header().Set("X-Request-Id", correlation)
+	correlate(w, correlation)
 	if r, refused := body.(*refusal); refused && r.CorrelationID == "" {
 		r.CorrelationID = correlation
 	}
