@@ -3,6 +3,7 @@ package hubspotsim_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"crmsync/connectors/hubspot/hubspotsim"
@@ -23,15 +24,41 @@ func TestABatchHasItsLimits(t *testing.T) {
 		a.batch(op, many(101)).says(t, 400, `"category":"VALIDATION_ERROR"`,
 			"The maximum number of inputs supported in a batch request is 100. Please reduce the number of items and try again")
 	}
-	a.batch("create", many(100)).says(t, 201, `"status":"COMPLETE"`)
-	a.post(contacts+"/batch/read", obj{"inputs": many(51), "propertiesWithHistory": []string{"firstname"}}).says(t, 400,
-		"in a batch request for property histories is 50")
+	a.post(communications+"/batch/create", obj{"inputs": many(101)}).says(t, 400, "a batch request is 100.")
+	full := a.batch("create", many(100)).want(t, 201)
+	same(t, "status", full.str("status"), "COMPLETE")
+	same(t, "created", full.count("results"), 100)
+	for _, member := range []string{"errors", "numErrors"} {
+		same(t, member, full.at(member), nil)
+	}
+	if full.str("startedAt") == "" || full.str("completedAt") == "" {
+		t.Errorf("got %v and %v, want the times of the batch", full.at("startedAt"), full.at("completedAt"))
+	}
+	histories := func(n int) answer {
+		var ids []obj
+		for i := range n {
+			ids = append(ids, obj{"id": fmt.Sprint(101 + i)})
+		}
+		return a.post(contacts+"/batch/read", obj{"inputs": ids, "propertiesWithHistory": []string{"firstname"}})
+	}
+	histories(51).says(t, 400, "The maximum number of inputs supported in a batch request for property histories is 50. Please reduce the number of items and try again",
+		`"category":"VALIDATION_ERROR"`)
+	some := histories(50).want(t, 200)
+	same(t, "with histories", some.count("results"), 50)
+	if some.str("results", 0, "propertiesWithHistory", "firstname", 0, "value") == "" {
+		t.Errorf("got %v, want a history", some.at("results", 0))
+	}
 	twice := append(many(3), obj{"id": "2", "properties": obj{"city": "Rome"}})
 	for _, op := range []string{"update", "upsert"} {
 		got := a.batch(op, twice)
 		got.says(t, 400, "Duplicate IDs found in batch input: [2]. IDs must be unique")
+		got.says(t, 400, `"category":"VALIDATION_ERROR"`)
 		same(t, "ids", got.at("context", "ids"), "[2]")
 	}
+	email := func(id string) obj { return obj{"id": id, "idProperty": "email"} }
+	got := a.batch("upsert", []obj{email("ada@example.com"), email("Ada@Example.com"), email("bob@example.com"), email("bob@example.com")})
+	got.says(t, 400, "Duplicate IDs found in batch input: [ada@example.com, bob@example.com]. IDs must be unique")
+	same(t, "ids", got.at("context", "ids"), "[ada@example.com bob@example.com]")
 	same(t, "contacts", a.Stats().Contacts, 100)
 }
 
@@ -55,6 +82,9 @@ func TestABatchOfCreationsWithoutTracesIsAllOrNothing(t *testing.T) {
 	half := rows(obj{"firstname": "Good"}, obj{"email": "bad@"})
 	half[0]["objectWriteTraceId"] = "only one of two"
 	a.batch("create", half).says(t, 400)
+	malformed := a.post(contacts+"/batch/create", `{"inputs":[{"properties":{"firstname":"Good"}},{"properties":{"firstname":["Bad"]}}]}`)
+	malformed.says(t, 400, "Invalid input JSON on line 1, column ", "Cannot deserialize value of type `java.lang.String` from Array value")
+	same(t, "category", malformed.at("category"), nil)
 	same(t, "contacts", a.Stats().Contacts, 1)
 	good := a.batch("create", rows(obj{"firstname": "A"}, obj{"firstname": "B"})).want(t, 201)
 	same(t, "created", good.values("firstname"), "[A B]")
@@ -75,21 +105,55 @@ func TestABatchOfCreationsWithTracesMaySucceedInPart(t *testing.T) {
 	same(t, "conflict", errors["t1"].str("category"), "CONFLICT")
 	same(t, "existing", errors["t1"].str("context", "existingId", 0), taken)
 	same(t, "validation", errors["t2"].str("category"), "VALIDATION_ERROR")
-	if got.at("results", 0, "objectWriteTraceId") != nil {
-		t.Error("a result echoes its trace id")
+	same(t, "message", errors["t1"].str("message"), "Contact already exists. Existing ID: "+taken)
+	same(t, "statuses", []any{errors["t1"].at("status"), errors["t2"].at("status"), got.at("status")}, "[error error COMPLETE]")
+	same(t, "existing, of what is not there", errors["t2"].at("context", "existingId"), nil)
+	if text := fmt.Sprint(got.at("results")); strings.Contains(text, "objectWriteTraceId") || strings.Contains(text, "t0") {
+		t.Errorf("got %s: a result echoes its trace id", text)
 	}
+	// Of two with one address the first is written, and is in the way of the second.
+	twice := a.batch("create", traced(obj{"email": "new@example.com"}, obj{"email": "NEW@example.com"})).want(t, 207)
+	same(t, "existing", twice.at("errors", 0, "context", "existingId", 0), twice.at("results", 0, "id"))
+	none := a.batch("create", traced(obj{"shoe": "39"}, obj{"shoe": "40"})).want(t, 207)
+	same(t, "none created", []any{none.count("results"), none.count("errors"), none.at("numErrors")}, "[0 2 2]")
+	same(t, "contacts", a.Stats().Contacts, 4)
 }
 
 func TestResultsComeInAnyOrder(t *testing.T) {
 	t.Parallel()
 	a := open(t, hubspotsim.Options{})
-	got := a.batch("create", many(50)).want(t, 201)
-	var order []string
+	a.define("contacts", "crmsync_wa_id", obj{"hasUniqueValue": true}).want(t, 201)
+	var plain, marked, upserts, ids []obj
 	for n := range 50 {
-		order = append(order, got.str("results", n, "properties", "firstname"))
+		properties := obj{"firstname": fmt.Sprintf("P%03d", n)}
+		plain = append(plain, obj{"properties": properties})
+		marked = append(marked, obj{"properties": properties, "objectWriteTraceId": fmt.Sprint(n)})
+		upserts = append(upserts, obj{"id": fmt.Sprint(n), "idProperty": "crmsync_wa_id", "properties": properties})
+		ids = append(ids, obj{"id": fmt.Sprint(101 + n)})
 	}
-	if slices.IsSorted(order) {
-		t.Error("fifty results came in the order of their inputs")
+	updates := many(150)[100:]
+	for n, u := range updates {
+		u["properties"] = plain[n]["properties"]
+	}
+	for _, call := range []struct {
+		name, op string
+		in       []obj
+	}{
+		{"create", "create", plain},
+		{"create, traced", "create", marked},
+		{"update", "update", updates},
+		{"read", "read", ids},
+		{"upsert", "upsert", upserts},
+	} {
+		got := a.batch(call.op, call.in)
+		same(t, call.name, got.count("results"), 50)
+		var order []string
+		for n := range 50 {
+			order = append(order, got.str("results", n, "properties", "firstname"))
+		}
+		if slices.IsSorted(order) {
+			t.Errorf("%s: fifty results came in the order of their inputs", call.name)
+		}
 	}
 }
 
@@ -105,6 +169,14 @@ func TestMissingIdsAreReportedTogether(t *testing.T) {
 		same(t, op, got.at("errors", 0, "context", "ids"), "[999 nobody]")
 		same(t, op, got.at("errors", 0, "category"), "OBJECT_NOT_FOUND")
 	}
+	for _, op := range []string{"update", "read"} {
+		none := a.batch(op, in[1:3])
+		none.says(t, 207, "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid.")
+		same(t, op+" of nobody", []any{none.count("results"), none.count("errors"), none.at("numErrors")}, "[0 1 1]")
+		a.batch(op, []obj{in[0], in[3]}).says(t, 200)
+	}
+	byEmail := a.post(contacts+"/batch/read", obj{"idProperty": "email", "inputs": []obj{{"id": "nobody@example.com"}}}).want(t, 207)
+	same(t, "by a key", byEmail.at("errors", 0, "context", "ids"), "[nobody@example.com]")
 	same(t, "updated", a.get(contacts+"/"+ada+"?properties=city").at("properties", "city"), "Rome")
 	a.batch("update", []obj{{"id": ada, "properties": obj{"city": "Oslo"}}, {"id": bob, "properties": obj{"shoe": "1"}}}).says(t, 400)
 	same(t, "not updated", a.get(contacts+"/"+ada+"?properties=city").at("properties", "city"), "Rome")
@@ -154,8 +226,16 @@ func TestAnUpsertByEmailWithCapitalsLosesTheRest(t *testing.T) {
 	in := []obj{{"id": "Ada@Example.com", "idProperty": "email", "properties": obj{"firstname": "Ada"}}}
 	for keep, want := range map[bool]any{false: nil, true: "Ada"} {
 		a := open(t, hubspotsim.Options{KeepPropertiesOnCapitalEmail: keep})
-		got := a.batch("upsert", in).want(t, 200)
-		same(t, "first name", a.get(contacts+"/"+got.str("results", 0, "id")).at("properties", "firstname"), want)
+		name := func(got answer) any {
+			return a.get(contacts+"/"+got.want(t, 200).str("results", 0, "id")).at("properties", "firstname")
+		}
+		got := a.batch("upsert", in)
+		same(t, "new", got.at("results", 0, "new"), true)
+		same(t, "email", got.at("results", 0, "properties", "email"), "ada@example.com")
+		same(t, "first name", name(got), want)
+		again := a.batch("upsert", in)
+		same(t, "of a contact that is there", []any{name(again), again.at("results", 0, "new")}, "[Ada false]")
+		same(t, "in small letters", name(a.batch("upsert", []obj{{"id": "bob@example.com", "idProperty": "email", "properties": obj{"firstname": "Bob"}}})), "Bob")
 	}
 }
 
@@ -187,5 +267,10 @@ func TestABatchOfNothingMayBeAnsweredWithNothing(t *testing.T) {
 	for _, body := range []any{obj{}, obj{"inputs": []obj{}}} {
 		a.post(contacts+"/batch/update", body).says(t, 200, `"results":[]`, `"errors":[]`)
 	}
+	for _, op := range []string{"create", "read", "update", "upsert"} {
+		got := a.post(contacts+"/batch/"+op, obj{"input": []obj{{"id": "101"}}}).want(t, 200)
+		same(t, op, []any{got.at("status"), got.count("results"), got.count("errors")}, "[COMPLETE 0 0]")
+	}
+	same(t, "writes", a.Stats().Writes, 0)
 	a.post(contacts+"/batch/update", `{"inputs":[{"id":`).says(t, 400, "Invalid input JSON on line 1, column ")
 }
