@@ -9,10 +9,14 @@ import (
 // attachmentIDs is the property that names the files of a message.
 const attachmentIDs = "hs_attachment_ids"
 
+// loggedFrom is the property that tells logged messages from those of
+// HubSpot's own inbox.
+const loggedFrom = "hs_communication_logged_from"
+
 // checkCommunication holds the rules for logged messages. HubSpot: the
 // communications guide.
 func checkCommunication(props map[string]string) *refusal {
-	if props["hs_communication_logged_from"] != "CRM" {
+	if props[loggedFrom] != "CRM" {
 		return refuse(http.StatusBadRequest, validation,
 			"Logged SMS, WhatsApp and LinkedIn message objects must have hs_communication_logged_from set to CRM")
 	}

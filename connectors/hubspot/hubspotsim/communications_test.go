@@ -1,6 +1,8 @@
 package hubspotsim_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"testing"
 
 	"crmsync/connectors/hubspot/hubspotsim"
@@ -29,7 +31,8 @@ func TestWhatAMessageNeeds(t *testing.T) {
 		"no time":                  {obj{"hs_timestamp": nil}, []string{"Error creating COMMUNICATION.  Some required properties were not set.", `"properties":["hs_timestamp"]`}},
 		"no channel":               {obj{"hs_communication_channel_type": ""}, []string{`"properties":["hs_communication_channel_type"]`}},
 		"another channel":          {obj{"hs_communication_channel_type": "PIGEON"}, []string{"INVALID_OPTION"}},
-		"not logged from CRM":      {obj{"hs_communication_logged_from": "API"}, []string{"hs_communication_logged_from"}},
+		"not logged from CRM":      {obj{"hs_communication_logged_from": "API"}, []string{"Logged SMS, WhatsApp and LinkedIn message objects must have hs_communication_logged_from set to CRM"}},
+		"logged from nowhere":      {obj{"hs_communication_logged_from": ""}, []string{"hs_communication_logged_from"}},
 		"an unknown property":      {obj{"direction": "in"}, []string{"PROPERTY_DOESNT_EXIST"}},
 		"a time in plain words":    {obj{"hs_timestamp": "noon"}, []string{"INVALID_LONG"}},
 		"a read-only conversation": {obj{"hs_communication_conversations_thread_id": "1"}, []string{"READ_ONLY_VALUE"}},
@@ -40,8 +43,22 @@ func TestWhatAMessageNeeds(t *testing.T) {
 			for k, v := range test.change {
 				p[k] = v
 			}
-			a.post(communications, obj{"properties": p}).says(t, 400, test.want...)
+			want := append([]string{`"category":"VALIDATION_ERROR"`}, test.want...)
+			a.post(communications, obj{"properties": p}).says(t, 400, want...)
+			a.post(communications+"/batch/create", obj{"inputs": []obj{{"properties": whatsApp("well")}, {"properties": p}}}).says(t, 400, want...)
+			part := a.post(communications+"/batch/create", obj{"inputs": traced(p)}).want(t, 207)
+			same(t, "failed", part.at("errors", 0, "context", "objectWriteTraceId", 0), "t0")
 		})
+	}
+	same(t, "messages", a.Stats().Messages, 0)
+	for n, channel := range []string{"WHATS_APP", "LINKEDIN_MESSAGE", "SMS"} {
+		good := whatsApp("hello")
+		good["hs_communication_channel_type"] = channel
+		id := a.post(communications, obj{"properties": good}).want(t, 201).str("id")
+		same(t, "messages", a.Stats().Messages, n+1)
+		for name, value := range map[string]string{"hs_timestamp": "", "hs_communication_channel_type": "", "hs_communication_logged_from": "API"} {
+			a.patch(communications+"/"+id, obj{"properties": obj{name: value}}).says(t, 400, name)
+		}
 	}
 	seconds := whatsApp("hello")
 	seconds["hs_timestamp"] = 1790841600
@@ -59,20 +76,28 @@ func TestAMessageIsAssociatedInItsDirection(t *testing.T) {
 	create(toContact(ada, 82)).says(t, 400, "invalid from object type 0-18 for associations to be created. expected: 0-1", "VALIDATION_ERROR")
 	gone := create(toContact("22645422197", 81))
 	gone.says(t, 400, "One or more associations are invalid")
-	same(t, "which", gone.at("context", "INVALID_OBJECT_IDS", 0), "CONTACT=22645422197 is not valid")
+	same(t, "which", gone.at("context"), "map[INVALID_OBJECT_IDS:[CONTACT=22645422197 is not valid] objectId:[22645422197] objectType:[CONTACT]]")
+	same(t, "category", gone.at("category"), "VALIDATION_ERROR")
+	company := create(toContact("7", 87))
+	same(t, "of another kind", company.at("context", "objectType", 0), "COMPANY")
+	rows := traced(whatsApp("lost"), whatsApp("found"))
+	rows[0]["associations"], rows[1]["associations"] = toContact("22645422197", 81), toContact(ada, 81)
+	part := a.post(communications+"/batch/create", obj{"inputs": rows}).want(t, 207)
+	same(t, "in a batch", part.at("errors", 0, "context", "INVALID_OBJECT_IDS", 0), "CONTACT=22645422197 is not valid")
+	a.remove(communications+"/"+part.str("results", 0, "id")).want(t, 204)
 	create([]obj{{"to": obj{"id": ada}, "types": []obj{{}}}}).says(t, 400,
 		"Cannot build AssociationSpec, some of required attributes are not set [associationCategory, associationTypeId]")
 	same(t, "messages", a.Stats().Messages, 0)
 
 	id := create(toContact(ada, 81)).want(t, 201).str("id")
 	for path, want := range map[string]any{
-		"/crm/v4/objects/contacts/" + ada + "/associations/communications":      5000000001,
+		"/crm/v4/objects/contacts/" + ada + "/associations/communications":      json.Number(id),
 		"/crm/objects/2026-03/contacts/" + ada + "/associations/communications": id,
 		"/crm/objects/2026-09/communications/" + id + "/associations/contacts":  ada,
 	} {
 		got := a.get(path).want(t, 200)
-		if want == 5000000001 {
-			same(t, path, int64(got.at("results", 0, "toObjectId").(float64)), want)
+		if _, number := want.(json.Number); number {
+			same(t, path, fmt.Sprintf("%.0f", got.at("results", 0, "toObjectId")), want)
 			same(t, "type", got.at("results", 0, "associationTypes", 0, "typeId"), 82)
 			continue
 		}
@@ -129,6 +154,17 @@ func TestAMessageIsLoggedOnce(t *testing.T) {
 func TestCustomPropertiesOfMessagesMayBeRefused(t *testing.T) {
 	t.Parallel()
 	a := open(t, hubspotsim.Options{CustomCommunicationProperties: "refused"})
-	a.define("0-18", "crmsync_wamid", obj{"hasUniqueValue": true}).says(t, 403, "MISSING_SCOPES")
+	for _, kind := range []string{"0-18", "communications"} {
+		a.define(kind, "crmsync_wamid", obj{"hasUniqueValue": true, "groupName": "communication"}).says(t, 403, "MISSING_SCOPES")
+	}
+	a.post("/crm/properties/2026-09/communications/batch/create", obj{"inputs": []obj{{
+		"name": "crmsync_wamid", "label": "x", "type": "string", "fieldType": "text", "groupName": "communication",
+	}}}).says(t, 403, "MISSING_SCOPES")
+	a.get("/crm/v3/properties/communications/crmsync_wamid").says(t, 404)
+	unknown := whatsApp("hello")
+	unknown["crmsync_wamid"] = "wamid.A"
+	a.post(communications, obj{"properties": unknown}).says(t, 400, "PROPERTY_DOESNT_EXIST")
+	a.post(communications+"/batch/upsert", obj{"inputs": []obj{{"id": "wamid.A", "idProperty": "crmsync_wamid", "properties": unknown}}}).says(t, 400,
+		"Unable to perform upsert by non-unique 0-18 property crmsync_wamid")
 	a.define("contacts", "crmsync_wa_id", nil).says(t, 201)
 }

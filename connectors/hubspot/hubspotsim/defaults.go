@@ -48,7 +48,7 @@ func contactProperties() []*property {
 func communicationProperties() []*property {
 	ps := []*property{
 		choice("hs_communication_channel_type", "Channel Type", "select", channels...),
-		choice("hs_communication_logged_from", "Logged From", "select", "CRM"),
+		choice(loggedFrom, "Logged From", "select", "CRM"),
 		field("hs_communication_body", "Communication Body", "string", "html"),
 		field("hs_timestamp", "Activity date", "datetime", "date"),
 		field("hubspot_owner_id", "Activity assigned to", "enumeration", "select"),

@@ -277,7 +277,7 @@ func (s *Server) checkNew(st *store, props map[string]string) *refusal {
 	var missing []string
 	switch st.id {
 	case communicationType:
-		for _, name := range []string{"hs_communication_channel_type", "hs_communication_logged_from", "hs_timestamp"} {
+		for _, name := range []string{"hs_communication_channel_type", loggedFrom, "hs_timestamp"} {
 			if props[name] == "" {
 				missing = append(missing, name)
 			}

@@ -279,11 +279,15 @@ func (s *Server) propertyBatch(c *call, st *store) (*reply, *refusal) {
 		switch c.rest[2] {
 		case "create":
 			made, refused := s.define(st, d)
-			if refused != nil {
+			switch {
+			case refused == nil:
+				out.Results = append(out.Results, made)
+			case refused.status == http.StatusForbidden:
+				// A scope is missing for the call, not for one of its inputs.
+				return nil, refused
+			default:
 				out.fail(refused)
-				continue
 			}
-			out.Results = append(out.Results, made)
 		case "read":
 			if p == nil || p.Archived {
 				out.fail(refuse(http.StatusNotFound, notFound, "Could not find property %s", name).with("name", name))

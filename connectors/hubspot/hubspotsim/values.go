@@ -116,6 +116,9 @@ func (w *writing) value(p *property, v string) (string, bool) {
 		return v, true
 	case p.Name == "lifecyclestage":
 		return w.stage(p, v)
+	case p.Name == loggedFrom:
+		// Another value than its only option is refused in words of its own.
+		return v, true
 	}
 	switch p.Type {
 	case "enumeration", "bool":
