@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"crmsync/connectors/hubspot/hubspotsim"
 )
@@ -25,26 +26,37 @@ func TestOutagesAreWordedAsSeen(t *testing.T) {
 		spec   string
 		status int
 		want   string
+		retry  string
 	}{
-		"a lock":                    {`{"mode":"outage","status":423}`, 423, `"message":"This resource is locked`},
-		"a move of the account":     {`{"mode":"outage","status":477,"retry_after":"3600"}`, 477, `"category":"MIGRATION_IN_PROGRESS"`},
-		"an error inside":           {`{"mode":"outage","status":500}`, 500, `{"status":"error","message":"internal error","correlationId":"`},
-		"a gateway":                 {`{"mode":"outage","status":502}`, 502, `<html>`},
-		"an overload":               {`{"mode":"outage","status":503}`, 503, `<html>`},
-		"a gateway out of patience": {`{"mode":"outage","status":504}`, 504, `<html>`},
-		"an edge out of patience":   {`{"mode":"outage","status":524}`, 524, `<html>`},
+		"a lock":                    {`{"mode":"outage","status":423}`, 423, `"message":"This resource is locked`, ""},
+		"a move of the account":     {`{"mode":"outage","status":477,"retry_after":"3600"}`, 477, `"category":"MIGRATION_IN_PROGRESS"`, "3600"},
+		"a move, by default":        {`{"mode":"outage","status":477}`, 477, `"category":"MIGRATION_IN_PROGRESS"`, "60"},
+		"an error inside":           {`{"mode":"outage","status":500}`, 500, `{"status":"error","message":"internal error","correlationId":"`, ""},
+		"a gateway":                 {`{"mode":"outage","status":502}`, 502, `<html>`, ""},
+		"an overload":               {`{"mode":"outage","status":503}`, 503, `<html>`, ""},
+		"a gateway out of patience": {`{"mode":"outage","status":504}`, 504, `<html>`, ""},
+		"an edge out of patience":   {`{"mode":"outage","status":524}`, 524, `<html>`, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			a.fault(test.spec)
-			got := a.get(contacts)
+			got := a.post(contacts, obj{"properties": obj{"firstname": "Ada"}})
 			got.says(t, test.status, test.want)
-			if test.status == 477 {
-				same(t, "Retry-After", got.header.Get("Retry-After"), "3600")
+			kind := "application/json;charset=utf-8"
+			if test.want == "<html>" {
+				kind = "text/html; charset=UTF-8"
 			}
+			same(t, "content type", got.header.Get("Content-Type"), kind)
+			same(t, "Retry-After", got.header.Get("Retry-After"), test.retry)
 			a.fault(`{"mode":"none"}`)
 		})
 	}
+	same(t, "contacts", a.Stats().Contacts, 0)
+	// A lock lasts for two seconds.
+	a.fault(`{"mode":"outage","status":423,"for":"2s"}`)
+	a.pass(2*time.Second - time.Millisecond)
+	a.get(contacts).says(t, 423)
+	a.pass(time.Millisecond)
 	a.get(contacts).says(t, 200)
 }
 
@@ -63,6 +75,24 @@ func TestAnAnswerIsLostBeforeOrAfterTheContactIsStored(t *testing.T) {
 			t.Errorf("%s: got %d %s, want no answer", mode, got.status, got.body)
 		}
 		same(t, mode, a.Stats().Contacts, stored)
+	}
+}
+
+func TestACallIsSlow(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	a.fault(`{"mode":"slow","delay":"50ms","times":1}`)
+	began := time.Now()
+	a.person(obj{"firstname": "Ada"})
+	if took := time.Since(began); took < 50*time.Millisecond {
+		t.Errorf("answered after %v, want not before 50ms", took)
+	}
+	// The time of each call is that of the account, not of a fault.
+	b := open(t, hubspotsim.Options{LatencyMin: 20 * time.Millisecond, LatencyMax: 30 * time.Millisecond})
+	began = time.Now()
+	b.person(obj{"firstname": "Bo"})
+	if took := time.Since(began); took < 20*time.Millisecond {
+		t.Errorf("answered after %v, want not before 20ms", took)
 	}
 }
 

@@ -22,14 +22,17 @@ func TestTenSecondsHaveALimitPerToken(t *testing.T) {
 				same(t, name, got.header.Get("X-HubSpot-RateLimit-"+name), want)
 			}
 		}
+		same(t, "remaining", got.header.Get("X-HubSpot-RateLimit-Remaining"), 99-n)
+		same(t, "remaining today", got.header.Get("X-HubSpot-RateLimit-Daily-Remaining"), 249999-n)
 		a.pass(50 * time.Millisecond)
 	}
-	same(t, "remaining", got.header.Get("X-HubSpot-RateLimit-Remaining"), "0")
 	over := a.get(contacts)
-	over.says(t, 429, `{"status":"error","message":"You have reached your ten_secondly_rolling limit.","errorType":"RATE_LIMIT","correlationId":"`,
-		`","policyName":"TEN_SECONDLY_ROLLING","groupName":"publicapi:private_app-api-calls-ten-secondly:62515:54321"}`)
-	if strings.Contains(over.body, "category") || over.header.Get("Retry-After") != "" {
-		t.Errorf("got %s with Retry-After %q, want neither category nor header", over.body, over.header.Get("Retry-After"))
+	over.exactly(t, 429, `{"status":"error","message":"You have reached your ten_secondly_rolling limit.","errorType":"RATE_LIMIT","correlationId":"…",`+
+		`"policyName":"TEN_SECONDLY_ROLLING","groupName":"publicapi:private_app-api-calls-ten-secondly:62515:54321"}`)
+	for name, want := range map[string]string{
+		"X-HubSpot-RateLimit-Max": "100", "X-HubSpot-RateLimit-Remaining": "0", "X-HubSpot-RateLimit-Daily-Remaining": "249900", "Retry-After": "",
+	} {
+		same(t, name, over.header.Get(name), want)
 	}
 	a.token = "other"
 	a.get(contacts).says(t, 200)
@@ -44,29 +47,39 @@ func TestTenSecondsHaveALimitPerToken(t *testing.T) {
 
 func TestSearchHasALimitOfItsOwn(t *testing.T) {
 	t.Parallel()
-	a := open(t, hubspotsim.Options{Quota: "documented", Limits: hubspotsim.Limits{TenSeconds: 3}, RetryAfter: true})
+	a := open(t, hubspotsim.Options{
+		Quota: "documented", Limits: hubspotsim.Limits{TenSeconds: 3}, Tokens: map[string][]string{"other": {"crm.objects.contacts.read"}},
+	})
 	for range 3 {
 		a.get(contacts).want(t, 200)
 	}
+	a.get(contacts).says(t, 429)
 	long, short := 0, 0
 	for range 40 {
-		for range 5 {
-			got := a.search(obj{}).want(t, 200)
-			if got.header.Get("X-HubSpot-RateLimit-Max") != "" {
-				t.Error("a search carries rate limit headers")
+		// The account's searches are counted, whoever makes them.
+		for n := range 6 {
+			a.token = []string{key, "other"}[n%2]
+			got := a.search(obj{})
+			for name := range got.header {
+				if strings.HasPrefix(name, "X-Hubspot-Ratelimit") || name == "Retry-After" {
+					t.Errorf("the answer to a search has the header %s", name)
+				}
+			}
+			switch {
+			case n < 5:
+				got.want(t, 200)
+			case got.str("policyName") == "SECONDLY":
+				got.exactly(t, 429, `{"status":"error","message":"You have reached your secondly limit.","errorType":"RATE_LIMIT","correlationId":"…",`+
+					`"policyName":"SECONDLY","groupName":"publicapi:crm:search:oauth:62515:54321"}`)
+				long++
+			default:
+				got.exactly(t, 429, `{"status":"error","message":"You have reached your secondly limit.","correlationId":"…","category":"RATE_LIMITS"}`)
+				short++
 			}
 		}
-		over := a.search(obj{})
-		over.says(t, 429, "You have reached your secondly limit.")
-		switch {
-		case over.str("policyName") == "SECONDLY":
-			same(t, "group", over.str("groupName"), "publicapi:crm:search:oauth:62515:54321")
-			long++
-		case over.str("category") == "RATE_LIMITS":
-			short++
-		}
-		same(t, "Retry-After", over.header.Get("Retry-After"), "10")
-		a.pass(time.Second)
+		a.pass(999 * time.Millisecond)
+		a.search(obj{}).says(t, 429)
+		a.pass(time.Millisecond)
 	}
 	if long == 0 || short == 0 || long+short != 40 {
 		t.Errorf("got %d long and %d short bodies, want some of both", long, short)
@@ -82,7 +95,16 @@ func TestADayHasALimit(t *testing.T) {
 	a.get(contacts).want(t, 200)
 	a.search(obj{}).want(t, 200)
 	same(t, "left", a.get(contacts).want(t, 200).header.Get("X-HubSpot-RateLimit-Daily-Remaining"), "0")
-	a.get(contacts).says(t, 429, "You have reached your daily limit.", `"policyName":"DAILY"`, `"requestId":"`)
+	for range 2 {
+		over := a.get(contacts)
+		id := over.str("requestId")
+		over.exactly(t, 429, `{"status":"error","message":"You have reached your daily limit.","errorType":"RATE_LIMIT","correlationId":"…",`+
+			`"policyName":"DAILY","requestId":"`+id+`"}`)
+		if id == "" || over.header.Get("Retry-After") != "" {
+			t.Errorf("got request id %q and Retry-After %q", id, over.header.Get("Retry-After"))
+		}
+	}
+	a.search(obj{}).says(t, 429, "DAILY")
 	a.pass(13*time.Hour + 59*time.Minute + 59*time.Second)
 	a.get(contacts).says(t, 429)
 	a.pass(time.Second)
@@ -98,7 +120,7 @@ func TestOAuthHasNoDailyLimit(t *testing.T) {
 	for range 110 {
 		got := a.get(contacts).want(t, 200)
 		same(t, "max", got.header.Get("X-HubSpot-RateLimit-Max"), "110")
-		same(t, "daily", got.header.Get("X-HubSpot-RateLimit-Daily"), "")
+		same(t, "daily", got.header.Get("X-HubSpot-RateLimit-Daily")+got.header.Get("X-HubSpot-RateLimit-Daily-Remaining"), "")
 	}
 	a.get(contacts).says(t, 429, "TEN_SECONDLY_ROLLING")
 }
@@ -117,4 +139,14 @@ func TestAssociationsHaveLimitsOfTheirOwn(t *testing.T) {
 	a.get(path).want(t, 200)
 	a.get(path).says(t, 429, "DAILY")
 	a.get(contacts).says(t, 200)
+}
+
+func TestA429MaySayWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{Quota: "documented", Limits: hubspotsim.Limits{TenSeconds: 1, SearchSecond: 1}, RetryAfter: true})
+	a.get(contacts).want(t, 200)
+	a.search(obj{}).want(t, 200)
+	for name, got := range map[string]answer{"call": a.get(contacts), "search": a.search(obj{})} {
+		same(t, name, []any{got.status, got.header.Get("Retry-After")}, "[429 10]")
+	}
 }
