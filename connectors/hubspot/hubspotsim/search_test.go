@@ -43,6 +43,11 @@ func TestSearchFindsWhatWasAskedFor(t *testing.T) {
 		"not equal and set":                 {[]obj{group(where("city", "NEQ", "London"))}, "[Bob]"},
 		"either group":                      {[]obj{group(where("city", "EQ", "Paris")), group(where("firstname", "EQ", "Cyd"))}, "[Bob Cyd]"},
 		"all filters":                       {[]obj{group(where("city", "EQ", "Paris"), where("firstname", "EQ", "Ada"))}, "[]"},
+		"less":                              {[]obj{group(where("numemployees", "LT", "10"))}, "[Ada]"},
+		"less or equal":                     {[]obj{group(where("numemployees", "LTE", "10"))}, "[Ada Bob]"},
+		"greater or equal":                  {[]obj{group(where("numemployees", "GTE", 10))}, "[Bob Cyd]"},
+		"beyond a record id":                {[]obj{group(where("hs_object_id", "GT", "101"))}, "[Bob Cyd]"},
+		"options, not in":                   {[]obj{group(where("hs_language", "NOT_IN", []string{"EN"}))}, "[Ada]"},
 		"numbers as numbers":                {[]obj{group(where("numemployees", "GT", "9"))}, "[Bob Cyd]"},
 		"between":                           {[]obj{group(where("numemployees", "BETWEEN", "9", "10"))}, "[Ada Bob]"},
 		"in, in lower case":                 {[]obj{group(where("city", "IN", []string{"london", "paris"}))}, "[Ada Bob]"},
@@ -72,6 +77,34 @@ func TestSearchFindsWhatWasAskedFor(t *testing.T) {
 	rest := a.search(obj{"sorts": []string{"-numemployees"}, "limit": 2, "after": got.str("paging", "next", "after")})
 	same(t, "last", rest.values("firstname"), "[Ada]")
 	same(t, "by words", a.search(obj{"query": "bob"}).values("firstname"), "[Bob]")
+	page := a.search(obj{"filterGroups": tests["either group"].groups, "limit": 1}).want(t, 200)
+	same(t, "total of a page", []any{page.at("total"), page.count("results"), page.at("paging", "next", "after")}, "[2 1 1]")
+	last := a.search(obj{"filterGroups": tests["either group"].groups, "limit": 1, "after": 1}).want(t, 200)
+	same(t, "last page", []any{last.at("total"), last.count("results"), last.at("paging")}, "[2 1 <nil>]")
+	same(t, "beyond the last", a.search(obj{"after": 50}).want(t, 200).count("results"), 0)
+}
+
+func TestMessagesAreSearchedByTheirOwnProperties(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	ada := a.person(obj{"firstname": "Ada"})
+	a.post(communications, obj{"properties": whatsApp("first"), "associations": toContact(ada, 81)}).want(t, 201)
+	a.pass(time.Minute)
+	a.post(communications, obj{"properties": whatsApp("second")}).want(t, 201)
+	for what, test := range map[string]struct {
+		filter obj
+		want   string
+	}{
+		"changed since": {where("hs_lastmodifieddate", "GT", "2026-10-01T08:00:00Z"), "[second]"},
+		"of a contact":  {where("associations.contact", "EQ", ada), "[first]"},
+		"of another":    {where("associations.contact", "EQ", "999"), "[]"},
+		"a channel":     {where("hs_communication_channel_type", "IN", []string{"WHATS_APP"}), "[first second]"},
+		"on WhatsApp":   {where("hs_communication_channel_type", "IN", []string{"whats_app"}), "[]"},
+	} {
+		got := a.post(communications+"/search", obj{"filterGroups": []obj{group(test.filter)}, "properties": []string{"hs_communication_body"}}).want(t, 200)
+		same(t, what, got.values("hs_communication_body"), test.want)
+	}
+	a.post(communications+"/search", obj{"filterGroups": []obj{group(where("lastmodifieddate", "GT", "0"))}}).says(t, 400, "There was a problem")
 }
 
 func TestSearchHasItsLimits(t *testing.T) {
@@ -105,11 +138,10 @@ func TestSearchHasItsLimits(t *testing.T) {
 	same(t, "a page of 200", a.search(obj{"limit": 200}).count("results"), 200)
 	a.search(obj{"limit": 201}).says(t, 400, opaque)
 	same(t, "the last reachable page", a.search(obj{"after": 9999, "limit": 100}).count("results"), 100)
-	beyond := a.search(obj{"after": "10000"})
-	beyond.says(t, 400, opaque)
-	if strings.Contains(beyond.body, "category") {
-		t.Error("the refusal beyond 10,000 has a category")
+	for _, beyond := range []any{10000, "10000", 20000} {
+		a.search(obj{"after": beyond}).exactly(t, 400, `{"status":"error",`+opaque+`,"correlationId":"…"}`)
 	}
+	same(t, "a page by default", a.search(obj{}).count("results"), 10)
 	a.search(obj{"query": strings.Repeat("x", 3000)}).says(t, 400, opaque)
 }
 
@@ -138,4 +170,21 @@ func TestTheSearchIndexIsBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "people who were there all along", len(found()), 3)
+}
+
+func TestTheSearchIndexIsBehindByChance(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{Lag: true, LagTime: 30 * time.Second})
+	a.batch("create", many(100)).want(t, 201)
+	same(t, "read at once", a.batch("read", []obj{{"id": "101"}, {"id": "200"}}).want(t, 200).count("results"), 2)
+	same(t, "listed at once", a.get(contacts+"?limit=100").count("results"), 100)
+	total := func() int { return int(a.search(obj{}).at("total").(float64)) }
+	a.pass(30*time.Second - time.Millisecond)
+	same(t, "before the lag", total(), 0)
+	a.pass(7500 * time.Millisecond)
+	if n := total(); n < 20 || n > 80 {
+		t.Errorf("in the middle: got %d, want about half of 100", n)
+	}
+	a.pass(7501 * time.Millisecond)
+	same(t, "after the lag", total(), 100)
 }
