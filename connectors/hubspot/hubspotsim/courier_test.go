@@ -115,6 +115,7 @@ func TestTheRetriesTakeUpToADay(t *testing.T) {
 	t.Parallel()
 	rc := receive(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	a := open(t, hubspotsim.Options{WebhookURL: rc.url})
+	same(t, "milliseconds that an answer is waited for", a.get("/_sim/knobs").at("event_timeout_ms"), 5000)
 	a.person(obj{"firstname": "Ada"})
 	rc.requests(t, 1)
 	a.post("/_sim/clock", `{"advance":"30s"}`).want(t, 200)

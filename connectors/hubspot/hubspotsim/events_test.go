@@ -31,17 +31,72 @@ func told(events []obj, fields ...string) []string {
 	return list
 }
 
-func TestACreationOnTheWire(t *testing.T) {
+// TestEventsOnTheWire holds every kind of event to the members it has and to
+// their order.
+func TestEventsOnTheWire(t *testing.T) {
 	t.Parallel()
 	rc := receive(t, nil)
 	a := open(t, hubspotsim.Options{PortalID: 49532047, AppID: 9318066})
 	a.post("/_sim/webhook", obj{"url": rc.url}).says(t, 200, rc.url)
-	id := a.person(obj{"firstname": "Ada"})
-	rc.events(t, 1)
-	got := regexp.MustCompile(`"(eventId|subscriptionId)":[1-9]\d*`).ReplaceAllString(rc.arrived()[0].body, `"$1":N`)
-	same(t, "body", got, `[{"eventId":N,"subscriptionId":N,"portalId":49532047,"appId":9318066,"occurredAt":1790841600000,`+
-		`"subscriptionType":"contact.creation","attemptNumber":0,"objectId":`+id+`,"changeFlag":"CREATED",`+
-		`"changeSource":"INTEGRATION","sourceId":"9318066"}]`)
+	numbers := regexp.MustCompile(`"(eventId|subscriptionId|occurredAt)":[1-9]\d*`)
+	bodies := func() (list []string) {
+		for _, h := range rc.arrived() {
+			list = append(list, numbers.ReplaceAllString(h.body, `"$1":N`))
+		}
+		slices.Sort(list)
+		return list
+	}
+	const (
+		head = `{"eventId":N,"subscriptionId":N,"portalId":49532047,"appId":9318066,"occurredAt":N,"subscriptionType":"contact.`
+		mine = `"changeSource":"INTEGRATION","sourceId":"9318066"}`
+	)
+	ada := a.person(obj{"firstname": "Ada"})
+	same(t, "occurredAt", told(rc.events(t, 1), "occurredAt")[0], "1790841600000")
+	same(t, "creation", bodies()[0], `[`+head+`creation","attemptNumber":0,"objectId":`+ada+`,"changeFlag":"CREATED",`+mine+`]`)
+	sent := 1
+	for _, step := range []struct {
+		name         string
+		method, path string
+		body         any
+		want         []string
+	}{
+		{"a change of two values", "PATCH", contacts + "/101", obj{"properties": obj{"city": "Rome", "phone": ""}}, []string{
+			`propertyChange","attemptNumber":0,"objectId":101,"propertyName":"city","propertyValue":"Rome",` + mine,
+		}},
+		{"a change that clears", "PATCH", contacts + "/101", obj{"properties": obj{"city": ""}}, []string{
+			`propertyChange","attemptNumber":0,"objectId":101,"propertyName":"city","propertyValue":"",` + mine,
+		}},
+		{"another contact", "POST", contacts, obj{"properties": obj{"lastname": "King"}}, []string{
+			`creation","attemptNumber":0,"objectId":102,"changeFlag":"CREATED",` + mine,
+		}},
+		{"a merge", "POST", contacts + "/merge", obj{"primaryObjectId": "101", "objectIdToMerge": "102"}, []string{
+			`merge","attemptNumber":0,"primaryObjectId":101,"mergedObjectIds":[102],"newObjectId":103,"numberOfPropertiesMoved":1,` + mine,
+		}},
+		{"an archived contact", "DELETE", contacts + "/103", nil, []string{
+			`deletion","attemptNumber":0,"objectId":103,"changeFlag":"DELETED",` + mine,
+		}},
+		{"one deleted for good", "POST", contacts + "/gdpr-delete", obj{"objectId": "103"}, []string{
+			`deletion","attemptNumber":0,"objectId":103,"changeFlag":"DELETED",` + mine,
+			`privacyDeletion","attemptNumber":0,"objectId":103,` + mine,
+		}},
+	} {
+		if got := a.call(step.method, step.path, step.body); got.status >= 300 {
+			t.Fatalf("%s: got %d %s", step.name, got.status, got.body)
+		}
+		sent += len(step.want)
+		rc.events(t, sent)
+		all := strings.Join(bodies(), "\n")
+		for _, want := range step.want {
+			if !strings.Contains(all, head+want) {
+				t.Errorf("%s: got %s, want %s", step.name, all, head+want)
+			}
+		}
+	}
+	for _, body := range bodies() {
+		if !strings.HasPrefix(body, "[{") || !strings.HasSuffix(body, "}]") {
+			t.Errorf("got %s, want a list", body)
+		}
+	}
 }
 
 func TestEveryChangedPropertyIsAnEvent(t *testing.T) {
@@ -97,8 +152,18 @@ func TestWhoMadeAChange(t *testing.T) {
 	if err := a.Seed(3); err != nil {
 		t.Fatal(err)
 	}
-	a.post(communications, obj{"properties": whatsApp("hello")}).want(t, 201)
+	said := a.post(communications, obj{"properties": whatsApp("hello")}).want(t, 201).str("id")
+	a.remove(communications+"/"+said).want(t, 204)
 	rc.events(t, all)
+	// Of a batch every record is told.
+	made := a.batch("create", many(3)).want(t, 201)
+	rc.events(t, all+3)
+	var ids []obj
+	for n := range 3 {
+		ids = append(ids, obj{"id": made.str("results", n, "id")})
+	}
+	a.batch("archive", append(ids, obj{"id": "999"})).want(t, 204)
+	same(t, "archived", told(rc.events(t, all+6)[all+3:], "subscriptionType", "changeFlag"), "[contact.deletion DELETED contact.deletion DELETED contact.deletion DELETED]")
 }
 
 func TestWhatAnAppSubscribedTo(t *testing.T) {
