@@ -130,6 +130,29 @@ func TestTheRetriesTakeUpToADay(t *testing.T) {
 	rc.requests(t, 11)
 }
 
+func TestRetriesAreSpacedByChance(t *testing.T) {
+	t.Parallel()
+	rc := receive(t, func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n < 20 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	a := open(t, hubspotsim.Options{WebhookURL: rc.url, Knobs: hubspotsim.Knobs{DuplicateEvents: 1}})
+	a.batch("create", many(20)[:10]).want(t, 201)
+	// The doubles go alone, what they double goes together.
+	first := len(rc.until(t, "events", 20, func(hooks []hook) int { return len(flat(hooks)) }))
+	same(t, "webhooks", first, 11)
+	a.Advance(42 * time.Second)
+	rc.requests(t, first)
+	a.Advance(21 * time.Second)
+	time.Sleep(100 * time.Millisecond)
+	if n := len(rc.arrived()); n == first || n == 2*first {
+		t.Errorf("got %d webhooks again after 63s, want some of %d", n-first, first)
+	}
+	a.Advance(22 * time.Second)
+	rc.requests(t, 2*first)
+}
+
 func TestTheAddressIsThatOfTheAttempt(t *testing.T) {
 	t.Parallel()
 	down := receive(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
