@@ -126,7 +126,9 @@ func (s *Server) associations(c *call, st *store) (*reply, *refusal) {
 			return nil, refused
 		}
 		out := s.newBatch()
-		s.connect(out, st, kind, c.rest[1], c.rest[5], 0)
+		if s.connect(out, st, kind, c.rest[1], c.rest[5], 0) {
+			out.Results = usualPair(st, kind, c.rest[1], c.rest[5])
+		}
 		return out.reply(http.StatusOK), nil
 	}
 	kind, refused := s.store(c.rest[3])
@@ -149,10 +151,7 @@ func (s *Server) associations(c *call, st *store) (*reply, *refusal) {
 			out.Errors[0].status = http.StatusBadRequest
 			return nil, out.Errors[0]
 		}
-		return &reply{status: http.StatusCreated, wrote: true, body: map[string]any{
-			"fromObjectTypeId": st.id, "fromObjectId": json.Number(c.rest[1]),
-			"toObjectTypeId": kind.id, "toObjectId": json.Number(c.rest[4]), "labels": []string{},
-		}}, nil
+		return &reply{status: http.StatusCreated, wrote: true, body: labelledPair(c, st, kind, c.rest[1], c.rest[4])}, nil
 	case c.Method == http.MethodDelete && len(c.rest) == 5:
 		a, b := st.get(c.rest[1]), kind.get(c.rest[4])
 		if a != nil && b != nil {
@@ -175,13 +174,35 @@ type shownType struct {
 	Label    *string `json:"label"`
 }
 
-// show writes the id as a number in v4 and as a string in dated versions.
 func (l link) show(c *call) linkedRecord {
-	var id any = l.to.id
-	if c.version != "v4" {
-		id = strconv.FormatInt(l.to.id, 10)
+	return linkedRecord{linkedID(c, l.to.id), []shownType{{Category: "HUBSPOT_DEFINED", ID: l.id}}}
+}
+
+// linkedID is a number in v4 and a string in dated versions.
+func linkedID(c *call, id int64) any {
+	if c.version == "v4" {
+		return id
 	}
-	return linkedRecord{id, []shownType{{Category: "HUBSPOT_DEFINED", ID: l.id}}}
+	return strconv.FormatInt(id, 10)
+}
+
+// usualPair is what associating by default answers: the types of both
+// directions.
+func usualPair(from, to *store, fromID, toID string) []any {
+	one := func(from, to *store, fromID, toID string) map[string]any {
+		id, _ := defaultLink(from, to)
+		return map[string]any{"from": end{text(fromID)}, "to": end{text(toID)}, "associationSpec": linkType{"HUBSPOT_DEFINED", id}}
+	}
+	return []any{one(from, to, fromID, toID), one(to, from, toID, fromID)}
+}
+
+// labelledPair is what associating by a type answers: the labels between the
+// two, of which types without a name have none.
+func labelledPair(c *call, from, to *store, fromID, toID string) map[string]any {
+	return map[string]any{
+		"fromObjectTypeId": from.id, "fromObjectId": linkedID(c, number(text(fromID))),
+		"toObjectTypeId": to.id, "toObjectId": linkedID(c, number(text(toID))), "labels": []string{},
+	}
 }
 
 // linked reads what a record is associated with, from storage and not from
@@ -226,15 +247,16 @@ type end struct {
 // MarshalJSON writes an id as the string it is.
 func (t text) MarshalJSON() ([]byte, error) { return json.Marshal(string(t)) }
 
-// connect associates two records by a type, or by the default one for 0.
-func (s *Server) connect(out *batch, from, to *store, fromID, toID string, id int) {
+// connect associates two records by a type, or by the default one for 0. If it
+// cannot, out says why.
+func (s *Server) connect(out *batch, from, to *store, fromID, toID string, id int) bool {
 	usual, known := defaultLink(from, to)
 	if id == 0 {
 		id = usual
 	}
 	if ends := linkTypes[id]; !known || ends != [2]string{from.id, to.id} {
 		out.fail(refuse(http.StatusBadRequest, validation, "Association type %d does not lead from %s to %s", id, from.id, to.id))
-		return
+		return false
 	}
 	a, b := from.get(fromID), to.get(toID)
 	if a == nil || b == nil {
@@ -245,16 +267,11 @@ func (s *Server) connect(out *batch, from, to *store, fromID, toID string, id in
 		r := refuse(0, notFound, "One or more associations are invalid").with("INVALID_OBJECT_IDS", st.word()+"="+id+" is not valid")
 		r.SubCategory = "crm.associations.INVALID_IDENTIFIER"
 		out.fail(r.with("fromObjectId", fromID).with("toObjectId", toID))
-		return
+		return false
 	}
-	l := link{to: b, kind: to, id: id}
-	s.join(from, a, l)
+	s.join(from, a, link{to: b, kind: to, id: id})
 	out.wrote = true
-	back, _ := defaultLink(to, from)
-	spec := func(id int) linkType { return linkType{"HUBSPOT_DEFINED", id} }
-	out.Results = append(out.Results,
-		map[string]any{"from": end{text(fromID)}, "to": end{text(toID)}, "associationSpec": spec(id)},
-		map[string]any{"from": end{text(toID)}, "to": end{text(fromID)}, "associationSpec": spec(back)})
+	return true
 }
 
 // associationBatch answers …/associations/{from}/{to}/….
@@ -311,14 +328,17 @@ func (s *Server) associationBatch(c *call) (*reply, *refusal) {
 				}
 				continue
 			}
-			id := 0
-			if op == "batch/create" {
-				if len(w.Types) == 0 {
-					return nil, malformed(1, "Cannot build AssociationSpec, some of required attributes are not set [types]")
+			a, b := string(w.From.ID), string(e.ID)
+			switch {
+			case op == "batch/create" && len(w.Types) == 0:
+				return nil, malformed(1, "Cannot build AssociationSpec, some of required attributes are not set [types]")
+			case op == "batch/create":
+				if s.connect(out, from, to, a, b, w.Types[0].ID) {
+					out.Results = append(out.Results, labelledPair(c, from, to, a, b))
 				}
-				id = w.Types[0].ID
+			case s.connect(out, from, to, a, b, 0):
+				out.Results = append(out.Results, usualPair(from, to, a, b)...)
 			}
-			s.connect(out, from, to, string(w.From.ID), string(e.ID), id)
 		}
 	}
 	switch op {

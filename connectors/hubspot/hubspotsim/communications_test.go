@@ -135,6 +135,50 @@ func TestAMessageIsAssociatedLater(t *testing.T) {
 	same(t, "left", a.get("/crm/v4/objects/contacts/"+ada+"/associations/communications").count("results"), 1)
 }
 
+func TestWhatAssociatingAnswers(t *testing.T) {
+	t.Parallel()
+	a := open(t, hubspotsim.Options{})
+	ada := a.person(obj{"firstname": "Ada"})
+	said := a.post(communications, obj{"properties": whatsApp("hello")}).want(t, 201).str("id")
+	types := []obj{{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 81}}
+	one := obj{"from": obj{"id": said}, "to": obj{"id": ada}}
+	typed := obj{"from": obj{"id": said}, "to": obj{"id": ada}, "types": types}
+	spec := `{"associationSpec":{"associationCategory":"HUBSPOT_DEFINED","associationTypeId":%d},"from":{"id":"%s"},"to":{"id":"%s"}}`
+	usual := fmt.Sprintf(spec+","+spec, 81, said, ada, 82, ada, said)
+	pair := `{"fromObjectId":` + said + `,"fromObjectTypeId":"0-18","labels":[],"toObjectId":` + ada + `,"toObjectTypeId":"0-1"}`
+	dated := `{"fromObjectId":"` + said + `","fromObjectTypeId":"0-18","labels":[],"toObjectId":"` + ada + `","toObjectTypeId":"0-1"}`
+	for _, call := range []struct {
+		method, path string
+		body         any
+		status       int
+		want         string
+	}{
+		{"PUT", "/crm/v4/objects/communications/" + said + "/associations/default/contacts/" + ada, nil, 200, `"results":[` + usual + `]`},
+		{"PUT", "/crm/v4/objects/communications/" + said + "/associations/contacts/" + ada, types, 201, pair},
+		{"PUT", "/crm/objects/2026-09/communications/" + said + "/associations/contacts/" + ada, types, 201, dated},
+		{"POST", "/crm/v4/associations/communications/contacts/batch/associate/default", obj{"inputs": []obj{one}}, 200, `"results":[` + usual + `]`},
+		{"POST", "/crm/v4/associations/communications/contacts/batch/create", obj{"inputs": []obj{typed}}, 201, `"results":[` + pair + `]`},
+		{"POST", "/crm/associations/2026-03/communications/contacts/batch/create", obj{"inputs": []obj{typed}}, 201, `"results":[` + dated + `]`},
+		{"POST", "/crm/associations/2026-03/communications/contacts/batch/create", obj{"inputs": []obj{one}}, 400, "Cannot build AssociationSpec"},
+		{"PUT", "/crm/v4/objects/communications/" + said + "/associations/contacts/999", types, 400, `"subCategory":"crm.associations.INVALID_IDENTIFIER"`},
+		{"PUT", "/crm/v4/objects/contacts/" + ada + "/associations/communications/" + said, types, 400, "does not lead from 0-1 to 0-18"},
+		{"DELETE", "/crm/v4/objects/communications/" + said + "/associations/contacts/" + ada, nil, 204, ""},
+		{"POST", "/crm/associations/2026-03/communications/contacts/batch/archive", obj{"inputs": []obj{one}}, 204, ""},
+	} {
+		a.call(call.method, call.path, call.body).says(t, call.status, call.want)
+	}
+	list := func(n int) obj {
+		inputs := make([]obj, n)
+		for i := range inputs {
+			inputs[i] = obj{"id": ada, "from": obj{"id": said}, "to": obj{"id": ada}}
+		}
+		return obj{"inputs": inputs}
+	}
+	a.post("/crm/v4/associations/contacts/communications/batch/read", list(1001)).says(t, 400, "is 1000.")
+	a.post("/crm/v4/associations/communications/contacts/batch/associate/default", list(2001)).says(t, 400, "is 2000.")
+	same(t, "left", a.get("/crm/v4/objects/contacts/"+ada+"/associations/communications").count("results"), 0)
+}
+
 func TestAMessageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	a := open(t, hubspotsim.Options{})
