@@ -114,6 +114,9 @@ func TestABatchOfCreationsWithTracesMaySucceedInPart(t *testing.T) {
 	// Of two with one address the first is written, and is in the way of the second.
 	twice := a.batch("create", traced(obj{"email": "new@example.com"}, obj{"email": "NEW@example.com"})).want(t, 207)
 	same(t, "existing", twice.at("errors", 0, "context", "existingId", 0), twice.at("results", 0, "id"))
+	alike := traced(obj{"firstname": "C"}, obj{"firstname": "D"})
+	alike[1]["objectWriteTraceId"] = alike[0]["objectWriteTraceId"]
+	a.batch("create", alike).says(t, 400, "objectWriteTraceId must be unique")
 	none := a.batch("create", traced(obj{"shoe": "39"}, obj{"shoe": "40"})).want(t, 207)
 	same(t, "none created", []any{none.count("results"), none.count("errors"), none.at("numErrors")}, "[0 2 2]")
 	same(t, "contacts", a.Stats().Contacts, 4)
@@ -138,14 +141,15 @@ func TestResultsComeInAnyOrder(t *testing.T) {
 	for _, call := range []struct {
 		name, op string
 		in       []obj
+		status   int
 	}{
-		{"create", "create", plain},
-		{"create, traced", "create", marked},
-		{"update", "update", updates},
-		{"read", "read", ids},
-		{"upsert", "upsert", upserts},
+		{"create", "create", plain, 201},
+		{"create, traced", "create", marked, 201},
+		{"update", "update", updates, 200},
+		{"read", "read", ids, 200},
+		{"upsert", "upsert", upserts, 200},
 	} {
-		got := a.batch(call.op, call.in)
+		got := a.batch(call.op, call.in).want(t, call.status)
 		same(t, call.name, got.count("results"), 50)
 		var order []string
 		for n := range 50 {
@@ -180,6 +184,11 @@ func TestMissingIdsAreReportedTogether(t *testing.T) {
 	same(t, "updated", a.get(contacts+"/"+ada+"?properties=city").at("properties", "city"), "Rome")
 	a.batch("update", []obj{{"id": ada, "properties": obj{"city": "Oslo"}}, {"id": bob, "properties": obj{"shoe": "1"}}}).says(t, 400)
 	same(t, "not updated", a.get(contacts+"/"+ada+"?properties=city").at("properties", "city"), "Rome")
+	a.patch(contacts+"/"+bob, obj{"properties": obj{"email": "bob@example.com"}}).want(t, 200)
+	a.batch("update", []obj{{"id": bob, "properties": obj{"city": "Oslo"}}, {"id": ada, "properties": obj{"email": "BOB@example.com"}}}).says(t, 409,
+		"Contact already exists. Existing ID: "+bob)
+	same(t, "not updated", a.get(contacts+"/"+bob+"?properties=city").at("properties", "city"), nil)
+	a.batch("update", []obj{{"id": "bob@example.com", "idProperty": "email"}}).says(t, 400, "by non-unique 0-1 property email in portal ID 62515")
 	a.batch("update", []obj{{"id": ada, "idProperty": "hs_object_id"}}).says(t, 400, "by non-unique 0-1 property hs_object_id in portal ID 62515")
 	a.batch("archive", in).says(t, 204)
 	same(t, "left", a.Stats().Contacts, 0)
