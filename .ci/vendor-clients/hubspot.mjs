@@ -77,6 +77,46 @@ await check('hubspot: owners are listed', async () => {
   assert.ok(page.results.length > 0 && page.results[0].email.includes('@'))
 })
 
+await check('hubspot: a token is refreshed and used', async () => {
+  const { client_id, client_secret, refresh_token } = sims.hubspot
+  const fresh = await new hubspot.Client({ basePath: url }).oauth.tokensApi
+    .create('refresh_token', undefined, undefined, client_id, client_secret, refresh_token)
+  assert.equal(fresh.expiresIn, 1800)
+  const page = await new hubspot.Client({ accessToken: fresh.accessToken, basePath: url }).crm.contacts.basicApi.getPage(1)
+  assert.equal(page.results.length, 1)
+})
+
+await check('hubspot: a batch succeeds in part', async () => {
+  const input = (trace, email) => ({ objectWriteTraceId: trace, properties: { email }, associations: [] })
+  const made = await contacts.batchApi.create({ inputs: [input('a', 'zoe@example.com'), input('b', 'part@example.com')] })
+  assert.equal(made.results.length, 1)
+  assert.equal(made.errors[0].category, 'CONFLICT')
+  assert.deepEqual(made.errors[0].context.objectWriteTraceId, ['a'])
+})
+
+await check('hubspot: a message is logged and associated', async () => {
+  const contact = await contacts.basicApi.create({ properties: { firstname: 'Mia' }, associations: [] })
+  const link = [{ associationCategory: 'HUBSPOT_DEFINED', associationTypeId: 81 }]
+  const properties = {
+    hs_communication_channel_type: 'WHATS_APP', hs_communication_logged_from: 'CRM', hs_communication_body: 'ciao', hs_timestamp: '2026-10-01T08:00:00Z',
+  }
+  const { communications } = client.crm.objects
+  const first = await communications.basicApi.create({ properties, associations: [{ to: { id: contact.id }, types: link }] })
+  const second = await communications.basicApi.create({ properties, associations: [] })
+  const { basicApi, batchApi } = client.crm.associations.v4
+  const inputs = [{ _from: { id: second.id }, to: { id: contact.id }, types: link }]
+  const linked = await batchApi.create('communications', 'contacts', { inputs })
+  assert.equal(linked.results[0].fromObjectTypeId, '0-18')
+  const page = await basicApi.getPage('contacts', contact.id, 'communications')
+  assert.deepEqual(page.results.map((r) => String(r.toObjectId)).sort(), [first.id, second.id].sort())
+})
+
+await check('hubspot: two contacts become one', async () => {
+  const [one, other] = await Promise.all(['One', 'Other'].map((lastname) => contacts.basicApi.create({ properties: { lastname }, associations: [] })))
+  const merged = await contacts.basicApi.merge({ primaryObjectId: one.id, objectIdToMerge: other.id })
+  assert.equal((await contacts.basicApi.getById(other.id)).id, merged.id)
+})
+
 await check('hubspot: a contact is archived', async () => {
   const made = await contacts.basicApi.create({ properties: { email: 'gone@example.com' }, associations: [] })
   await contacts.basicApi.archive(made.id)

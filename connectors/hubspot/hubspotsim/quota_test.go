@@ -90,9 +90,12 @@ func TestADayHasALimit(t *testing.T) {
 	t.Parallel()
 	a := open(t, hubspotsim.Options{
 		Quota: "documented", Limits: hubspotsim.Limits{Daily: 3}, Location: time.FixedZone("account", 2*60*60),
-		ClientID: "c", ClientSecret: "s", RefreshToken: "r",
+		Tokens: map[string][]string{"other": {"crm.objects.contacts.read"}},
 	})
+	// The day is the account's, whoever calls and whatever for.
+	a.token = "other"
 	a.get(contacts).want(t, 200)
+	a.token = key
 	a.search(obj{}).want(t, 200)
 	same(t, "left", a.get(contacts).want(t, 200).header.Get("X-HubSpot-RateLimit-Daily-Remaining"), "0")
 	for range 2 {

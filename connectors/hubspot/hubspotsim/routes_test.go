@@ -134,6 +134,7 @@ func TestEveryAnswerCarriesItsCorrelation(t *testing.T) {
 			t.Errorf("%s: correlation id %q is missing or used before", what, id)
 		}
 		seen[id] = true
+		same(t, what+": request id", got.header.Get("X-Request-Id"), id)
 		// The token endpoint's errors are of another form, without the id.
 		if call.status >= 400 && !strings.HasPrefix(call.path, "/oauth/") {
 			same(t, what+": in the body", got.str("correlationId"), id)
