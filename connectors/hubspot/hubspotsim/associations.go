@@ -143,6 +143,9 @@ func (s *Server) associations(c *call, st *store) (*reply, *refusal) {
 		if refused := c.decode(&types); refused != nil {
 			return nil, refused
 		}
+		if len(types) == 0 {
+			return nil, noTypes()
+		}
 		out := s.newBatch()
 		for _, t := range types {
 			s.connect(out, st, kind, c.rest[1], c.rest[4], t.ID)
@@ -274,6 +277,11 @@ func (s *Server) connect(out *batch, from, to *store, fromID, toID string, id in
 	return true
 }
 
+// noTypes is the answer to an association without a type.
+func noTypes() *refusal {
+	return malformed(1, "Cannot build AssociationSpec, some of required attributes are not set [types]")
+}
+
 // associationBatch answers …/associations/{from}/{to}/….
 func (s *Server) associationBatch(c *call) (*reply, *refusal) {
 	if len(c.rest) < 3 {
@@ -331,7 +339,7 @@ func (s *Server) associationBatch(c *call) (*reply, *refusal) {
 			a, b := string(w.From.ID), string(e.ID)
 			switch {
 			case op == "batch/create" && len(w.Types) == 0:
-				return nil, malformed(1, "Cannot build AssociationSpec, some of required attributes are not set [types]")
+				return nil, noTypes()
 			case op == "batch/create":
 				if s.connect(out, from, to, a, b, w.Types[0].ID) {
 					out.Results = append(out.Results, labelledPair(c, from, to, a, b))

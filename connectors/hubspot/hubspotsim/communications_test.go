@@ -160,6 +160,7 @@ func TestWhatAssociatingAnswers(t *testing.T) {
 		{"POST", "/crm/v4/associations/communications/contacts/batch/create", obj{"inputs": []obj{typed}}, 201, `"results":[` + pair + `]`},
 		{"POST", "/crm/associations/2026-03/communications/contacts/batch/create", obj{"inputs": []obj{typed}}, 201, `"results":[` + dated + `]`},
 		{"POST", "/crm/associations/2026-03/communications/contacts/batch/create", obj{"inputs": []obj{one}}, 400, "Cannot build AssociationSpec"},
+		{"PUT", "/crm/v4/objects/communications/" + said + "/associations/contacts/" + ada, []obj{}, 400, "Cannot build AssociationSpec"},
 		{"PUT", "/crm/v4/objects/communications/" + said + "/associations/contacts/999", types, 400, `"subCategory":"crm.associations.INVALID_IDENTIFIER"`},
 		{"PUT", "/crm/v4/objects/contacts/" + ada + "/associations/communications/" + said, types, 400, "does not lead from 0-1 to 0-18"},
 		{"DELETE", "/crm/v4/objects/communications/" + said + "/associations/contacts/" + ada, nil, 204, ""},
