@@ -58,7 +58,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	a = &App{config: c, log: log, metrics: newMetrics(), unlock: func() {}}
 	defer func() {
 		if err != nil {
-			a.close()
+			a.close(ctx)
 		}
 	}()
 	if a.mapping, err = LoadMapping(c); err != nil {
@@ -173,7 +173,7 @@ func (a *App) Address() string { return a.listener.Addr().String() }
 // Run works until ctx ends, then stops gracefully: webhooks are refused first,
 // then what is in flight is finished. What is not, is found at the next start.
 func (a *App) Run(ctx context.Context) error {
-	defer a.close()
+	defer a.close(ctx)
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	failed := make(chan error, 8)
@@ -242,14 +242,14 @@ func (a *App) await(running *sync.WaitGroup, d time.Duration) {
 }
 
 // close releases what New opened.
-func (a *App) close() {
+func (a *App) close(ctx context.Context) {
 	if a.listener != nil {
 		a.listener.Close()
 	}
 	if a.broker != nil {
 		a.broker.Close()
 	}
-	renewed, cancel := context.WithTimeout(context.Background(), time.Second)
+	renewed, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	for _, wait := range a.renewals {
 		wait(renewed)

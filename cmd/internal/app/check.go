@@ -36,7 +36,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 		return append(checks, failed("mapping", err))
 	}
 	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
-	defer a.close()
+	defer a.close(ctx)
 	for _, account := range c.Accounts {
 		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {
