@@ -1,12 +1,154 @@
 package hubspotsim
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// index finds records of a type by what searches know of them. What it answers
+// has to be checked: it may be of a state before the one that is known.
+type index struct {
+	// values find records by a property's value, in the order of ids. A property
+	// has them from when it is first asked for.
+	values map[string]*values
+	// changes are in the order of their times, then of ids. One is stale once
+	// a later state of its record is shown.
+	changes []change
+	stale   int
+}
+
+type values struct {
+	// of is the definition by which values were told apart.
+	of    *property
+	byKey map[string][]*record
+}
+
+// change is when a record changed, in milliseconds.
+type change struct {
+	at     int64
+	record *record
+}
+
+func (c change) compare(o change) int {
+	return cmp.Or(cmp.Compare(c.at, o.at), cmp.Compare(c.record.id, o.record.id))
+}
+
+// visible reports whether searches find a record in this state.
+func (v *state) visible() bool { return v != nil && v.archived.IsZero() }
 
 // show lets searches find a record in a state unless they know a newer one.
 func (r *record) show(v *state, number int64) {
-	if number > r.seenSeq {
-		r.seen, r.seenSeq = v, number
+	if number <= r.seenSeq {
+		return
 	}
+	before := r.seen
+	r.seen, r.seenSeq = v, number
+	if before == v {
+		return
+	}
+	for _, values := range r.kind.index.values {
+		values.replace(r, before, v)
+	}
+	r.kind.index.note(r, before, v)
+}
+
+// note keeps the changes in step with a record's state.
+func (x *index) note(r *record, before, v *state) {
+	if before.visible() {
+		x.stale++
+	}
+	if v.visible() {
+		c := change{v.updated.UnixMilli(), r}
+		at, _ := slices.BinarySearchFunc(x.changes, c, change.compare)
+		x.changes = slices.Insert(x.changes, at, c)
+	}
+	if x.stale > 100 && x.stale > len(x.changes)/2 {
+		x.changes = slices.DeleteFunc(x.changes, func(c change) bool {
+			return !c.record.seen.visible() || c.record.seen.updated.UnixMilli() != c.at
+		})
+		x.stale = 0
+	}
+}
+
+// changed are the records that changed in a span of time, in its order.
+func (x *index) changed(low, high int64) []*record {
+	place := func(at int64) int {
+		n, _ := slices.BinarySearchFunc(x.changes, at, func(c change, at int64) int { return cmp.Compare(c.at, at) })
+		return n
+	}
+	var list []*record
+	for _, c := range x.changes[place(low):] {
+		if c.at > high {
+			break
+		}
+		list = append(list, c.record)
+	}
+	return list
+}
+
+// valued are the records by the keys of a property's values.
+func (st *store) valued(p *property) map[string][]*record {
+	x := st.index.values[p.Name]
+	if x == nil || x.of != p {
+		x = &values{p, map[string][]*record{}}
+		for _, r := range st.records {
+			x.replace(r, nil, r.seen)
+		}
+		st.index.values[p.Name] = x
+	}
+	return x.byKey
+}
+
+// replace moves a record from its keys in one state to those in another.
+func (x *values) replace(r *record, before, v *state) {
+	old, keys := x.keys(r, before), x.keys(r, v)
+	if slices.Equal(old, keys) {
+		return
+	}
+	place := func(list []*record) (int, bool) {
+		return slices.BinarySearchFunc(list, r.id, func(o *record, id int64) int { return cmp.Compare(o.id, id) })
+	}
+	for _, key := range old {
+		list := x.byKey[key]
+		if at, is := place(list); is {
+			x.byKey[key] = slices.Delete(list, at, at+1)
+		}
+		if len(x.byKey[key]) == 0 {
+			delete(x.byKey, key)
+		}
+	}
+	for _, key := range keys {
+		if at, is := place(x.byKey[key]); !is {
+			x.byKey[key] = slices.Insert(x.byKey[key], at, r)
+		}
+	}
+}
+
+func (x *values) keys(r *record, v *state) []string {
+	if !v.visible() {
+		return nil
+	}
+	value, _ := r.kind.value(r, v, x.of.Name)
+	return x.of.keys(value)
+}
+
+// keys are what a value is found by. Two values that a filter takes for equal
+// share one.
+func (p *property) keys(value string) []string {
+	if value == "" {
+		return nil
+	}
+	if p.Type != "enumeration" {
+		value = strings.ToLower(value)
+	}
+	if n, err := strconv.ParseFloat(value, 64); err == nil && p.Type == "number" {
+		// The sum makes one zero of both.
+		return []string{strconv.FormatFloat(n+0, 'g', -1, 64)}
+	}
+	return strings.Split(value, separator(p))
 }
 
 // publish hands a record's new state to the search index, which knows it at

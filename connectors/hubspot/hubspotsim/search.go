@@ -36,6 +36,11 @@ type filter struct {
 	Value    text   `json:"value"`
 	High     text   `json:"highValue"`
 	Values   []text `json:"values"`
+
+	// rank is set where the value is compared as a whole number, which has to
+	// be one from low to high.
+	rank      rank
+	low, high int64
 }
 
 // found is a page of hits; the total is never cut.
@@ -65,29 +70,9 @@ func (s *Server) search(c *call, st *store) (*reply, *refusal) {
 	if refused := q.check(st); refused != nil {
 		return nil, refused
 	}
-	type hit struct {
-		r *record
-		v *state
-	}
-	var hits []hit
-	for _, r := range st.records {
-		if v := r.seen; v != nil && v.archived.IsZero() && q.matches(st, r, v) {
-			hits = append(hits, hit{r, v})
-		}
-	}
-	if len(q.Sorts) == 1 {
-		name, down := sorting(q.Sorts[0])
-		if st.property(name) == nil {
-			return nil, opaque()
-		}
-		slices.SortStableFunc(hits, func(a, b hit) int {
-			x, _ := st.value(a.r, a.v, name)
-			y, _ := st.value(b.r, b.v, name)
-			if down {
-				x, y = y, x
-			}
-			return compare(st.props[name], x, y)
-		})
+	hits, refused := s.hits(st, &q)
+	if refused != nil {
+		return nil, refused
 	}
 	out := found{Total: len(hits), page: page{Results: []any{}}}
 	for _, h := range hits[min(after, len(hits)):min(after+limit, len(hits))] {
@@ -98,6 +83,41 @@ func (s *Server) search(c *call, st *store) (*reply, *refusal) {
 	}
 	s.spoil(c, &out.page, string(q.After))
 	return ok(out), nil
+}
+
+type hit struct {
+	r *record
+	v *state
+}
+
+// hits are in the order of the ids, or in the one asked for.
+func (s *Server) hits(st *store, q *query) ([]hit, *refusal) {
+	var hits []hit
+	for _, r := range s.candidates(st, q) {
+		if v := r.seen; v.visible() && q.matches(st, r, v) {
+			hits = append(hits, hit{r, v})
+		}
+	}
+	if len(q.Sorts) == 0 {
+		return hits, nil
+	}
+	name, down := sorting(q.Sorts[0])
+	if st.property(name) == nil {
+		return nil, opaque()
+	}
+	number := st.rank(name)
+	slices.SortStableFunc(hits, func(a, b hit) int {
+		if down {
+			a, b = b, a
+		}
+		if number != nil {
+			return cmp.Compare(number(a.r, a.v), number(b.r, b.v))
+		}
+		x, _ := st.value(a.r, a.v, name)
+		y, _ := st.value(b.r, b.v, name)
+		return compare(st.props[name], x, y)
+	})
+	return hits, nil
 }
 
 var operators = []string{
@@ -116,7 +136,8 @@ func (q *query) check(st *store) *refusal {
 			return refuse(http.StatusBadRequest, validation, "too many filters per filter group (count: %d, max allowed: %d)",
 				len(g.Filters), maxFilters)
 		}
-		for _, f := range g.Filters {
+		for n := range g.Filters {
+			f := &g.Filters[n]
 			cannot := "Cannot construct instance of `com.hubspot.inbounddb.publicobject.core.v2.search.Filter`, problem: "
 			switch {
 			case !slices.Contains(operators, f.Operator):
@@ -126,6 +147,7 @@ func (q *query) check(st *store) *refusal {
 			case st.property(f.Name) == nil && !strings.HasPrefix(f.Name, "associations."):
 				return opaque()
 			}
+			f.bound(st)
 		}
 	}
 	if total > maxAllFilters {
@@ -143,7 +165,11 @@ func (q *query) matches(st *store, r *record, v *state) bool {
 		return true
 	}
 	for _, g := range q.Groups {
-		if !slices.ContainsFunc(g.Filters, func(f filter) bool { return !f.holds(st, r, v) }) {
+		all := true
+		for n := range g.Filters {
+			all = all && g.Filters[n].holds(st, r, v)
+		}
+		if all {
 			return true
 		}
 	}
@@ -159,7 +185,11 @@ func mentions(st *store, r *record, v *state, words string) bool {
 	return false
 }
 
-func (f filter) holds(st *store, r *record, v *state) bool {
+func (f *filter) holds(st *store, r *record, v *state) bool {
+	if f.rank != nil {
+		n := f.rank(r, v)
+		return n >= f.low && n <= f.high
+	}
 	if of, is := strings.CutPrefix(f.Name, "associations."); is {
 		return slices.ContainsFunc(r.links, func(l link) bool {
 			id := text(strconv.FormatInt(l.to.id, 10))
@@ -206,7 +236,7 @@ func (f filter) holds(st *store, r *record, v *state) bool {
 
 // in looks a string up in lower case; the caller has to send it so. Options
 // are compared as they are.
-func (f filter) in(p *property, value string) bool {
+func (f *filter) in(p *property, value string) bool {
 	if p.Type != "enumeration" {
 		value = strings.ToLower(value)
 	}

@@ -34,6 +34,7 @@ type store struct {
 	phones map[string][]*record
 	// wamids counts live communications by the message they log.
 	wamids map[string][]*record
+	index  index
 	// doubles are live records beyond the first under one number or message.
 	doubles int
 	live    int
@@ -42,6 +43,7 @@ type store struct {
 // record is one contact or communication.
 type record struct {
 	id      int64
+	kind    *store
 	created time.Time
 	by      author
 	now     *state
@@ -74,6 +76,7 @@ func newStore(id, singular, plural string, first int64, props []*property) *stor
 	st := &store{
 		id: id, singular: singular, plural: plural, props: map[string]*property{}, byID: map[int64]*record{}, nextID: first,
 		unique: map[string]map[string]*record{}, phones: map[string][]*record{}, wamids: map[string][]*record{},
+		index: index{values: map[string]*values{}},
 	}
 	main := singular + "information"
 	if id == communicationType {
@@ -166,6 +169,7 @@ func (st *store) find(name, value string) *record {
 // put stores a record's new state and keeps every index in step.
 func (s *Server) put(st *store, r *record, next *state) {
 	if r.now == nil {
+		r.kind = st
 		st.byID[r.id] = r
 		st.records = append(st.records, r)
 	} else if r.now.archived.IsZero() {
