@@ -98,14 +98,8 @@ func (s *Server) keepActivity(a *activity, c *call, what string) {
 		s.activities.byID[a.id] = a
 		s.activities.byOwner[a.owner] = append(s.activities.byOwner[a.owner], a)
 	}
-	for _, key := range []string{a.origin, a.fields["ORIGIN_ID"]} {
-		s.activities.byOrigin[key] = slices.DeleteFunc(s.activities.byOrigin[key], func(o *activity) bool { return o == a })
-		if len(s.activities.byOrigin[key]) == 0 {
-			delete(s.activities.byOrigin, key)
-		}
-	}
-	a.origin, a.modified = a.fields["ORIGIN_ID"], s.Now()
-	s.activities.byOrigin[a.origin] = append(s.activities.byOrigin[a.origin], a)
+	s.activities.file(a, a.fields["ORIGIN_ID"])
+	a.modified = s.Now()
 	s.relogActivity(a)
 	s.touch(a.owner)
 	s.changed("ONCRMACTIVITY"+what, a.id, c)
@@ -116,7 +110,22 @@ func (s *Server) dropActivity(a *activity) {
 	delete(s.activities.byID, a.id)
 	same := func(o *activity) bool { return o == a }
 	s.activities.byOwner[a.owner] = slices.DeleteFunc(s.activities.byOwner[a.owner], same)
-	s.activities.byOrigin[a.origin] = slices.DeleteFunc(s.activities.byOrigin[a.origin], same)
+	s.activities.file(a, "")
+}
+
+// file puts an activity where its origin is looked up. Those without one are
+// nowhere.
+func (as *activities) file(a *activity, origin string) {
+	if a.origin != "" {
+		left := slices.DeleteFunc(as.byOrigin[a.origin], func(o *activity) bool { return o == a })
+		as.byOrigin[a.origin] = left
+		if len(left) == 0 {
+			delete(as.byOrigin, a.origin)
+		}
+	}
+	if a.origin = origin; origin != "" {
+		as.byOrigin[origin] = append(as.byOrigin[origin], a)
+	}
 }
 
 func (s *Server) activityOf(c *call) (*activity, *refusal) {
@@ -185,15 +194,7 @@ func (s *Server) activityList(c *call) (*reply, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	var found []*activity
-	if origin, there := filterValue(filter, "ORIGIN_ID"); there && str(origin) != "" {
-		found = slices.Clone(s.activities.byOrigin[str(origin)])
-	} else if owner, there := filterValue(filter, "OWNER_ID"); there && str(owner) != "" {
-		id, _ := number(owner)
-		found = slices.Clone(s.activities.byOwner[id])
-	} else {
-		found = slices.Collect(maps.Values(s.activities.byID))
-	}
+	found := s.activities.candidates(filter)
 	by, _ := c.array("order")
 	desc := strings.EqualFold(str(by.get("ID")), "DESC")
 	slices.SortFunc(found, func(a, b *activity) int {
@@ -202,6 +203,7 @@ func (s *Server) activityList(c *call) (*reply, *refusal) {
 		}
 		return int(a.id - b.id)
 	})
+	found = slices.Compact(found)
 	rows := []any{}
 	chosen, _ := c.array("select")
 	for _, a := range found {
@@ -210,6 +212,27 @@ func (s *Server) activityList(c *call) (*reply, *refusal) {
 		}
 	}
 	return s.page(c, rows)
+}
+
+// candidates are activities among which all are that a filter matches.
+func (as *activities) candidates(filter *dict) (found []*activity) {
+	if origin, there := filterValue(filter, "ORIGIN_ID"); there && str(origin) != "" {
+		return slices.Clone(as.byOrigin[str(origin)])
+	}
+	if owner, there := filterValue(filter, "OWNER_ID"); there && str(owner) != "" {
+		id, _ := number(owner)
+		return slices.Clone(as.byOwner[id])
+	}
+	origins, several := filter.get("@ORIGIN_ID").(*dict)
+	for _, k := range origins.names() {
+		origin := str(origins.vals[k])
+		several = several && origin != ""
+		found = append(found, as.byOrigin[origin]...)
+	}
+	if !several {
+		return slices.Collect(maps.Values(as.byID))
+	}
+	return found
 }
 
 func activityMatches(shown obj, filter *dict) bool {

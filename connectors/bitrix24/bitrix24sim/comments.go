@@ -74,6 +74,7 @@ func (s *Server) touch(owner int64) {
 	p.active = s.Now()
 	if !s.knobs.KeepModified {
 		p.modified = p.active
+		s.people.changes.Note(p.modified.Unix(), p.id)
 	}
 }
 

@@ -45,20 +45,26 @@ func (s *Server) orders(given *dict, item, original bool) ([]order, *refusal) {
 // page and counts nothing. Bitrix24: huge data.
 func (s *Server) find(c *call, f filter, by []order) ([]*contact, *reply) {
 	start, counted := c.start()
-	list := s.candidates(&f)
+	low, high, f := f.span()
+	list := within(s.candidates(&f), low, high)
 	byID := len(by) == 0 || by[0].f.name == "ID"
-	if byID && len(by) > 0 && by[0].desc {
-		list = slices.Clone(list)
-		slices.Reverse(list)
+	place := func(n int) int {
+		if byID && len(by) > 0 && by[0].desc {
+			return len(list) - 1 - n
+		}
+		return n
 	}
 	var hits []*contact
 	total := 0
 	if byID && len(f.parts) == 0 && counted {
 		total = len(list)
-		hits = list[min(start, total):min(start+pageSize, total)]
+		for n := min(start, total); n < min(start+pageSize, total); n++ {
+			hits = append(hits, list[place(n)])
+		}
 		return hits, s.counted(total, start)
 	}
-	for _, p := range list {
+	for n := range list {
+		p := list[place(n)]
 		if !f.match(s, p) {
 			continue
 		}
@@ -84,11 +90,14 @@ func (s *Server) find(c *call, f filter, by []order) ([]*contact, *reply) {
 func (s *Server) compare(a, b *contact, by []order) int {
 	for _, o := range by {
 		n := 0
-		if o.f.kind == "datetime" {
+		switch {
+		case o.f.name == "ID":
+			n = cmp.Compare(a.id, b.id)
+		case o.f.kind == "datetime":
 			x, _ := s.instant(a, o.f)
 			y, _ := s.instant(b, o.f)
 			n = cmp.Compare(x, y)
-		} else {
+		default:
 			one := cond{f: o.f}
 			n = one.compare(str(s.classic(a, o.f)), str(s.classic(b, o.f)))
 		}

@@ -88,13 +88,12 @@ func (s *Server) Messages(wamid, phone string) []Message {
 	case wamid != "":
 		found = slices.Clone(s.log.byWAMID[wamid])
 	case phone != "":
-		owners := map[int64]bool{}
 		for _, p := range s.peopleBy("", phone) {
-			owners[p.id] = true
-		}
-		for _, m := range s.log.all {
-			if owners[m.owner] {
-				found = append(found, m)
+			for _, c := range s.timeline.byOwner[p.id] {
+				found = append(found, c.messages...)
+			}
+			for _, a := range s.activities.byOwner[p.id] {
+				found = append(found, a.messages...)
 			}
 		}
 	default:

@@ -61,14 +61,18 @@ type store struct {
 	// everything that identifies a person, for the control plane.
 	phones, mails, numbers map[string][]*contact
 	// values are the indexes of fields that were filtered by.
-	values  map[string]map[string][]*contact
+	values map[string]map[string][]*contact
+	// changes are by Unix seconds and ids.
+	changes simcrm.Changes[int64]
 	doubles int
 }
 
 func newStore() store {
+	byID := map[int64]*contact{}
 	return store{
-		byID: map[int64]*contact{}, phones: map[string][]*contact{}, mails: map[string][]*contact{}, numbers: map[string][]*contact{},
+		byID: byID, phones: map[string][]*contact{}, mails: map[string][]*contact{}, numbers: map[string][]*contact{},
 		values: map[string]map[string][]*contact{}, nextID: 1, rowID: 3001,
+		changes: simcrm.Changes[int64]{Fresh: func(id, at int64) bool { return byID[id] != nil && byID[id].modified.Unix() == at }},
 	}
 }
 
@@ -85,6 +89,7 @@ func (st *store) put(c *contact) {
 	}
 	st.byID[c.id] = c
 	st.enlist(c)
+	st.changes.Note(c.modified.Unix(), c.id)
 }
 
 func (st *store) remove(c *contact) {

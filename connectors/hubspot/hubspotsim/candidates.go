@@ -59,7 +59,7 @@ func (s *Server) ofFilter(st *store, f *filter) ([]*record, bool) {
 		from, to := st.span([]filter{*f})
 		return st.records[from:to], true
 	case f.rank != nil:
-		return st.index.changed(f.low, f.high), true
+		return st.index.changes.Between(f.low, f.high, len(st.records)/few)
 	case f.Operator != "EQ" && f.Operator != "IN", p.Type == "date", p.Type == "datetime":
 		return nil, false
 	case f.Name == "hs_object_id":

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"crmsync/connectors/internal/simcrm"
 )
 
 // index finds records of a type by what searches know of them. What it answers
@@ -14,26 +16,20 @@ type index struct {
 	// values find records by a property's value, in the order of ids. A property
 	// has them from when it is first asked for.
 	values map[string]*values
-	// changes are in the order of their times, then of ids. One is stale once
-	// a later state of its record is shown.
-	changes []change
-	stale   int
+	// changes are by milliseconds.
+	changes simcrm.Changes[*record]
+}
+
+func newIndex() index {
+	return index{values: map[string]*values{}, changes: simcrm.Changes[*record]{Fresh: func(r *record, at int64) bool {
+		return r.seen.visible() && r.seen.updated.UnixMilli() == at
+	}}}
 }
 
 type values struct {
 	// of is the definition by which values were told apart.
 	of    *property
 	byKey map[string][]*record
-}
-
-// change is when a record changed, in milliseconds.
-type change struct {
-	at     int64
-	record *record
-}
-
-func (c change) compare(o change) int {
-	return cmp.Or(cmp.Compare(c.at, o.at), cmp.Compare(c.record.id, o.record.id))
 }
 
 // visible reports whether searches find a record in this state.
@@ -52,41 +48,9 @@ func (r *record) show(v *state, number int64) {
 	for _, values := range r.kind.index.values {
 		values.replace(r, before, v)
 	}
-	r.kind.index.note(r, before, v)
-}
-
-// note keeps the changes in step with a record's state.
-func (x *index) note(r *record, before, v *state) {
-	if before.visible() {
-		x.stale++
-	}
 	if v.visible() {
-		c := change{v.updated.UnixMilli(), r}
-		at, _ := slices.BinarySearchFunc(x.changes, c, change.compare)
-		x.changes = slices.Insert(x.changes, at, c)
+		r.kind.index.changes.Note(v.updated.UnixMilli(), r)
 	}
-	if x.stale > 100 && x.stale > len(x.changes)/2 {
-		x.changes = slices.DeleteFunc(x.changes, func(c change) bool {
-			return !c.record.seen.visible() || c.record.seen.updated.UnixMilli() != c.at
-		})
-		x.stale = 0
-	}
-}
-
-// changed are the records that changed in a span of time, in its order.
-func (x *index) changed(low, high int64) []*record {
-	place := func(at int64) int {
-		n, _ := slices.BinarySearchFunc(x.changes, at, func(c change, at int64) int { return cmp.Compare(c.at, at) })
-		return n
-	}
-	var list []*record
-	for _, c := range x.changes[place(low):] {
-		if c.at > high {
-			break
-		}
-		list = append(list, c.record)
-	}
-	return list
 }
 
 // valued are the records by the keys of a property's values.

@@ -76,7 +76,7 @@ func newStore(id, singular, plural string, first int64, props []*property) *stor
 	st := &store{
 		id: id, singular: singular, plural: plural, props: map[string]*property{}, byID: map[int64]*record{}, nextID: first,
 		unique: map[string]map[string]*record{}, phones: map[string][]*record{}, wamids: map[string][]*record{},
-		index: index{values: map[string]*values{}},
+		index: newIndex(),
 	}
 	main := singular + "information"
 	if id == communicationType {
