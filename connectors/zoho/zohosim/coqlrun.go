@@ -7,7 +7,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"crmsync/connectors/internal/faults"
 )
@@ -92,7 +91,8 @@ func (s *Server) column(m *module, name string) bool {
 }
 
 // run finds, sorts and cuts. Only records that an index proposes are looked
-// at, and where the order is that of the ids, no more than needed.
+// at, and where the order is that of the ids or of changes, no more than
+// needed.
 func (s *Server) run(q *query, m *module) (rows []obj, more bool) {
 	byID := q.order == "" || q.order == "id"
 	candidates, found := s.candidates(m, q.where)
@@ -109,13 +109,19 @@ func (s *Server) run(q *query, m *module) (rows []obj, more bool) {
 	}
 	need := q.offset + q.limit + 1
 	var hits []*record
-	each(0, len(candidates), !byID || !q.desc, func(n int) bool {
-		if r := candidates[n]; r.now.deleted.IsZero() && r.meets(q.where) {
+	byTime := !found && q.order == "Modified_Time" && !m.bent
+	look := func(r *record) bool {
+		if r.now.deleted.IsZero() && r.meets(q.where) {
 			hits = append(hits, r)
 		}
-		return !byID || len(hits) < need
-	})
-	if !byID {
+		return !byID && !byTime || len(hits) < need
+	}
+	if byTime {
+		m.inTime(q.where.timeRange(), q.desc, look)
+	} else {
+		each(0, len(candidates), !byID || !q.desc, func(n int) bool { return look(candidates[n]) })
+	}
+	if !byID && !byTime {
 		slices.SortStableFunc(hits, func(a, b *record) int {
 			order := compare(a.path(q.order), b.path(q.order))
 			if q.desc {
@@ -181,8 +187,8 @@ func (s *Server) candidates(m *module, c *condition) ([]*record, bool) {
 		right, also := s.candidates(m, c.right)
 		return append(slices.Clone(left), right...), found && also
 	}
-	if c.field == "Modified_Time" && (c.operator == ">" || c.operator == ">=") {
-		return m.recent(c.values[0])
+	if c.field == "Modified_Time" {
+		return m.changed(c.timeRange())
 	}
 	if c.operator != "=" && c.operator != "in" {
 		return nil, false
@@ -222,25 +228,6 @@ func (s *Server) throughLookup(m *module, name string, c *condition) ([]*record,
 		list = append(list, m.indexed(name)[fold(other)]...)
 	}
 	return list, found
-}
-
-// recent are those changed since, if they are few.
-func (m *module) recent(since string) ([]*record, bool) {
-	t, err := time.Parse(time.RFC3339, since)
-	if err != nil {
-		return nil, false
-	}
-	entries := m.log[m.since(whole(t)):]
-	if len(entries) > len(m.records)/4 {
-		return nil, false
-	}
-	list := []*record{}
-	for _, e := range entries {
-		if e.fresh() {
-			list = append(list, e.record)
-		}
-	}
-	return list, true
 }
 
 // idRange bounds the ids that can meet the condition.

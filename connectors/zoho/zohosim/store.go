@@ -30,6 +30,9 @@ type module struct {
 	// changed again or is deleted.
 	log   []entry
 	stale int
+	// bent says that the clock has gone back, so that not every entry has the
+	// time of its change.
+	bent bool
 	// indexes find live records by a field's folded value. There is one for
 	// every key, and for any field from when it is first asked for.
 	indexes map[string]map[string][]*record
@@ -116,7 +119,9 @@ func (s *Server) put(r *record, next *state) {
 	if next.deleted.IsZero() {
 		s.enlist(r)
 		r.seq = s.index.Next()
-		m.log = append(m.log, entry{r, r.seq, m.latest(next.modified)})
+		at := m.latest(next.modified)
+		m.bent = m.bent || !at.Equal(next.modified)
+		m.log = append(m.log, entry{r, r.seq, at})
 	} else {
 		m.dead++
 	}
