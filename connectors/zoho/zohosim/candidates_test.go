@@ -3,7 +3,9 @@ package zohosim
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -37,9 +39,9 @@ func (b *busy) value(name string) string {
 	case "Modified_Time":
 		return b.any().now.modified.Format(b.one(time.RFC3339, time.RFC3339Nano))
 	case "Phone", "Mobile":
-		return b.one("+1 212 555 0101", "12125550102", "(212) 555-0103", "0101", "212")
+		return b.one("+1 212 555 0101", "12125550102", "(212) 555-0103", "0101", "212", fmt.Sprintf("+1212555%04d", b.r.IntN(200)))
 	case "Email":
-		return b.one("ada@example.com", "ADA@example.com", "bob@example.com")
+		return b.one("ς@example.com", "ada@example.com", "ADA@example.com", "bob@example.com", fmt.Sprintf("bob.%d@example.com", b.r.IntN(50)))
 	}
 	return b.one("Ada", "ada", "Bobadilla", "Bob", "Straße", "x")
 }
@@ -120,6 +122,52 @@ func TestQueriesFindWithAnIndexWhatTheyFindWithout(t *testing.T) {
 		}
 		if !slices.Equal(got, ids) || more != (len(want) > q.limit) {
 			t.Fatalf("%s order by %s, %t: got %v %t, want %v", q.where, q.order, q.desc, got, more, ids)
+		}
+		found += len(got)
+	}
+	if found < 5000 {
+		t.Errorf("found %d contacts in all, too few to tell", found)
+	}
+}
+
+func TestSearchesFindWithAnIndexWhatTheyFindWithout(t *testing.T) {
+	t.Parallel()
+	b, found := newBusy(t, true), 0
+	for range 1500 {
+		b.step()
+		if len(b.m.records) == 0 {
+			continue
+		}
+		comparison := func() string {
+			name := b.one("Phone", "Mobile", "First_Name", "Email", "Modified_Time")
+			value := strings.NewReplacer("(", `\(`, ")", `\)`).Replace(b.value(name))
+			operator := b.one("equals", "equals", "in", "starts_with", "not_equal")
+			return "(" + name + ":" + operator + ":" + value + b.one("", "", ","+strings.ToUpper(b.one("Ada", "Bob"))) + ")"
+		}
+		ask := url.Values{}
+		switch b.r.IntN(3) {
+		case 0:
+			ask.Set("phone", b.one("212 555 0101", "2125550103", "0101", "101", "333", "---"))
+		case 1:
+			ask.Set("email", b.one(b.value("Email"), "da@example.com", "σ@example.com"))
+		default:
+			ask.Set("criteria", "("+comparison()+b.one("and", "or")+comparison()+")")
+		}
+		f, refused := b.matcher(&call{q: ask}, b.m)
+		if refused != nil {
+			t.Fatalf("%v is refused: %v", ask, refused)
+		}
+		hits := func(among []*record) (ids []string) {
+			for _, r := range among {
+				if r.seen != nil && r.seen.deleted.IsZero() && f.is(r, r.seen) {
+					ids = append(ids, r.name())
+				}
+			}
+			return ids
+		}
+		got, want := hits(f.among(b.m)), hits(b.m.records)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v: got %v, want %v", ask, got, want)
 		}
 		found += len(got)
 	}

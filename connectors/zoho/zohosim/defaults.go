@@ -129,7 +129,7 @@ func (s *Server) addModule(name, singular, plural, display, system string, field
 	m := &module{
 		id: s.newID(), name: name, singular: singular, plural: plural, display: display, system: system,
 		byName: map[string]*field{}, byID: map[int64]*record{}, indexes: map[string]map[string][]*record{},
-		phones: map[string][]*record{}, tags: map[string]*tag{},
+		phones: map[string][]*record{}, texts: map[aspect]*texts{}, tags: map[string]*tag{},
 	}
 	for _, f := range append(parseFields(systemFields), fields...) {
 		s.addField(m, f)

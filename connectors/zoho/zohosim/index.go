@@ -5,6 +5,7 @@ import "time"
 // show lets searches find a record in a state unless they know a newer one.
 func (r *record) show(v *state, number int64) {
 	if number > r.seenSeq {
+		r.module.reword(r, r.seen, v)
 		r.seen, r.seenSeq = v, number
 	}
 }

@@ -149,8 +149,8 @@ func (s *Server) counted(c *call, m *module) (*reply, *refusal) {
 		return nil, refused
 	}
 	count := 0
-	for _, r := range m.records {
-		if r.seen != nil && r.seen.deleted.IsZero() && matches(r, r.seen) {
+	for _, r := range matches.among(m) {
+		if r.seen != nil && r.seen.deleted.IsZero() && matches.is(r, r.seen) {
 			count++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -48,9 +49,10 @@ func (s *Server) search(c *call, m *module) (*reply, *refusal) {
 	}
 	skip, more := (page-1)*perPage, false
 	var rows []obj
-	each(0, len(m.records), c.q.Get("sort_order") == "asc", func(n int) bool {
-		r := m.records[n]
-		if r.seen == nil || !r.seen.deleted.IsZero() || !matches(r, r.seen) {
+	among := matches.among(m)
+	each(0, len(among), c.q.Get("sort_order") == "asc", func(n int) bool {
+		r := among[n]
+		if r.seen == nil || !r.seen.deleted.IsZero() || !matches.is(r, r.seen) {
 			return true
 		}
 		if skip > 0 {
@@ -73,8 +75,6 @@ func (s *Server) search(c *call, m *module) (*reply, *refusal) {
 	return ok(obj{"data": rows, "info": info}), nil
 }
 
-type match func(r *record, v *state) bool
-
 // matcher is the first of criteria, email, phone and word that is given.
 func (s *Server) matcher(c *call, m *module) (match, *refusal) {
 	if text := c.q.Get("criteria"); text != "" {
@@ -89,14 +89,20 @@ func (s *Server) matcher(c *call, m *module) (match, *refusal) {
 		return found, refused
 	}
 	if text := c.q.Get("email"); text != "" {
-		return m.any("email", func(v string) bool { return len(v) == len(text) && strings.EqualFold(v, text) }), nil
+		found := m.any("email", func(v string) bool { return len(v) == len(text) && strings.EqualFold(v, text) })
+		if ascii(text) {
+			found.likely, found.known = m.within("email", aspect{}, strings.ToLower(text))
+		}
+		return found, nil
 	}
 	if text := c.q.Get("phone"); text != "" {
 		if len(text) < 3 || len(text) > 50 || !phoneQuery.MatchString(text) {
-			return nil, badParam("phone", "phone")
+			return match{}, badParam("phone", "phone")
 		}
 		want := digits(text)
-		return m.any("phone", func(v string) bool { return hasDigits(v, want) }), nil
+		found := m.any("phone", func(v string) bool { return hasDigits(v, want) })
+		found.likely, found.known = m.within("phone", aspect{digits: true}, want)
+		return found, nil
 	}
 	word := strings.ToLower(c.q.Get("word"))
 	return m.any("", func(v string) bool { return strings.Contains(strings.ToLower(v), word) }), nil
@@ -104,20 +110,45 @@ func (s *Server) matcher(c *call, m *module) (match, *refusal) {
 
 // any matches if one field of this kind, or of any, does.
 func (m *module) any(kind string, is func(string) bool) match {
-	var names []string
-	for _, f := range m.fields {
-		if (kind == "" || f.kind == kind) && jsonTypes[f.kind] == "" && !f.readOnly {
-			names = append(names, f.name)
-		}
-	}
-	return func(_ *record, v *state) bool {
+	names := m.textual(kind)
+	return match{is: func(_ *record, v *state) bool {
 		for _, name := range names {
 			if text, plain := v.values[name].(string); plain && is(text) {
 				return true
 			}
 		}
 		return false
+	}}
+}
+
+// textual are the fields of a kind, or of any, whose values are text.
+func (m *module) textual(kind string) []string {
+	var names []string
+	for _, f := range m.fields {
+		if (kind == "" || f.kind == kind) && jsonTypes[f.kind] == "" && !f.readOnly {
+			names = append(names, f.name)
+		}
 	}
+	return names
+}
+
+// within are the records in which a field of this kind contains a text.
+func (m *module) within(kind string, as aspect, part string) (list []*record, known bool) {
+	for _, name := range m.textual(kind) {
+		as.name = name
+		found, few := m.containing(as, part)
+		if !few {
+			return nil, false
+		}
+		list = append(list, found...)
+	}
+	return list, true
+}
+
+// ascii reports whether a text has only letters of which all that fold to them
+// and are as long are the same in lower case.
+func ascii(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // hasDigits reports whether a number holds these digits, however it is
@@ -168,21 +199,19 @@ func (p *criteria) group() (match, *refusal) {
 		if right, refused = p.part(); refused != nil {
 			break
 		}
-		first := left
-		left = func(r *record, v *state) bool {
-			if join == "and" {
-				return first(r, v) && right(r, v)
-			}
-			return first(r, v) || right(r, v)
+		if join == "and" {
+			left = left.and(right)
+		} else {
+			left = left.or(right)
 		}
 	}
-	return nil, refused
+	return match{}, refused
 }
 
 func (p *criteria) part() (match, *refusal) {
 	rest, is := strings.CutPrefix(strings.TrimSpace(p.rest), "(")
 	if !is {
-		return nil, p.wrong("the criteria cannot be understood", nil)
+		return match{}, p.wrong("the criteria cannot be understood", nil)
 	}
 	p.rest = rest
 	var found match
@@ -193,10 +222,10 @@ func (p *criteria) part() (match, *refusal) {
 		found, refused = p.comparison()
 	}
 	if refused != nil {
-		return nil, refused
+		return match{}, refused
 	}
 	if p.rest, is = strings.CutPrefix(p.rest, ")"); !is {
-		return nil, p.wrong("the criteria cannot be understood", nil)
+		return match{}, p.wrong("the criteria cannot be understood", nil)
 	}
 	return found, nil
 }
@@ -219,23 +248,40 @@ func (p *criteria) comparison() (match, *refusal) {
 	}
 	head := strings.SplitN(values[0], ":", 3)
 	if n == len(p.rest) || len(head) != 3 {
-		return nil, p.wrong("the criteria cannot be understood", nil)
+		return match{}, p.wrong("the criteria cannot be understood", nil)
 	}
 	p.rest = p.rest[n:]
 	name, operator := head[0], head[1]
 	values[0] = head[2]
 	if p.m.byName[name] == nil {
-		return nil, p.wrong("the field is not available for search", obj{"api_name": name})
+		return match{}, p.wrong("the field is not available for search", obj{"api_name": name})
 	}
 	if !slices.Contains([]string{
 		"equals", "not_equal", "starts_with", "in", "between", "greater_than", "greater_equal", "less_than", "less_equal",
 	}, operator) {
-		return nil, p.wrong("the operator is not supported", obj{"api_name": name, "operator": operator})
+		return match{}, p.wrong("the operator is not supported", obj{"api_name": name, "operator": operator})
 	}
 	if len(values) > maxSearched || operator == "between" && len(values) != 2 {
-		return nil, p.wrong("the value is not supported", obj{"api_name": name, "operator": operator, "value": head[2]})
+		return match{}, p.wrong("the value is not supported", obj{"api_name": name, "operator": operator, "value": head[2]})
 	}
-	return func(r *record, v *state) bool { return found(r.value(v, name), operator, values) }, nil
+	out := match{is: func(r *record, v *state) bool { return found(r.value(v, name), operator, values) }}
+	if !slices.Contains(p.m.textual(""), name) || p.m.byName[name].kind == "datetime" {
+		return out, nil
+	}
+	parts := values
+	switch operator {
+	case "equals", "starts_with":
+		parts = []string{strings.Join(values, ",")}
+	case "in":
+	default:
+		return out, nil
+	}
+	out.known = true
+	for _, part := range parts {
+		likely, known := p.m.containing(aspect{name: name}, strings.ToLower(part))
+		out.likely, out.known = append(out.likely, likely...), out.known && known
+	}
+	return out, nil
 }
 
 // found compares as search does: of text, equals means contains.

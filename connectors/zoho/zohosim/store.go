@@ -36,6 +36,8 @@ type module struct {
 	// indexes find live records by a field's folded value. There is one for
 	// every key, and for any field from when it is first asked for.
 	indexes map[string]map[string][]*record
+	// texts are what searches look for parts in.
+	texts map[aspect]*texts
 	// bin are the deleted ones, in the order of their deletion.
 	bin  []*record
 	live int
@@ -138,6 +140,7 @@ func (m *module) tidy() {
 	if m.dead > 1000 && m.dead > len(m.records)/2 {
 		m.records = slices.DeleteFunc(m.records, func(r *record) bool { return !r.now.deleted.IsZero() })
 		m.dead = 0
+		clear(m.texts)
 	}
 }
 
