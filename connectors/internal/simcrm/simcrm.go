@@ -1,5 +1,6 @@
 // Package simcrm is what the simulated CRMs have in common: their control
-// plane and clock, the people in them, and a search index that lags.
+// plane and clock, the people in them, a search index that lags, and the order
+// of changes.
 package simcrm
 
 import (
