@@ -106,7 +106,7 @@ func (s *Server) hits(st *store, q *query) ([]hit, *refusal) {
 		return nil, opaque()
 	}
 	number := st.rank(name)
-	slices.SortStableFunc(hits, func(a, b hit) int {
+	order := func(a, b hit) int {
 		if down {
 			a, b = b, a
 		}
@@ -116,7 +116,11 @@ func (s *Server) hits(st *store, q *query) ([]hit, *refusal) {
 		x, _ := st.value(a.r, a.v, name)
 		y, _ := st.value(b.r, b.v, name)
 		return compare(st.props[name], x, y)
-	})
+	}
+	// Pages of all that there is come in the order asked for already.
+	if !slices.IsSortedFunc(hits, order) {
+		slices.SortStableFunc(hits, order)
+	}
 	return hits, nil
 }
 
