@@ -62,8 +62,7 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 func TestAFileAppearsInEveryCRM(t *testing.T) {
 	info := simulate(t)
 	worker := serve(t, info)
-	var file sandbox.SimFile
-	ask(t, info.WhatsApp.URL+"/_sim/media", map[string]any{"mime_type": "image/jpeg", "size": 3_000_000}, &file)
+	file := addPicture(t, info, 3_000_000)
 	ask(t, info.WhatsApp.URL+"/_sim/faults", map[string]any{"mode": "outage", "for": "2s"}, nil)
 	var receipt struct {
 		Status int
@@ -82,6 +81,13 @@ func TestAFileAppearsInEveryCRM(t *testing.T) {
 	if code := worker.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// addPicture gives WhatsApp a picture that messages can have.
+func addPicture(t *testing.T, info sandbox.Info, size int) (file sandbox.SimFile) {
+	t.Helper()
+	ask(t, info.WhatsApp.URL+"/_sim/media", map[string]any{"mime_type": "image/jpeg", "size": size}, &file)
+	return file
 }
 
 // 5,000 messages a minute from 2,000 people into three CRMs at their

@@ -42,6 +42,7 @@ func killUnderLoad(t *testing.T, info sandbox.Info, env ...string) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	l := newLoad(info)
+	l.picture = addPicture(t, info, 100_000).ID
 	done := make(chan struct{})
 	go func() { l.run(ctx, 100, 300); close(done) }()
 
@@ -74,7 +75,28 @@ func killUnderLoad(t *testing.T, info sandbox.Info, env ...string) {
 		})
 		time.Sleep(2 * time.Second) // what is still under way would show up twice
 
+		files := 0
+		eventually(t, 2*time.Minute, "every picture is in "+crm.Name, func() bool {
+			files = 0
+			for wamid := range l.files {
+				if !l.acked[wamid] {
+					continue
+				}
+				files++
+				if shown := messagesIn(t, crm, wamid); len(shown) != 1 || len(shown[0].Files) == 0 {
+					time.Sleep(200 * time.Millisecond)
+					return false
+				}
+			}
+			return true
+		})
+
 		doubled := 0
+		for wamid := range l.files {
+			if shown := messagesIn(t, crm, wamid); len(shown) > 0 && len(shown[0].Files) > 1 {
+				t.Errorf("%s shows %d pictures with %s", crm.Name, len(shown[0].Files), wamid)
+			}
+		}
 		for _, set := range []map[string]bool{l.acked, l.unknown} {
 			for wamid := range set {
 				if len(messagesIn(t, crm, wamid)) > 1 {
@@ -83,7 +105,7 @@ func killUnderLoad(t *testing.T, info sandbox.Info, env ...string) {
 			}
 		}
 		s := statsOf(t, crm)
-		t.Logf("%s: lost %d, doubled %d, people doubled %d", crm.Name, missing(), doubled, s.DuplicateContacts)
+		t.Logf("%s: lost %d, doubled %d, people doubled %d, %d pictures there once", crm.Name, missing(), doubled, s.DuplicateContacts, files)
 		if doubled > 0 || s.DuplicateMessages > 0 || s.DuplicateContacts > 0 {
 			t.Errorf("doubled in %s: %d messages by our count, %d messages and %d people by its own", crm.Name, doubled, s.DuplicateMessages, s.DuplicateContacts)
 		}

@@ -22,6 +22,8 @@ import (
 type load struct {
 	info   sandbox.Info
 	client *http.Client
+	// picture is the media id that every 200th message has; empty for none.
+	picture string
 
 	mu      sync.Mutex
 	sent    int
@@ -30,6 +32,7 @@ type load struct {
 	refused map[string]bool // answered otherwise: must not, unless sent again
 	delays  []time.Duration
 	began   map[string]time.Time // of each message's first post
+	files   map[string]bool      // messages with a picture
 }
 
 func newLoad(info sandbox.Info) *load {
@@ -37,7 +40,7 @@ func newLoad(info sandbox.Info) *load {
 		info:   info,
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}},
 		began:  map[string]time.Time{},
-		acked:  map[string]bool{}, unknown: map[string]bool{}, refused: map[string]bool{},
+		acked:  map[string]bool{}, unknown: map[string]bool{}, refused: map[string]bool{}, files: map[string]bool{},
 	}
 }
 
@@ -64,18 +67,35 @@ func (l *load) run(ctx context.Context, rate, people int) {
 		}
 		for range copies {
 			posts.Go(func() {
-				l.post(fmt.Sprintf("wamid.LOAD%d", n), fmt.Sprintf("1555%07d", n%people), fmt.Sprintf("message %d", n))
+				wamid, from := fmt.Sprintf("wamid.LOAD%d", n), fmt.Sprintf("1555%07d", n%people)
+				if l.picture != "" && n%200 == 100 {
+					l.postPicture(wamid, from)
+				} else {
+					l.post(wamid, from, fmt.Sprintf("message %d", n))
+				}
 			})
 		}
 	}
 }
 
 func (l *load) post(wamid, from, text string) {
+	l.deliver(wamid, from, fmt.Sprintf(`"type":"text","text":{"body":%q}`, text))
+}
+
+func (l *load) postPicture(wamid, from string) {
+	l.mu.Lock()
+	l.files[wamid] = true
+	l.mu.Unlock()
+	l.deliver(wamid, from, fmt.Sprintf(`"type":"image","image":{"id":%q,"mime_type":"image/jpeg"}`, l.picture))
+}
+
+// deliver posts a message, whose content is members of its JSON object.
+func (l *load) deliver(wamid, from, content string) {
 	body := fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":%q,"changes":[{"field":"messages","value":{`+
 		`"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550783881","phone_number_id":%q},`+
 		`"contacts":[{"profile":{"name":"Person %s"},"wa_id":%q}],`+
-		`"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":%q}}]}}]}]}`,
-		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, from, from, from, wamid, time.Now().Unix(), text)
+		`"messages":[{"from":%q,"id":%q,"timestamp":"%d",%s}]}}]}]}`,
+		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, from, from, from, wamid, time.Now().Unix(), content)
 	began := time.Now()
 	l.mu.Lock()
 	if l.began[wamid].IsZero() {
