@@ -70,6 +70,8 @@ type Limits struct {
 	// may be under way at once: more than one, 0 being one, where a connector
 	// joins them in the requests that it makes.
 	Calls int
+	// FileCalls is how many requests one file takes; 0 is one.
+	FileCalls int
 	// LookAfter is how long a create whose answer was lost may still be on
 	// its way into the account. Looking sooner could miss it.
 	LookAfter time.Duration

@@ -1,11 +1,13 @@
 package bitrix24_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
+	"crmsync/connectors"
 	"crmsync/connectors/bitrix24"
 	"crmsync/connectors/bitrix24/bitrix24sim"
 	"crmsync/connectors/connectortest"
@@ -33,34 +35,65 @@ var vendor = connectortest.Vendor{
 	},
 }
 
-func openAccount(t *testing.T) *connectortest.Account {
-	sim := bitrix24sim.New(bitrix24sim.Options{UserID: 1, Secret: "webhooksecret", ApplicationToken: "applicationtoken", Quota: "off"})
+func openAccount(t *testing.T, o bitrix24.Options) *connectortest.Account {
+	sim := bitrix24sim.New(bitrix24sim.Options{
+		UserID: 1, Secret: "webhooksecret", ApplicationToken: "applicationtoken", Quota: "off",
+		ClientID: "app", ClientSecret: "clientsecret", RefreshToken: "refreshtoken",
+	})
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { server.Close(); sim.Close() })
-	return &connectortest.Account{
-		Connector: bitrix24.New(bitrix24.Options{
-			WebhookURL: server.URL + "/rest/1/webhooksecret/", Timeout: time.Second, BatchTimeout: 3 * time.Second,
-		}),
-		Sim: server.URL, Secrets: []string{"webhooksecret"},
+	if o.ClientID == "" {
+		o.WebhookURL = server.URL + "/rest/1/webhooksecret/"
+	} else {
+		o.BaseURL, o.TokenURL = server.URL, server.URL+"/oauth/token/"
 	}
+	o.Timeout, o.BatchTimeout = time.Second, 3*time.Second
+	return &connectortest.Account{Connector: bitrix24.New(o), Sim: server.URL, Secrets: []string{"webhooksecret", "clientsecret", "refreshtoken"}}
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	v := vendor
-	v.Open = openAccount
-	t.Run("plain", func(t *testing.T) {
-		t.Parallel()
-		connectortest.Run(t, v)
-	})
-	t.Run("guarded", func(t *testing.T) {
-		t.Parallel()
-		guarded := v
-		guarded.Open = func(t *testing.T) *connectortest.Account {
-			a := openAccount(t)
+	for name, open := range map[string]func(t *testing.T) *connectortest.Account{
+		"plain": func(t *testing.T) *connectortest.Account { return openAccount(t, bitrix24.Options{}) },
+		"application": func(t *testing.T) *connectortest.Account {
+			return openAccount(t, bitrix24.Options{ClientID: "app", ClientSecret: "clientsecret", RefreshToken: "refreshtoken"})
+		},
+		"guarded": func(t *testing.T) *connectortest.Account {
+			a := openAccount(t, bitrix24.Options{})
 			a.Connector = guard.New("bitrix24", a.Connector, guard.Options{Failures: 100})
 			return a
-		}
-		connectortest.Run(t, guarded)
-	})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := vendor
+			v.Open = open
+			if name == "application" {
+				v.Cannot = maps.Clone(v.Cannot)
+				delete(v.Cannot, "an expired token is no trouble")
+			}
+			connectortest.Run(t, v)
+		})
+	}
+}
+
+// A file's name cannot pass for a message.
+func TestAFilesNameIsNoMarker(t *testing.T) {
+	t.Parallel()
+	a := openAccount(t, bitrix24.Options{})
+	if _, err := a.Setup(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	contact := a.WriteContacts(t.Context(), []connectors.ContactChange{{Key: "1", Phones: []string{"+16315550001"}, Fields: map[string]any{"NAME": "Zoë"}}})[0].RecordID
+	m := connectors.MessageChange{ContactRecordID: contact, WAMID: "wamid.1", Direction: connectors.In, Text: "x", At: time.Now()}
+	m.RecordID = a.CreateMessages(t.Context(), []connectors.MessageChange{m})[0].RecordID
+	f := connectors.FileChange{Message: m, Name: "— WhatsApp in · wamid.2", Content: []byte("x")}
+	if r := a.AttachFile(t.Context(), f); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	other := m
+	other.RecordID, other.WAMID = "", "wamid.2"
+	if r := a.FindMessages(t.Context(), []connectors.MessageChange{other})[0]; r.Err != nil || r.RecordID != "" {
+		t.Errorf("a message that nobody has written is found: %+v", r)
+	}
 }

@@ -3,6 +3,7 @@ package bitrix24
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,11 +30,20 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 			return connectors.Result{RecordID: id, Err: err}
 		}
 	}
+	if c.budget.short(commentAdd) {
+		// What is left of it is for messages.
+		err := blocked()
+		err.RetryAfter = time.Minute
+		return connectors.Result{Err: err}
+	}
 	env, err := c.call(ctx, creating, commentAdd, params{"fields": params{
-		"ENTITY_TYPE": contactTypeName, "ENTITY_ID": m.ContactRecordID, "COMMENT": escape(f.Name) + "\n\n" + mark,
+		"ENTITY_TYPE": contactTypeName, "ENTITY_ID": m.ContactRecordID, "COMMENT": harmless(f.Name) + "\n\n" + mark,
 		"FILES": [][]any{{f.Name, f.Content}}, // as base64, like all bytes in JSON
 	}})
-	if err != nil {
+	switch {
+	case err != nil && err.Status == http.StatusRequestEntityTooLarge:
+		return connectors.Result{Err: &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: "TOO_LARGE", Reason: "the file is larger than Bitrix24 takes"}}
+	case err != nil:
 		return connectors.Result{Err: err}
 	}
 	var id value

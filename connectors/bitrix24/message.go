@@ -99,16 +99,21 @@ func marked(line string) string {
 	return strings.TrimSpace(rest[i+len(markerDot):])
 }
 
-// block is a message as it stands in a comment. A line of its text that could
-// be taken for a marker gets another dash.
+// block is a message as it stands in a comment.
 func block(ch *connectors.MessageChange) string {
-	lines := strings.Split(newlines(cut(ch.Text, maxText)), "\n")
+	return harmless(cut(ch.Text, maxText)) + "\n\n" + marker(ch)
+}
+
+// harmless is a text as it stands in a comment. A line that could be taken for a
+// marker gets another dash.
+func harmless(text string) string {
+	lines := strings.Split(newlines(text), "\n")
 	for i, l := range lines {
 		if t := strings.TrimSpace(l); strings.HasPrefix(t, strings.TrimSpace(markerStart)) {
 			lines[i] = strings.Replace(l, "—", "–", 1)
 		}
 	}
-	return escape(strings.Join(lines, "\n")) + "\n\n" + marker(ch)
+	return escape(strings.Join(lines, "\n"))
 }
 
 func newlines(s string) string {

@@ -132,12 +132,24 @@ func (g *Guard) UpdateMessages(ctx context.Context, changes []connectors.Message
 	return pass(ctx, g, changes, g.connector.UpdateMessages, failure)
 }
 
-// AttachFile passes on, unless the breaker is open.
-func (g *Guard) AttachFile(ctx context.Context, f connectors.FileChange) connectors.Result {
-	attach := func(ctx context.Context, f []connectors.FileChange) []connectors.Result {
-		return []connectors.Result{g.connector.AttachFile(ctx, f[0])}
+// AttachFile passes on, unless the breaker is open. Its failure does not open
+// it, and it is never the probe: what is wrong with a file, or with files, says
+// little about messages.
+func (g *Guard) AttachFile(ctx context.Context, f connectors.FileChange) (r connectors.Result) {
+	if g.Open() {
+		return connectors.Result{Err: g.unavailable()}
 	}
-	return pass(ctx, g, []connectors.FileChange{f}, attach, failure)[0]
+	open := g.through(ctx, func() []*connectors.Error {
+		r = g.connector.AttachFile(ctx, f)
+		if r.Err == nil || r.Err.Class == connectors.Throttled {
+			return []*connectors.Error{r.Err}
+		}
+		return nil
+	})
+	if open != nil {
+		r = connectors.Result{Err: open}
+	}
+	return r
 }
 
 // Limits are the connector's.

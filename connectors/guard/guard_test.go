@@ -635,3 +635,35 @@ func TestAQuotaThatComesTooLateIsNobodysFault(t *testing.T) {
 		}
 	})
 }
+
+// What is wrong with files says nothing about messages.
+func TestFilesNeitherOpenTheBreakerNorProbe(t *testing.T) {
+	for _, class := range []connectors.Class{connectors.Transient, connectors.UnknownOutcome, connectors.Unauthorized, connectors.Unknown} {
+		inBubble(t, Options{}, func(t *testing.T, g *Guard, v *vendor) {
+			v.is(class)
+			for range 5 {
+				if r := g.AttachFile(t.Context(), connectors.FileChange{}); r.Err == nil || r.Err.Class != class {
+					t.Errorf("%s: got %+v", class, r)
+				}
+			}
+			if g.Open() {
+				t.Errorf("%s: files have opened the breaker", class)
+			}
+			for range 3 {
+				write(t.Context(), g)
+			}
+			if !g.Open() {
+				t.Errorf("%s: contacts have not", class)
+			}
+			time.Sleep(6 * time.Second) // the breaker would let a probe through
+			calls := v.count()
+			if r := g.AttachFile(t.Context(), connectors.FileChange{}); r.Err == nil || r.Err.Class != connectors.Unavailable || v.count() != calls {
+				t.Errorf("%s: a file was the probe: %+v", class, r)
+			}
+			v.is("")
+			if c := write(t.Context(), g); c != "" || g.Open() {
+				t.Errorf("%s: got %q, open %v", class, c, g.Open())
+			}
+		})
+	}
+}

@@ -73,12 +73,16 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 	})
 
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return &connectors.Error{
-			Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",
-			RetryAfter: max(g.wait(), 0),
-		}
+		return g.unavailable()
 	}
 	return nil
+}
+
+func (g *Guard) unavailable() *connectors.Error {
+	return &connectors.Error{
+		Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",
+		RetryAfter: max(g.wait(), 0),
+	}
 }
 
 // another reports whether a failure is another than the last that was counted:

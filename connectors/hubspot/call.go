@@ -29,14 +29,14 @@ const (
 // it sends is JSON, or an upload.
 func (c *Client) call(ctx context.Context, k kind, method, path string, query url.Values, in, out any) *connectors.Error {
 	r := rest.Request{Method: method, Path: path, Query: query, Body: in}
-	if file, ok := in.(*rest.Upload); ok {
-		r.Body, r.Upload, r.Timeout = nil, file, uploadTimeout
-	}
 	switch k {
 	case batched, creating:
 		r.Timeout = c.batchTimeout
 	case searching:
 		r.Pace = c.paceSearch
+	}
+	if file, ok := in.(*rest.Upload); ok {
+		r.Body, r.Upload, r.Timeout = nil, file, uploadTimeout
 	}
 	if e := c.day.spent(time.Now()); e != nil {
 		return e

@@ -15,12 +15,14 @@ import (
 
 const (
 	// filesProperty names the files of an activity, semicolons between their
-	// ids (HubSpot: notes guide; communications have it too, undocumented).
+	// ids (HubSpot: notes guide). Communications have it too, undocumented.
 	filesProperty = "hs_attachment_ids"
 	// filesFolder is where the file manager keeps them.
 	filesFolder = "/crmsync"
 	// uploadTimeout is how long a file may take.
 	uploadTimeout = 30 * time.Second
+	// fileCalls is how many requests one takes.
+	fileCalls = 4
 )
 
 // AttachFile uploads a file, which only people with access to the account's
@@ -31,54 +33,89 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 	if f.Message.RecordID == "" {
 		return connectors.Result{Err: &connectors.Error{Class: connectors.Conflict, Reason: "the message is not in HubSpot yet"}}
 	}
-	id, there, err := c.attachFile(ctx, f)
-	if err != nil && err.Code == "MISSING_SCOPES" {
-		// The account is fit for everything else.
-		err = &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the token lacks the scope files, which attaching files needs"}
+	s, err := c.learned(ctx)
+	switch {
+	case err != nil:
+		return connectors.Result{Err: err}
+	case !s.files:
+		return connectors.Result{Err: &connectors.Error{Class: connectors.Rejected, Code: "NO_FILES", Field: filesProperty, Reason: "messages take no files in this HubSpot account: they lack the property"}}
 	}
-	return connectors.Result{RecordID: id, Created: err == nil && !there, Err: err}
+	a := attaching{client: c, message: c.paths.objects + communications + "/" + url.PathEscape(f.Message.RecordID)}
+	a.mark = "-" + connectors.Digest([]byte(journal.Key(&f.Message)))[:16]
+	if _, there, err := a.attached(ctx); err != nil || there != "" {
+		return connectors.Result{RecordID: there, Err: err}
+	}
+	id, err := a.upload(ctx, f)
+	if err != nil {
+		return connectors.Result{Err: err}
+	}
+	// While the file was on its way somebody may have attached another.
+	ids, _, err := a.attached(ctx)
+	if err == nil {
+		change := input{Properties: map[string]string{filesProperty: strings.Join(append(ids, id), ";")}}
+		err = c.call(ctx, named, http.MethodPatch, a.message, nil, change, nil)
+	}
+	return connectors.Result{RecordID: id, Created: err == nil, Err: err}
 }
 
-func (c *Client) attachFile(ctx context.Context, f connectors.FileChange) (id string, there bool, err *connectors.Error) {
-	message := c.paths.objects + communications + "/" + url.PathEscape(f.Message.RecordID)
+// An attaching is one file on its way to a message.
+type attaching struct {
+	client  *Client
+	message string // its address
+	// mark ends the name of the file, without its extension.
+	mark string
+}
+
+// attached are the files that the message has, and which of them is ours. Who
+// may not read files cannot upload any.
+func (a *attaching) attached(ctx context.Context) (ids []string, ours string, err *connectors.Error) {
 	var m object
-	if err := c.call(ctx, named, http.MethodGet, message, url.Values{"properties": {filesProperty}}, nil, &m); err != nil {
-		return "", false, err
+	if err := a.client.call(ctx, named, http.MethodGet, a.message, url.Values{"properties": {filesProperty}}, nil, &m); err != nil {
+		return nil, "", err
 	}
-	mark := "-" + connectors.Digest([]byte(journal.Key(&f.Message)))[:16]
-	var ids []string
 	for id := range strings.SplitSeq(string(m.Properties[filesProperty]), ";") {
 		if id = strings.TrimSpace(id); id == "" {
 			continue
 		}
 		ids = append(ids, id)
 		var known file
-		err := c.call(ctx, named, http.MethodGet, c.paths.files+"/"+url.PathEscape(id), nil, nil, &known)
+		err := a.client.call(ctx, named, http.MethodGet, a.client.paths.files+"/"+url.PathEscape(id), nil, nil, &known)
 		switch {
-		case err == nil && strings.HasSuffix(string(known.Name), mark):
-			return id, true, nil
+		case err == nil && strings.HasSuffix(string(known.Name), a.mark):
+			return ids, id, nil
 		case err != nil && err.Class != connectors.Conflict: // deleted since
-			return "", false, err
+			return nil, "", refusedFile(err)
 		}
 	}
+	return ids, "", nil
+}
+
+func (a *attaching) upload(ctx context.Context, f connectors.FileChange) (id string, err *connectors.Error) {
 	extension := path.Ext(f.Name)
 	upload := &rest.Upload{
-		Part: "file", Name: strings.TrimSuffix(f.Name, extension) + mark + extension, MIMEType: f.MIMEType, Content: f.Content,
+		Part: "file", Name: strings.TrimSuffix(f.Name, extension) + a.mark + extension, MIMEType: f.MIMEType, Content: f.Content,
 		Fields: map[string]string{"folderPath": filesFolder, "options": `{"access":"PRIVATE","overwrite":true}`},
 	}
 	var made file
-	if err := c.call(ctx, plain, http.MethodPost, c.paths.files, nil, upload, &made); err != nil {
-		return "", false, err
+	if err := a.client.call(ctx, creating, http.MethodPost, a.client.paths.files, nil, upload, &made); err != nil {
+		return "", refusedFile(err)
 	}
 	if made.ID == "" {
-		return "", false, &connectors.Error{Class: connectors.Transient, Reason: "HubSpot's answer does not name the file"}
+		return "", &connectors.Error{Class: connectors.UnknownOutcome, Reason: "HubSpot's answer does not name the file"}
 	}
-	all := strings.Join(append(ids, string(made.ID)), ";")
-	change := input{Properties: map[string]string{filesProperty: all}}
-	if err := c.call(ctx, named, http.MethodPatch, message, nil, change, nil); err != nil {
-		return "", false, err
+	return string(made.ID), nil
+}
+
+// refusedFile makes a refusal of what would otherwise be the account's trouble:
+// it is fit for everything else.
+func refusedFile(err *connectors.Error) *connectors.Error {
+	switch {
+	case err.Code == "MISSING_SCOPES":
+		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the token lacks the scope files, which attaching files needs"}
+	case err.Status == http.StatusRequestEntityTooLarge:
+		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: "TOO_LARGE", Reason: "the file is larger than HubSpot takes"}
 	}
-	return string(made.ID), false, nil
+	return err
 }
 
 // A file is one in the file manager; its name is without the extension.

@@ -104,12 +104,12 @@ func classify(a *rest.Answer) *connectors.Error {
 	switch {
 	case code == 4, code == 80007, code == 130429, a.Status == http.StatusTooManyRequests:
 		e.Class, e.Reason = connectors.Throttled, "WhatsApp says slow down"
-	case a.Status >= 500, code == 1, code == 2, !speaks:
-		e.Class, e.Reason = connectors.Transient, "WhatsApp has an outage"
 	case code == 190, code == 104, a.Status == http.StatusUnauthorized:
 		e.Class, e.Reason = connectors.Unauthorized, "WhatsApp does not accept the token"
 	case code == 10, code >= 200 && code <= 299, a.Status == http.StatusForbidden:
 		e.Class, e.Reason = connectors.Unauthorized, "the token lacks the permission whatsapp_business_messaging"
+	case a.Status >= 500, code == 1, code == 2, !speaks:
+		e.Class, e.Reason = connectors.Transient, "WhatsApp has an outage"
 	case code == 100 && body.Error.Subcode == 33:
 		e.Class, e.Reason = connectors.Rejected, "WhatsApp does not have the file: it keeps them for seven days, and the token has to be one of this number's account"
 	default:

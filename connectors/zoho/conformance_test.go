@@ -3,9 +3,13 @@ package zoho_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"crmsync/connectors"
 	"crmsync/connectors/connectortest"
 	"crmsync/connectors/guard"
 	"crmsync/connectors/zoho"
@@ -29,10 +33,20 @@ var vendor = connectortest.Vendor{
 	},
 }
 
-func openAccount(t *testing.T) *connectortest.Account {
-	o := zohosim.Options{ClientID: "1000.CLIENT", ClientSecret: "clientsecret", RefreshToken: "1000.refreshtoken", Quota: "off", Lag: true}
+// openAccount opens an organisation; where it allows no new modules, messages
+// are notes.
+func openAccount(t *testing.T, knobs zohosim.Knobs, modules bool) *connectortest.Account {
+	o := zohosim.Options{ClientID: "1000.CLIENT", ClientSecret: "clientsecret", RefreshToken: "1000.refreshtoken", Quota: "off", Lag: true, Knobs: knobs}
 	sim := zohosim.New(o)
-	server := httptest.NewServer(sim)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !modules && r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/settings/modules") {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"code":"NO_PERMISSION","details":{"permissions":["Crm_Implied_Customize_Zoho_CRM"]},"message":"permission denied","status":"error"}`))
+			return
+		}
+		sim.ServeHTTP(w, r)
+	}))
 	t.Cleanup(func() { server.Close(); sim.Close() })
 	return &connectortest.Account{
 		Connector: zoho.New(zoho.Options{
@@ -45,22 +59,62 @@ func openAccount(t *testing.T) *connectortest.Account {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	v := vendor
-	v.Open = openAccount
-	t.Run("plain", func(t *testing.T) {
-		t.Parallel()
-		connectortest.Run(t, v)
-	})
-	t.Run("guarded", func(t *testing.T) {
-		t.Parallel()
-		guarded := v
-		guarded.Open = func(t *testing.T) *connectortest.Account {
-			a := openAccount(t)
+	for name, open := range map[string]func(t *testing.T) *connectortest.Account{
+		"plain": func(t *testing.T) *connectortest.Account { return openAccount(t, zohosim.Knobs{}, true) },
+		"every answer is 200": func(t *testing.T) *connectortest.Account {
+			return openAccount(t, zohosim.Knobs{StatusProfile: "flat200"}, true)
+		},
+		"a bad row is 202": func(t *testing.T) *connectortest.Account {
+			return openAccount(t, zohosim.Knobs{StatusProfile: "legacy202"}, true)
+		},
+		"messages as notes": func(t *testing.T) *connectortest.Account { return openAccount(t, zohosim.Knobs{}, false) },
+		"guarded": func(t *testing.T) *connectortest.Account {
+			a := openAccount(t, zohosim.Knobs{}, true)
 			a.Connector = guard.New("zoho", a.Connector, guard.Options{Failures: 100})
 			return a
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := vendor
+			v.Open = open
+			connectortest.Run(t, v)
+		})
+	}
+}
+
+func TestAProfileThatAllowsNoAttachmentsIsNoTroubleOfTheAccount(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]connectors.Class{"NO_PERMISSION": connectors.Rejected, "OAUTH_SCOPE_MISMATCH": connectors.Rejected, "": connectors.Transient} {
+		a := openAccount(t, zohosim.Knobs{}, true)
+		sim := httputil.NewSingleHostReverseProxy(must(url.Parse(a.Sim)))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, "/Attachments") {
+				sim.ServeHTTP(w, r)
+				return
+			}
+			w.WriteHeader(http.StatusForbidden)
+			if code != "" {
+				_, _ = w.Write([]byte(`{"code":"` + code + `","details":{},"message":"permission denied","status":"error"}`))
+			}
+		}))
+		t.Cleanup(server.Close)
+		c := zoho.New(zoho.Options{AccountsURL: a.Sim, BaseURL: server.URL, ClientID: "1000.CLIENT", ClientSecret: "clientsecret", RefreshToken: "1000.refreshtoken"})
+		if _, err := c.Setup(t.Context(), nil, true); err != nil {
+			t.Fatal(err)
 		}
-		connectortest.Run(t, guarded)
-	})
+		f := connectors.FileChange{Message: connectors.MessageChange{RecordID: "5725767000000411680"}, Name: "a.pdf", Content: []byte("x")}
+		if r := c.AttachFile(t.Context(), f); r.Err == nil || r.Err.Class != want {
+			t.Errorf("%q: %+v, want %s", code, r.Err, want)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // A program that is restarted often does not use up the tokens that Zoho

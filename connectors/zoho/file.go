@@ -27,11 +27,19 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 		return connectors.Result{Err: &connectors.Error{Class: connectors.Conflict, Reason: "the message is not in Zoho yet"}}
 	}
 	id, there, err := c.attachFile(ctx, f)
-	if err != nil && err.Code == "OAUTH_SCOPE_MISMATCH" {
-		// The account is fit for everything else.
-		err = &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the token lacks the scope ZohoCRM.modules.attachments.ALL, which attaching files needs"}
-	}
 	return connectors.Result{RecordID: id, Created: err == nil && !there, Err: err}
+}
+
+// refusedFile makes a refusal of what would otherwise be the account's trouble:
+// it is fit for everything else.
+func refusedFile(err *connectors.Error) *connectors.Error {
+	switch {
+	case err.Code == "OAUTH_SCOPE_MISMATCH":
+		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the token lacks the scope ZohoCRM.modules.attachments.ALL, which attaching files needs"}
+	case err.Status == http.StatusForbidden && err.Class == connectors.Unauthorized:
+		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the profile of the token's user does not allow attachments"}
+	}
+	return err
 }
 
 func (c *Client) attachFile(ctx context.Context, f connectors.FileChange) (id string, there bool, err *connectors.Error) {
@@ -53,7 +61,7 @@ func (c *Client) attachFile(ctx context.Context, f connectors.FileChange) (id st
 		Part: "file", Name: f.Name, MIMEType: f.MIMEType, Content: f.Content,
 	}})
 	if err != nil {
-		return "", false, err
+		return "", false, refusedFile(err)
 	}
 	var row answerRow
 	switch {
@@ -74,7 +82,7 @@ func (c *Client) findFile(ctx context.Context, path, name string) (id string, er
 	q := url.Values{"fields": {fileNameField}, "per_page": {"200"}}
 	a, err := c.do(ctx, call{method: http.MethodGet, path: path, query: q})
 	if err != nil {
-		return "", err
+		return "", refusedFile(err)
 	}
 	if a.broken() {
 		return "", garbled()

@@ -149,21 +149,3 @@ func guesses(lines []mapping.Line) [][]string {
 	}
 	return groups
 }
-
-func begin(todo directory.Work, version int64) settled {
-	return settled{
-		Outcome:     directory.Outcome{Link: todo.Link, Loaded: version},
-		wasTroubled: todo.Link.Class != "",
-		since:       todo.Link.Since,
-	}
-}
-
-// agree completes the outcome of an entity that the account shows now.
-func (s *settled) agree(recordID string, shadow map[string]string, outcome string) {
-	l := &s.Link
-	s.Link = directory.Link{
-		Account: l.Account, Entity: l.Entity, RecordID: recordID, Shadow: shadow,
-		State: directory.Agreed, Agreed: s.Loaded, Since: l.Since,
-	}
-	s.outcome = outcome
-}

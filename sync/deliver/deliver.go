@@ -21,6 +21,7 @@ type Store interface {
 	Release(ctx context.Context, account string, lease int64) error
 
 	Due(ctx context.Context, account string, limit int) ([]directory.Entity, error)
+	DueFiles(ctx context.Context, account string, except []string, limit int) ([]int64, error)
 	WaitingFor(ctx context.Context, account string, contactIDs []int64) ([]directory.Entity, error)
 	Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error)
 
@@ -29,6 +30,7 @@ type Store interface {
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
 	Delivered(ctx context.Context, letterIDs []string) error
+	Dropped(ctx context.Context, letterID, reason string) error
 }
 
 // A Worker brings one account into agreement. It alone, of all replicas,
@@ -45,8 +47,11 @@ type Worker struct {
 	// Fetch downloads the file of a message that came to a business number of
 	// a WhatsApp account.
 	Fetch func(ctx context.Context, from, businessNumber string, m connectors.Media) ([]byte, *connectors.Error)
-	Store Store
-	Retry RetryPolicy
+	// FileEvery is how far apart files begin, so that they leave the account's
+	// quota to messages; 0 is as fast as they come.
+	FileEvery time.Duration
+	Store     Store
+	Retry     RetryPolicy
 	// Triggers returns what has become out of agreement, waiting a second or
 	// two for the first. They are hints: what is owed is in the store.
 	Triggers func(ctx context.Context) ([]directory.Trigger, error)
@@ -61,8 +66,6 @@ type Worker struct {
 
 	lease int64
 	lanes
-	// quiet is until when no files of a WhatsApp account are asked for.
-	quiet     map[string]time.Time
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -117,11 +120,12 @@ func (w *Worker) work(ctx context.Context) {
 	running.Go(func() { w.keepLease(ctx, cancel) })
 	w.Log.Info("working for the account", "lease", w.lease)
 	if w.setup(ctx) {
-		w.lanes, w.quiet = w.newLanes(), map[string]time.Time{}
+		w.lanes = w.newLanes()
 		w.setState(true, "")
 		for _, l := range w.all() {
 			running.Go(func() { l.run(ctx) })
 		}
+		running.Go(func() { newFiling(w).run(ctx) })
 		running.Go(func() { w.scan(ctx) })
 		w.follow(ctx)
 	}
@@ -244,15 +248,8 @@ func (w *Worker) enqueue(list []directory.Entity) {
 			}
 		case directory.MessageEntity:
 			w.messages.queue.add(e.ID)
-		case directory.FileEntity:
-			w.files.queue.add(e.ID)
 		}
 	}
-}
-
-// waiting is how much there is to do, files left out: nothing waits for them.
-func (w *Worker) waiting() int {
-	return w.newcomers.queue.len() + w.changes.queue.len() + w.messages.queue.len()
 }
 
 // State says whether the worker is delivering, and if not, why.
@@ -279,7 +276,7 @@ func (w *Worker) settle(ctx context.Context, batch []settled) error {
 		if s.letter != nil {
 			letters = append(letters, *s.letter)
 		}
-		if s.Link.State == directory.Agreed && s.wasTroubled {
+		if s.wasTroubled && s.Link.State == directory.Agreed {
 			healed = append(healed, deadletter.ForEntity(w.Account, s.Link.Entity))
 		}
 	}
@@ -297,8 +294,15 @@ func (w *Worker) settle(ctx context.Context, batch []settled) error {
 	w.enqueue(still)
 	for _, s := range batch {
 		w.Observer.Delivery(w.Account, s.Link.Entity.Kind, s.outcome)
-		if s.Link.State == directory.Agreed && !s.since.IsZero() {
+		if s.Link.State == directory.Agreed && !s.since.IsZero() && s.Link.Entity.Kind != directory.FileEntity {
 			w.Observer.EndToEnd(w.Account, time.Since(s.since))
+		}
+	}
+	for _, s := range batch {
+		if s.wasTroubled && s.Link.State == directory.Skipped {
+			if err := w.Store.Dropped(ctx, deadletter.ForEntity(w.Account, s.Link.Entity), s.Link.Reason); err != nil {
+				return err
+			}
 		}
 	}
 	return w.Store.Delivered(ctx, healed)

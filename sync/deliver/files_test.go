@@ -26,7 +26,12 @@ type files struct {
 	work     map[int64]directory.Work
 	attached map[int64][]string // by message, the record ids
 	letters  []deadletter.Letter
+	calls    []time.Time
 	fetched  map[string]int
+	looks    int
+	// messages is how many wait all the while, every how far apart files are.
+	messages int64
+	every    time.Duration
 	// fetch says what WhatsApp answers, attach what the account does and
 	// whether it carries the call out nevertheless.
 	fetch  func(from string, id int64) *connectors.Error
@@ -85,7 +90,23 @@ func (f *files) Settle(_ context.Context, _ string, _ int64, outcomes []director
 	return nil, nil
 }
 
-func (f *files) Delivered(context.Context, []string) error { return nil }
+func (f *files) Delivered(context.Context, []string) error     { return nil }
+func (f *files) Dropped(context.Context, string, string) error { return nil }
+
+func (f *files) DueFiles(_ context.Context, _ string, except []string, limit int) ([]int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	var due []int64
+	for _, id := range slices.Sorted(maps.Keys(f.work)) {
+		w := f.work[id]
+		if w.Link.State == directory.Pending && !w.Link.NextAttempt.After(time.Now()) && w.MessageRecordID != "" &&
+			!slices.Contains(except, w.Message.Account) && len(due) < limit {
+			due = append(due, id)
+		}
+	}
+	return due, nil
+}
 
 func (f *files) Limits() connectors.Limits { return connectors.Limits{LookAfter: time.Second} }
 
@@ -97,6 +118,7 @@ func (f *files) AttachFile(_ context.Context, change connectors.FileChange) conn
 	if change.Message.RecordID != fmt.Sprint("m", id) || string(change.Content) != "content" || change.Name == "" || f.work[id].Link.InDoubtSince.IsZero() {
 		return connectors.Result{Err: &connectors.Error{Class: connectors.Rejected, Code: "WRONG"}}
 	}
+	f.calls = append(f.calls, time.Now())
 	if change.InDoubt && len(f.attached[id]) > 0 {
 		return connectors.Result{RecordID: f.attached[id][0]}
 	}
@@ -116,11 +138,10 @@ type unseenBatches struct{ unseen }
 func (unseenBatches) Batch(string, int)              {}
 func (unseenBatches) EndToEnd(string, time.Duration) {}
 
-// run delivers for so long, as a worker would, and finds what is due each
-// second.
+// run delivers for so long, as a worker would.
 func (f *files) run(d time.Duration) {
 	w := laneWorker(&held{})
-	w.Store, w.Connector, w.Observer, w.quiet = f, f, unseenBatches{}, map[string]time.Time{}
+	w.Store, w.Connector, w.Observer, w.FileEvery = f, f, unseenBatches{}, f.every
 	w.Mapping = func() *mapping.Mapping { return &mapping.Mapping{} }
 	w.Retry = RetryPolicy{Delays: []time.Duration{time.Second, 30 * time.Second}, SettleWithin: time.Hour}
 	w.Bury = func(_ context.Context, letters []deadletter.Letter) error {
@@ -142,20 +163,25 @@ func (f *files) run(d time.Duration) {
 		}
 		return []byte("content"), nil
 	}
-	l := newLane(w, directory.FileEntity, 50, 200*time.Millisecond, w.writeFiles)
-	w.files = l
-	stop := runLane(l)
+	w.lanes = w.newLanes()
+	if f.messages > 0 {
+		for id := range f.messages {
+			w.messages.queue.add(id)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { newFiling(w).run(ctx); close(done) }()
 	for range int(d / time.Second) {
 		f.mu.Lock()
 		if f.arrive != nil {
 			f.arrive()
 		}
-		ids := slices.Sorted(maps.Keys(f.work))
 		f.mu.Unlock()
-		l.queue.add(ids...)
 		time.Sleep(time.Second)
 	}
-	stop()
+	cancel()
+	<-done
 }
 
 func (f *files) states() map[directory.State]int {
@@ -178,7 +204,7 @@ func TestALostAnswerDoesNotDoubleAFile(t *testing.T) {
 				}
 				return nil, true
 			}
-			f.run(20 * time.Second)
+			f.run(3 * time.Minute)
 			for id, w := range f.work {
 				if len(f.attached[id]) != 1 || w.Link.State != directory.Agreed || w.Link.RecordID != fmt.Sprint("f", id) || !w.Link.InDoubtSince.IsZero() {
 					t.Errorf("commit %v, file %d: attached %v, link %+v", commit, id, f.attached[id], w.Link)
@@ -194,7 +220,11 @@ func TestAProgramThatDiedWhileAttachingLooksFirst(t *testing.T) {
 		f := newFiles("whatsapp", 1)
 		_ = f.Doubt(t.Context(), "", 0, []directory.Entity{{ID: 1}})
 		f.attached[1] = []string{"f1"}
-		f.run(5 * time.Second)
+		f.run(40 * time.Second)
+		if len(f.calls) != 0 {
+			t.Error("it looked while the upload could still be on its way")
+		}
+		f.run(10 * time.Second)
 		if len(f.attached[1]) != 1 || f.states()[directory.Agreed] != 1 {
 			t.Errorf("attached %v, link %+v", f.attached[1], f.work[1].Link)
 		}
@@ -218,13 +248,22 @@ func TestTroubleWithOneWhatsAppAccountHoldsUpItsFilesOnly(t *testing.T) {
 			if f.states()[directory.Agreed] != 3 || f.fetched["down"] != 1 {
 				t.Errorf("%s: after 3 s %v, asked %v", class, f.states(), f.fetched)
 			}
+			f.looks = 0
+			f.arrive = func() {
+				if next := int64(len(f.work)) + 1; next <= 300 {
+					f.add("up", next)
+				}
+			}
 			f.run(time.Hour)
-			if n := f.fetched["down"]; n < 500 || n > 730 { // one each 5 s
+			if n := f.fetched["down"]; n < 100 || n > 130 { // one each 30 s in the end
 				t.Errorf("%s: asked %d times in an hour", class, n)
 			}
+			if f.states()[directory.Agreed] != 291 || len(f.letters) != 0 || f.looks > 2*3600 {
+				t.Errorf("%s: after an hour %v, %d letters, %d looks", class, f.states(), len(f.letters), f.looks)
+			}
 			down = false
-			f.run(10 * time.Second)
-			if f.states()[directory.Agreed] != 12 || len(f.letters) != 0 {
+			f.run(time.Minute)
+			if f.states()[directory.Agreed] != 300 || len(f.letters) != 0 {
 				t.Errorf("%s: in the end %v, %d letters", class, f.states(), len(f.letters))
 			}
 		})
@@ -245,7 +284,7 @@ func TestAFileAtWhichWhatsAppStumblesBecomesALetter(t *testing.T) {
 		f.arrive = func() { next++; f.add("whatsapp", next) }
 		f.run(5 * time.Minute)
 		f.arrive = nil
-		f.run(10 * time.Second)
+		f.run(10 * time.Minute)
 		if s := f.states(); s[directory.Dead] != 1 || s[directory.Agreed] != 300 || len(f.letters) != 1 || f.letters[0].Entity.ID != 1 {
 			t.Errorf("%v, letters %+v", s, f.letters)
 		}
@@ -284,16 +323,77 @@ func TestFilesThatAreNotDelivered(t *testing.T) {
 	})
 }
 
+// However the account fails, files are downloaded for it a few times, not over
+// and over, and none is given up for it.
 func TestNothingIsDownloadedForAnAccountInTrouble(t *testing.T) {
 	t.Parallel()
+	for _, failure := range []connectors.Error{
+		{Class: connectors.Unavailable, RetryAfter: time.Minute},
+		{Class: connectors.Throttled, Held: true, RetryAfter: 10 * time.Minute},
+		{Class: connectors.Unauthorized},
+		{Class: connectors.Transient},
+		{Class: connectors.UnknownOutcome},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFiles("whatsapp", 1, 2, 3, 4, 5, 6, 7, 8)
+			down := true
+			f.attach = func(int64) (*connectors.Error, bool) {
+				if e := failure; down {
+					return &e, false
+				}
+				return nil, true
+			}
+			f.run(time.Hour)
+			if n := f.fetched["whatsapp"]; n < 6 || n > 75 || len(f.letters) != 0 {
+				t.Errorf("%s: %d downloads in an hour, %d letters", failure.Class, n, len(f.letters))
+			}
+			down = false
+			f.run(11 * time.Minute)
+			if f.states()[directory.Agreed] != 8 {
+				t.Errorf("%s: in the end %v", failure.Class, f.states())
+			}
+		})
+	}
+}
+
+// Messages come first; files have a turn now and then all the same, and never
+// more of the quota than their share.
+func TestFilesLeaveTheAccountToMessages(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFiles("whatsapp", 1, 2, 3, 4, 5, 6, 7, 8)
-		f.attach = func(int64) (*connectors.Error, bool) {
-			return &connectors.Error{Class: connectors.Unavailable, RetryAfter: time.Minute}, false
+		f := newFiles("whatsapp")
+		for id := range int64(200) {
+			f.add("whatsapp", id+1)
 		}
-		f.run(time.Second)
-		if n := f.fetched["whatsapp"]; n < 1 || n > 6 {
-			t.Errorf("%d downloads within a second, want one for each look", n)
+		f.messages, f.every = 10, 2*time.Second
+		f.run(time.Minute)
+		if n := len(f.calls); n < 10 || n > 13 {
+			t.Errorf("%d files in a minute while messages wait, want one each 5 s", n)
+		}
+		f.messages, f.calls = 0, nil
+		f.run(time.Minute)
+		if n := len(f.calls); n < 29 || n > 31 {
+			t.Errorf("%d files in a minute, want one each 2 s", n)
+		}
+	})
+}
+
+// An upload that takes its time may come after the next look has found nothing.
+func TestEveryUploadIsNoted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFiles("whatsapp", 1)
+		f.attach = func(int64) (*connectors.Error, bool) {
+			return &connectors.Error{Class: connectors.UnknownOutcome}, false
+		}
+		f.run(10 * time.Minute)
+		if len(f.calls) < 5 {
+			t.Fatalf("%d uploads", len(f.calls))
+		}
+		for i := range f.calls[1:] {
+			if gap := f.calls[i+1].Sub(f.calls[i]); gap < lookForFile {
+				t.Errorf("upload %d comes %v after the one before, which may still be on its way", i+1, gap)
+			}
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"crmsync/connectors"
-	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
 
@@ -43,21 +42,7 @@ type lane struct {
 }
 
 func newLane(w *Worker, kind directory.EntityKind, limit int, every time.Duration, write func(context.Context, []directory.Work) ([]settled, error)) *lane {
-	return &lane{worker: w, kind: kind, queue: newQueue(), calls: 1, size: limit, limit: limit, every: every, suspects: newSuspects(), write: write}
-}
-
-// settled is what became of one entity.
-type settled struct {
-	directory.Outcome
-	// outcome is for metrics.
-	outcome string
-	// err is set when the account or the record made trouble.
-	err *connectors.Error
-	// retryAfter is when to look again, 0 for not by ourselves.
-	retryAfter  time.Duration
-	letter      *deadletter.Letter
-	wasTroubled bool
-	since       time.Time
+	return &lane{worker: w, kind: kind, queue: newQueue(), calls: 1, size: limit, limit: limit, every: every, suspects: newSuspects(time.Minute), write: write}
 }
 
 func (l *lane) run(ctx context.Context) {
@@ -92,12 +77,11 @@ func (l *lane) next(ctx context.Context) {
 	}
 }
 
-// full reports whether a full batch waits, which a call can carry at once. Each
-// file is a call of its own.
+// full reports whether a full batch waits.
 func (l *lane) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queue.len() >= l.size && l.kind != directory.FileEntity
+	return l.queue.len() >= l.size
 }
 
 // rested reports whether enough time has passed since the last call began.
@@ -215,10 +199,6 @@ func (l *lane) judge(batch []settled, before time.Time) {
 		wholly = wholly && s.err != nil && lostAsAWhole(s.err)
 	}
 	wholly = wholly && calls > 0
-	if l.kind == directory.FileEntity {
-		l.judgeEach(batch)
-		return
-	}
 	for i := range batch {
 		s := &batch[i]
 		switch {
@@ -227,14 +207,14 @@ func (l *lane) judge(batch []settled, before time.Time) {
 			l.suspects.passed(s.Link.Entity.ID)
 		case wholly && (calls > 1 || s.err.Shared):
 			l.suspects.failedTogether(s.Link.Entity.ID, calls)
-			l.postpone(s)
+			s.postpone()
 		case wholly && !l.suspects.failedAlone(s.Link.Entity.ID):
-			l.postpone(s)
+			s.postpone()
 		case wholly:
 			s.err.Class = connectors.UnknownOutcome
-			l.fail(s)
+			l.worker.fail(s)
 		default:
-			l.fail(s)
+			l.worker.fail(s)
 		}
 	}
 	switch {
@@ -247,69 +227,8 @@ func (l *lane) judge(batch []settled, before time.Time) {
 	}
 }
 
-// judgeEach is judge for files, each of which is a call of its own.
-func (l *lane) judgeEach(batch []settled) {
-	for i := range batch {
-		s := &batch[i]
-		id := s.Link.Entity.ID
-		switch {
-		case s.outcome == "unchanged" || s.outcome == "skipped":
-		case s.err == nil:
-			l.suspects.passed(id)
-		case lostAsAWhole(s.err) && !l.suspects.failedAlone(id):
-			l.postpone(s)
-		case lostAsAWhole(s.err):
-			s.err.Class = connectors.UnknownOutcome
-			l.fail(s)
-		default:
-			l.fail(s)
-		}
-	}
-}
-
 // lostAsAWhole reports whether a failure may be the vendor's stumbling over
 // anything in the call.
 func lostAsAWhole(err *connectors.Error) bool {
 	return err.Class == connectors.Transient || err.Class == connectors.UnknownOutcome
-}
-
-// postpone waits for the account without counting an attempt.
-func (l *lane) postpone(s *settled) {
-	s.outcome = "postponed"
-	s.Link.State = directory.Pending
-	s.Link.Class, s.Link.Reason = string(s.err.Class), s.err.Reason
-	s.retryAfter = min(max(s.err.RetryAfter, 500*time.Millisecond), 5*time.Second)
-}
-
-// fail applies the retry policy to a failure of the record.
-func (l *lane) fail(s *settled) {
-	w := l.worker
-	link := &s.Link
-	verdict, pause := w.Retry.Decide(s.err.Class, link.Attempts+1)
-	if verdict == Postpone {
-		l.postpone(s)
-		return
-	}
-	link.Attempts++
-	link.Class, link.Reason = string(s.err.Class), s.err.Reason
-	if verdict == Rematch {
-		link.RecordID, link.Shadow = s.err.RecordID, nil
-	}
-	log := w.Log.With("entity", l.kind, "id", link.Entity.ID, "attempt", link.Attempts, "class", s.err.Class, "code", s.err.Code, "reason", s.err.Reason)
-	if verdict != GiveUp {
-		link.State, link.NextAttempt = directory.Pending, time.Now().Add(pause)
-		s.outcome, s.retryAfter = "retried", pause
-		log.Warn("delivery failed; trying again", "pause", pause.String())
-		return
-	}
-	now := time.Now()
-	link.State, link.NextAttempt = directory.Dead, time.Time{}
-	s.outcome = "dead"
-	s.letter = &deadletter.Letter{
-		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
-		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts,
-		Revision: w.Mapping().Revision(), State: deadletter.Open,
-		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
-	}
-	log.Error("delivery given up; a person must settle the dead letter", "letter", s.letter.ID)
 }

@@ -9,13 +9,21 @@ import (
 
 // lanes are what a worker does side by side. Contacts enter among the
 // newcomers, who wait for nobody: their messages wait for them. Those who have
-// a record go on to changes, which can wait. Files come last, and do not
-// count as waiting.
+// a record go on to changes, which can wait.
 type lanes struct {
-	newcomers, changes, messages, files *lane
+	newcomers, changes, messages *lane
 }
 
-func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages, l.files} }
+func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages} }
+
+// waiting is how much waits in them.
+func (l *lanes) waiting() int {
+	n := 0
+	for _, one := range l.all() {
+		n += one.queue.len()
+	}
+	return n
+}
 
 func (w *Worker) newLanes() lanes {
 	limits := w.Connector.Limits()
@@ -24,8 +32,6 @@ func (w *Worker) newLanes() lanes {
 		changes:   newLane(w, directory.ContactEntity, limits.Contacts, 500*time.Millisecond, w.writeContacts),
 		messages:  newLane(w, directory.MessageEntity, limits.Messages, 200*time.Millisecond, w.writeMessages),
 	}
-	l.files = newLane(w, directory.FileEntity, 50, 200*time.Millisecond, w.writeFiles)
-	l.files.before = l.messages
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true
 	l.changes.before = l.messages

@@ -145,16 +145,6 @@ func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
 	return b.forgetContact(ctx, i)
 }
 
-// liftDoubt ends the doubt about a create that failed, unless its answer was
-// lost.
-func (s *settled) liftDoubt() {
-	s.Link.InDoubtSince = time.Time{}
-	switch s.err.Class {
-	case connectors.UnknownOutcome, connectors.Unknown:
-		s.Link.InDoubtSince = time.Now()
-	}
-}
-
 func (b *messageBatch) update(ctx context.Context) error {
 	return b.call(ctx, b.toUpdate, b.worker.Connector.UpdateMessages, func(i int, r connectors.Result) {
 		b.settled[i].agree(r.RecordID, b.shadows[i], "updated")

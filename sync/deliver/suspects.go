@@ -6,7 +6,9 @@ import "time"
 // stumbles over everything. A record is held responsible when it keeps failing
 // alone in its call, while nearly all others pass at once.
 type suspects struct {
-	now     func() time.Time
+	now func() time.Time
+	// memory is how long others count as evidence.
+	memory  time.Duration
 	records map[int64]*suspect
 	passes  int
 	swept   time.Time
@@ -29,22 +31,22 @@ const (
 	// patience is how often a record may fail alone before that counts as
 	// its own fault.
 	patience = 5
-	// memory is how long others count as evidence.
-	memory = time.Minute
 	// fewestOthers is how many others there must be to compare with, at
 	// least, and tolerance how many of them must pass for each that stumbles.
 	fewestOthers = 3
 	tolerance    = 4
 )
 
-func newSuspects() *suspects { return &suspects{now: time.Now, records: map[int64]*suspect{}} }
+func newSuspects(memory time.Duration) *suspects {
+	return &suspects{now: time.Now, memory: memory, records: map[int64]*suspect{}}
+}
 
 func (s *suspects) of(id int64) *suspect {
 	now := s.now()
-	if now.Sub(s.swept) > memory {
+	if now.Sub(s.swept) > s.memory {
 		s.swept = now
 		for other, r := range s.records {
-			if now.Sub(r.at) > memory {
+			if now.Sub(r.at) > s.memory {
 				delete(s.records, other)
 			}
 		}
@@ -97,7 +99,7 @@ func (s *suspects) failedAlone(id int64) bool {
 	good, bad := 0, 0
 	for other, r := range s.records {
 		switch {
-		case other == id, self.at.Sub(r.at) > memory:
+		case other == id, self.at.Sub(r.at) > s.memory:
 		case r.stumbled:
 			bad++
 		default:

@@ -13,7 +13,7 @@ func TestAPartialOutageIsNobodysFault(t *testing.T) {
 	for _, share := range []float64{0.3, 0.5, 0.8, 0.95} {
 		chance := rand.New(rand.NewPCG(1, 2))
 		now := time.Now()
-		s := newSuspects()
+		s := newSuspects(time.Minute)
 		s.now = func() time.Time { return now }
 		blamed := 0
 		pending := map[int64]bool{}
@@ -42,7 +42,7 @@ func TestAPartialOutageIsNobodysFault(t *testing.T) {
 func TestTwoBadRecordsAmongGoodOnesAreFound(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	s := newSuspects()
+	s := newSuspects(time.Minute)
 	s.now = func() time.Time { return now }
 	blamed := map[int64]bool{}
 	for id := range int64(100) {

@@ -257,6 +257,9 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 		slices.Sort(accounts)
 		for _, account := range slices.Compact(accounts) {
 			wants = append(wants, directory.Want{Account: account, Entity: e, Version: version, ReceivedAt: received})
+			if e.Kind == directory.FileEntity {
+				continue // its message comes first; the store says when
+			}
 			b.triggers = append(b.triggers, directory.Trigger{Account: account, Entity: e})
 		}
 	}

@@ -147,21 +147,35 @@ func eachLink(tx *gorm.DB, rows []letterRow, changes map[string]any) error {
 	return tx.Model(&linkRow{}).Where("state = 'dead' AND ("+strings.Join(where, " OR ")+")", args...).Updates(changes).Error
 }
 
-// skipOrphans skips the messages of discarded contacts that have no record:
-// there is nowhere to write them.
+// skipOrphans skips the messages of discarded contacts that have no record, and
+// the files of messages that have none: there is nowhere to write them.
 func skipOrphans(tx *gorm.DB, rows []letterRow, now time.Time) error {
+	accounts := map[string]bool{}
 	for _, r := range rows {
-		if r.Kind != string(directory.ContactEntity) {
-			continue
+		accounts[r.Account] = true
+		if err := skipMessagesOf(tx, r, now); err != nil {
+			return err
 		}
-		err := tx.Exec(`UPDATE links SET state = 'skipped', reason = 'their contact was discarded by a person', updated_at = ?
+	}
+	for account := range accounts {
+		err := tx.Exec(`UPDATE links SET state = 'skipped', reason = 'their message was discarded by a person', updated_at = ?
+			WHERE account = ? AND kind = 'file' AND state = 'pending'
+			AND EXISTS (SELECT 1 FROM links m WHERE m.account = links.account AND m.kind = 'message' AND m.entity_id = links.entity_id
+				AND m.state = 'skipped' AND m.record_id = '')`, now, account).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func skipMessagesOf(tx *gorm.DB, r letterRow, now time.Time) error {
+	if r.Kind == string(directory.ContactEntity) {
+		return tx.Exec(`UPDATE links SET state = 'skipped', reason = 'their contact was discarded by a person', updated_at = ?
 			WHERE account = ? AND kind = 'message' AND state = 'pending'
 			AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?)
 			AND EXISTS (SELECT 1 FROM links c WHERE c.account = ? AND c.kind = 'contact' AND c.entity_id = ? AND c.record_id = '')`,
 			now, r.Account, r.EntityID, r.Account, r.EntityID).Error
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -184,6 +198,15 @@ func (db *DB) Delivered(ctx context.Context, letterIDs []string) error {
 	return db.gorm.WithContext(ctx).Model(&letterRow{}).
 		Where("id IN ? AND state IN ('open', 'replaying')", letterIDs).
 		Updates(map[string]any{"state": string(deadletter.Delivered), "settled_at": now, "updated_at": now}).Error
+}
+
+// Dropped settles the letter of an entity that its account shall not have any
+// more, for a reason.
+func (db *DB) Dropped(ctx context.Context, letterID, reason string) error {
+	now := db.now()
+	return db.gorm.WithContext(ctx).Model(&letterRow{}).
+		Where("id = ? AND state IN ('open', 'replaying')", letterID).
+		Updates(map[string]any{"state": string(deadletter.Discarded), "settled_at": now, "note": reason, "updated_at": now}).Error
 }
 
 // FactsToReplay returns letters of unreadable facts whose replay was asked

@@ -78,30 +78,38 @@ func (db *DB) lock(tx *gorm.DB, strength string) *gorm.DB {
 	return tx.Clauses(clause.Locking{Strength: strength})
 }
 
-// Due returns pending entities of an account whose next attempt may be made,
-// the longest waiting first: up to limit contacts and messages, and then up to
-// as many files, so that files which cannot be fetched never hide the others.
-// Messages of a contact that has no record there yet are not due, nor are files
-// of such a message.
+// Due returns pending contacts and messages of an account whose next attempt
+// may be made, the longest waiting first. Messages of a contact that has no
+// record there yet are not due.
 func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
-	var due []directory.Entity
-	for _, which := range []string{
-		`l.kind = 'contact' OR l.kind = 'message' AND EXISTS (
+	var rows []linkRow
+	err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
+		WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+		AND (l.kind = 'contact' OR l.kind = 'message' AND EXISTS (
 			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
-			WHERE m.id = l.entity_id AND c.record_id <> '')`,
-		`l.kind = 'file' AND EXISTS (
-			SELECT 1 FROM links m WHERE m.account = l.account AND m.kind = 'message' AND m.entity_id = l.entity_id AND m.record_id <> '')`,
-	} {
-		var rows []linkRow
-		err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
-			WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?) AND (`+which+`)
-			ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
-		if err != nil {
-			return nil, fmt.Errorf("read what is due for %s: %w", account, err)
-		}
-		due = append(due, entities(rows)...)
+			WHERE m.id = l.entity_id AND c.record_id <> ''))
+		ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("read what is due for %s: %w", account, err)
 	}
-	return due, nil
+	return entities(rows), nil
+}
+
+// DueFiles returns the messages of which an account should get the file, the
+// longest waiting first: those that it shows, whose next attempt may be made,
+// and that came from other WhatsApp accounts than the excepted ones.
+func (db *DB) DueFiles(ctx context.Context, account string, except []string, limit int) ([]int64, error) {
+	var ids []int64
+	err := db.gorm.WithContext(ctx).Raw(`SELECT l.entity_id FROM links l
+		JOIN messages m ON m.id = l.entity_id
+		JOIN links s ON s.account = l.account AND s.kind = 'message' AND s.entity_id = l.entity_id AND s.record_id <> ''
+		WHERE l.account = ? AND l.kind = 'file' AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+		AND m.account NOT IN ?
+		ORDER BY l.since LIMIT ?`, account, db.now(), append([]string{""}, except...), limit).Scan(&ids).Error
+	if err != nil {
+		return nil, fmt.Errorf("read which files are due for %s: %w", account, err)
+	}
+	return ids, nil
 }
 
 // WaitingFor returns the pending messages of the contacts.

@@ -363,11 +363,18 @@ func TestAFileIsNotDueBeforeItsMessageHasARecord(t *testing.T) {
 		want(t, db, directory.MessageEntity, m.ID, 1)
 		want(t, db, directory.FileEntity, m.ID, 1)
 		number := lease(t, db, "a")
-		due := func(limit int) (kinds []directory.EntityKind) {
+		due := func(except ...string) (kinds []directory.EntityKind) {
 			t.Helper()
-			list, err := db.Due(ctx, "hubspot", limit)
+			list, err := db.Due(ctx, "hubspot", 10)
 			if err != nil {
 				t.Fatal(err)
+			}
+			files, err := db.DueFiles(ctx, "hubspot", except, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range files {
+				list = append(list, directory.Entity{Kind: directory.FileEntity})
 			}
 			for _, e := range list {
 				kinds = append(kinds, e.Kind)
@@ -380,18 +387,18 @@ func TestAFileIsNotDueBeforeItsMessageHasARecord(t *testing.T) {
 				Account: "hubspot", Entity: directory.Entity{Kind: kind, ID: id}, RecordID: recordID, State: directory.Agreed, Agreed: 1,
 			}, 1)
 		}
-		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity}) {
+		if got := due(); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity}) {
 			t.Errorf("due = %v, want the contact", got)
 		}
 		agree(directory.ContactEntity, contactID, "501")
-		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.MessageEntity}) {
+		if got := due(); !slices.Equal(got, []directory.EntityKind{directory.MessageEntity}) {
 			t.Errorf("due = %v, want the message", got)
 		}
 		if todo, ok := load(t, db, directory.FileEntity, m.ID); !ok || todo.MessageRecordID != "" {
 			t.Errorf("work = %+v, want a message without a record", todo)
 		}
 		agree(directory.MessageEntity, m.ID, "601")
-		if got := due(10); !slices.Equal(got, []directory.EntityKind{directory.FileEntity}) {
+		if got := due(); !slices.Equal(got, []directory.EntityKind{directory.FileEntity}) {
 			t.Errorf("due = %v, want the file", got)
 		}
 		todo, ok := load(t, db, directory.FileEntity, m.ID)
@@ -399,10 +406,77 @@ func TestAFileIsNotDueBeforeItsMessageHasARecord(t *testing.T) {
 		if !ok || todo.MessageRecordID != "601" || todo.ContactRecordID != "501" || todo.Message.WAMID != "w" || todo.File == nil || todo.File.Media != media {
 			t.Errorf("work = %+v, file %+v", todo, todo.File)
 		}
-		// Files that wait hide nothing else.
+		if got := due("whatsapp", "another"); len(got) != 0 {
+			t.Errorf("due = %v, want nothing of that account", got)
+		}
 		want(t, db, directory.ContactEntity, contactID, 2)
-		if got := due(1); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity, directory.FileEntity}) {
+		if got := due("another"); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity, directory.FileEntity}) {
 			t.Errorf("due = %v, want the contact and the file", got)
+		}
+		settle(t, db, number, directory.Link{
+			Account: "hubspot", Entity: todo.Link.Entity, State: directory.Pending, NextAttempt: time.Now().Add(time.Minute),
+		}, 1)
+		if got := due(); !slices.Equal(got, []directory.EntityKind{directory.ContactEntity}) {
+			t.Errorf("due = %v, want the contact: the file is put off", got)
+		}
+	})
+}
+
+// A file whose message nobody will write has nowhere to go.
+func TestADiscardedMessageTakesItsFileAlong(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		contactID := newContact(t, db, "15550100")
+		now := time.Now()
+		var ids []int64
+		for _, wamid := range []string{"discarded", "kept"} {
+			m := &directory.Message{Version: 1, BusinessNumber: "1", WAMID: wamid, ContactID: contactID, Direction: connectors.In, Text: "[Image]", At: now}
+			record(t, db, func(tx directory.Tx) error { return tx.SaveMessages([]*directory.Message{m}) })
+			want(t, db, directory.MessageEntity, m.ID, 1)
+			want(t, db, directory.FileEntity, m.ID, 1)
+			ids = append(ids, m.ID)
+		}
+		number := lease(t, db, "a")
+		e := directory.Entity{Kind: directory.MessageEntity, ID: ids[0]}
+		settle(t, db, number, directory.Link{Account: "hubspot", Entity: e, State: directory.Dead}, 1)
+		l := deadletter.Letter{ID: deadletter.ForEntity("hubspot", e), Account: "hubspot", Entity: e, Class: connectors.Rejected, State: deadletter.Open, CreatedAt: now, UpdatedAt: now, DueAt: now}
+		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := db.Discard(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna", "a test"); n != 1 || err != nil {
+			t.Fatalf("discarded %d (error %v), want 1", n, err)
+		}
+		counts, err := db.CountLinks(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states := map[directory.State]int64{}
+		for _, c := range counts {
+			states[c.State] = c.N
+		}
+		if states[directory.Skipped] != 2 || states[directory.Pending] != 2 {
+			t.Errorf("links by state = %v, want one message and its file skipped, the others pending", states)
+		}
+	})
+}
+
+func TestALetterOfWhatIsNotWantedAnyMoreIsSettled(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		id := newContact(t, db, "15550100")
+		dead(t, db, id)
+		l := letter("hubspot", id, time.Now())
+		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 1 || err != nil {
+			t.Fatalf("replayed %d (error %v), want 1", n, err)
+		}
+		for range 2 {
+			if err := db.Dropped(ctx, l.ID, "media is off"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := open(t, db, deadletter.Filter{})[0]; got.State != deadletter.Discarded || got.Note != "media is off" || got.SettledAt.IsZero() {
+			t.Errorf("letter = %+v, want discarded with the reason", got)
 		}
 	})
 }

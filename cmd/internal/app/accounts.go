@@ -45,7 +45,7 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 	}})
 	built.worker = &deliver.Worker{
 		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
-		Mapping: func() *mapping.Mapping { return a.mapping }, Fetch: a.fetch,
+		Mapping: func() *mapping.Mapping { return a.mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
 		Store: a.store, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
 		Holder: holder, CreateFields: c.CreateFields,

@@ -48,6 +48,9 @@ type App struct {
 	// renewals wait for what is being done about tokens, which needs the
 	// database.
 	renewals []func(ctx context.Context)
+	// endBy is when the program is to be over, zero as long as it is not asked
+	// to stop.
+	endBy    time.Time
 	unlock   func()
 	stopping atomic.Bool
 }
@@ -218,7 +221,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.stopping.Store(true)
 	a.log.Info("stopping")
-	stopBy := time.Now().Add(stopWithin - time.Second)
+	a.endBy = time.Now().Add(stopWithin)
+	stopBy := a.endBy.Add(-time.Second)
 	closing, cancel := context.WithDeadline(context.WithoutCancel(ctx), stopBy)
 	defer cancel()
 	if closeErr := server.Shutdown(closing); closeErr != nil {
@@ -249,7 +253,10 @@ func (a *App) close(ctx context.Context) {
 	if a.broker != nil {
 		a.broker.Close()
 	}
-	renewed, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	if a.endBy.IsZero() {
+		a.endBy = time.Now().Add(stopWithin)
+	}
+	renewed, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.endBy)
 	defer cancel()
 	for _, wait := range a.renewals {
 		wait(renewed)

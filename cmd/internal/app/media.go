@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"time"
 
+	"crmsync/config"
 	"crmsync/connectors"
 	"crmsync/connectors/whatsapp"
 )
@@ -29,4 +31,10 @@ func (a *App) fetch(ctx context.Context, from, businessNumber string, m connecto
 		return nil, &connectors.Error{Class: connectors.Rejected, Code: connectors.Unwanted, Reason: "media is off for account " + from}
 	}
 	return client.Download(ctx, businessNumber, m)
+}
+
+// fileEvery is how far apart files begin that take a quarter of an account's
+// quota.
+func fileEvery(c config.Account, l connectors.Limits) time.Duration {
+	return 4 * time.Duration(max(l.FileCalls, 1)) * c.Quota.Per.Duration() / time.Duration(c.Quota.Requests)
 }

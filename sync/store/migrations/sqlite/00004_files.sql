@@ -10,6 +10,8 @@ CREATE TABLE files (
     filename   TEXT NOT NULL,
     created_at TIMESTAMP NOT NULL
 );
+CREATE INDEX links_files ON links (account, since) WHERE kind = 'file' AND state = 'pending';
 
 -- +goose Down
+DROP INDEX links_files;
 DROP TABLE files;

@@ -10,6 +10,49 @@ import (
 	"crmsync/connectors"
 )
 
+// A schema is what Setup has learnt about an account.
+type schema struct {
+	// key, wamid, direction and status say which of our properties
+	// communications have; key only counts when it is unique.
+	key, wamid, direction, status bool
+	// files says that communications can have files.
+	files bool
+}
+
+// complete reports whether there is a property for everything that is to be
+// said about a message.
+func (s *schema) complete() bool { return s.key && s.wamid && s.direction && s.status }
+
+// learned is the schema, as far as messages need it: from Setup, or read now.
+func (c *Client) learned(ctx context.Context) (*schema, *connectors.Error) {
+	c.mu.Lock()
+	s := c.schema
+	c.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	have, err := c.definitions(ctx, communications)
+	if err != nil {
+		return nil, err
+	}
+	s = &schema{}
+	s.see(have)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.schema == nil {
+		c.schema = s
+	}
+	return c.schema, nil
+}
+
+func (s *schema) see(have map[string]property) {
+	s.key = have[messageKeyProperty].HasUniqueValue
+	s.wamid = have[wamidProperty].Name != ""
+	s.direction = have[directionProperty].Name != ""
+	s.status = have[statusProperty].Name != ""
+	s.files = have[filesProperty].Name != ""
+}
+
 // fields are the properties of the account's contacts, by name, as they were
 // at some time.
 type fields struct {

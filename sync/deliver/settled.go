@@ -1,0 +1,98 @@
+package deliver
+
+import (
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sync/deadletter"
+	"crmsync/sync/directory"
+)
+
+// settled is what became of one entity.
+type settled struct {
+	directory.Outcome
+	// outcome is for metrics.
+	outcome string
+	// err is set when the account or the record made trouble.
+	err *connectors.Error
+	// retryAfter is when to look again, 0 for not by ourselves.
+	retryAfter  time.Duration
+	letter      *deadletter.Letter
+	wasTroubled bool
+	since       time.Time
+}
+
+func begin(todo directory.Work, version int64) settled {
+	return settled{
+		Outcome:     directory.Outcome{Link: todo.Link, Loaded: version},
+		wasTroubled: todo.Link.Class != "",
+		since:       todo.Link.Since,
+	}
+}
+
+// agree completes the outcome of an entity that the account shows now.
+func (s *settled) agree(recordID string, shadow map[string]string, outcome string) {
+	l := &s.Link
+	s.Link = directory.Link{
+		Account: l.Account, Entity: l.Entity, RecordID: recordID, Shadow: shadow,
+		State: directory.Agreed, Agreed: s.Loaded, Since: l.Since,
+	}
+	s.outcome = outcome
+}
+
+// liftDoubt ends the doubt about a create that failed, unless its answer was
+// lost.
+func (s *settled) liftDoubt() {
+	s.Link.InDoubtSince = time.Time{}
+	switch s.err.Class {
+	case connectors.UnknownOutcome, connectors.Unknown:
+		s.Link.InDoubtSince = time.Now()
+	}
+}
+
+// skip completes the outcome of an entity that the account shall not show.
+func (s *settled) skip(reason string) {
+	l := &s.Link
+	s.Link = directory.Link{Account: l.Account, Entity: l.Entity, State: directory.Skipped, Agreed: s.Loaded, Reason: reason}
+	s.outcome = "skipped"
+}
+
+// postpone waits for the account without counting an attempt.
+func (s *settled) postpone() {
+	s.outcome = "postponed"
+	s.Link.State = directory.Pending
+	s.Link.Class, s.Link.Reason = string(s.err.Class), s.err.Reason
+	s.retryAfter = min(max(s.err.RetryAfter, 500*time.Millisecond), 5*time.Second)
+}
+
+// fail applies the retry policy to a failure of the record.
+func (w *Worker) fail(s *settled) {
+	link := &s.Link
+	verdict, pause := w.Retry.Decide(s.err.Class, link.Attempts+1)
+	if verdict == Postpone {
+		s.postpone()
+		return
+	}
+	link.Attempts++
+	link.Class, link.Reason = string(s.err.Class), s.err.Reason
+	if verdict == Rematch {
+		link.RecordID, link.Shadow = s.err.RecordID, nil
+	}
+	log := w.Log.With("entity", link.Entity.Kind, "id", link.Entity.ID, "attempt", link.Attempts, "class", s.err.Class, "code", s.err.Code, "reason", s.err.Reason)
+	if verdict != GiveUp {
+		link.State, link.NextAttempt = directory.Pending, time.Now().Add(pause)
+		s.outcome, s.retryAfter = "retried", pause
+		log.Warn("delivery failed; trying again", "pause", pause.String())
+		return
+	}
+	now := time.Now()
+	link.State, link.NextAttempt = directory.Dead, time.Time{}
+	s.outcome = "dead"
+	s.letter = &deadletter.Letter{
+		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
+		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts,
+		Revision: w.Mapping().Revision(), State: deadletter.Open,
+		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
+	}
+	log.Error("delivery given up; a person must settle the dead letter", "letter", s.letter.ID)
+}
