@@ -16,7 +16,7 @@ const (
 	// lookForFile is how long an upload whose answer was lost may still be on
 	// its way into the account: longer than any connector waits for one.
 	lookForFile = 45 * time.Second
-	// fileTurn is how long files wait for messages at most.
+	// fileTurn is how long files wait for the lanes at most.
 	fileTurn = 5 * time.Second
 	// fileWithin is how long one file may take, from WhatsApp into the account.
 	fileWithin = 2 * time.Minute
@@ -82,13 +82,14 @@ func (f *filing) round(ctx context.Context) (done int) {
 	return done
 }
 
-// turn waits until the next file may begin: while messages wait, one every now
-// and then. It reports false when the work is over.
+// turn waits until the next file may begin: while more waits in the lanes than
+// a call carries, one every now and then. It reports false when the work is
+// over.
 func (f *filing) turn(ctx context.Context) bool {
 	const look = 20 * time.Millisecond
 	for {
 		gone := time.Since(f.began)
-		mayBegin := gone >= f.FileEvery && !time.Now().Before(f.until) && (gone >= fileTurn || f.waiting() == 0)
+		mayBegin := gone >= f.FileEvery && !time.Now().Before(f.until) && (gone >= fileTurn || !f.busy())
 		if mayBegin {
 			return f.Wait(ctx, false) == nil
 		}
@@ -96,6 +97,11 @@ func (f *filing) turn(ctx context.Context) bool {
 			return false
 		}
 	}
+}
+
+// busy reports whether newcomers or messages wait for quota.
+func (f *filing) busy() bool {
+	return f.newcomers.queue.len() > f.newcomers.limit || f.messages.queue.len() > f.messages.limit
 }
 
 // one delivers a file, also while the program stops. It reports false if there
