@@ -41,7 +41,7 @@ vendor-clients: build ## Run the vendors' own clients against the simulators (np
 
 .PHONY: bench
 bench: build ## Measure webhook answers, end-to-end delay, listings and idle memory of ./crmsync
-	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run TestMeasure -measure -v -timeout 20m
+	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run "TestMeasure|TestAMessageAppears" -measure -v -timeout 20m
 
 # Tool versions are pinned in .ci/tools, apart from the program's own
 # dependencies.

@@ -13,7 +13,8 @@ import (
 
 var lasting = flag.Duration("lasting", 3*time.Minute, "how long the load on three CRMs lasts, with -measure")
 
-// One WhatsApp message appears in every CRM within a second at idle.
+// One WhatsApp message appears in every CRM within a second at idle, with
+// -measure.
 func TestAMessageAppearsInEveryCRM(t *testing.T) {
 	info := simulate(t)
 	worker := serve(t, info)
@@ -27,6 +28,11 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 		}
 		return true
 	})
+	// Other tests run beside this one, and the race detector slows all of it.
+	limit := 3 * time.Second
+	if *measure {
+		limit = time.Second
+	}
 	l := newLoad(info)
 	for n, wamid := range []string{"wamid.FIRST", "wamid.SECOND"} {
 		began := time.Now()
@@ -39,8 +45,8 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 			})
 			took := shown[0].CommittedAt.Sub(began)
 			t.Logf("%s had message %d after %v", crm.Name, n+1, took.Round(time.Millisecond))
-			if took > time.Second {
-				t.Errorf("%s had it after %v, want at most 1 s", crm.Name, took)
+			if took > limit {
+				t.Errorf("%s had it after %v, want at most %v", crm.Name, took, limit)
 			}
 			if len(shown) != 1 || shown[0].Text != "Perché no? 😀" || shown[0].Direction != "in" {
 				t.Errorf("%s shows %+v", crm.Name, shown)

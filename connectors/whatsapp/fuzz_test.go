@@ -82,8 +82,8 @@ func TestAFullWebhookIsQuick(t *testing.T) {
 		}
 		best = min(best, time.Since(start))
 	}
-	// A fifth of this is usual.
-	if most := slowdown * 50 * time.Millisecond; best > most {
+	// A twentieth of this is usual; other tests run beside this one.
+	if most := slowdown * 200 * time.Millisecond; best > most {
 		t.Errorf("1,000 updates in %d bytes took %v, want less than %v", len(body), best, most)
 	}
 }
