@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -79,13 +81,14 @@ func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 // Identities returns all holders, past and present, of any of the keys.
 func (tx *recordTx) Identities(keys []directory.IdentityKey) ([]directory.Identity, error) {
 	values := make([]string, len(keys))
+	kinds := map[string]bool{} // which the index begins with
 	for i := range keys {
-		values[i] = keys[i].Value
+		values[i], kinds[string(keys[i].Kind)] = keys[i].Value, true
 	}
 	var found []directory.Identity
 	for part := range chunks(values) {
 		var rows []identityRow
-		if err := tx.db.Where("value IN ?", part).Find(&rows).Error; err != nil {
+		if err := tx.db.Where("kind IN ? AND value IN ?", slices.Collect(maps.Keys(kinds)), part).Find(&rows).Error; err != nil {
 			return nil, fmt.Errorf("read identities: %w", err)
 		}
 		for _, r := range rows {
@@ -166,14 +169,15 @@ func (tx *recordTx) SaveContacts(list []*directory.Contact) error {
 // Messages returns the messages with the keys, in any order.
 func (tx *recordTx) Messages(keys []directory.MessageKey) ([]*directory.Message, error) {
 	wamids := make([]string, len(keys))
+	numbers := map[string]bool{} // which the index begins with
 	wanted := make(map[directory.MessageKey]bool, len(keys))
 	for i, k := range keys {
-		wamids[i], wanted[k] = k.WAMID, true
+		wamids[i], numbers[k.BusinessNumber], wanted[k] = k.WAMID, true, true
 	}
 	var found []*directory.Message
 	for part := range chunks(wamids) {
 		var rows []messageRow
-		if err := tx.db.Where("wamid IN ?", part).Find(&rows).Error; err != nil {
+		if err := tx.db.Where("business_number IN ? AND wamid IN ?", slices.Collect(maps.Keys(numbers)), part).Find(&rows).Error; err != nil {
 			return nil, fmt.Errorf("read messages: %w", err)
 		}
 		for i := range rows {

@@ -99,14 +99,21 @@ func (p *puller) failed(ctx context.Context, err error) {
 }
 
 // each hands over messages as they come, in batches of at most n, until ctx
-// ends, and acknowledges those for which handle returns true.
-func (p *puller) each(ctx context.Context, n int, handle func([]jetstream.Msg) bool) {
+// ends, and acknowledges those for which handle returns true. Batches begin so
+// far apart that there is something in them, except the first after a quiet
+// time, which waits for nothing.
+func (p *puller) each(ctx context.Context, n int, apart time.Duration, handle func([]jetstream.Msg) bool) {
+	var began time.Time
 	for ctx.Err() == nil {
 		batch := p.fetch(ctx, n)
 		if batch == nil {
 			continue
 		}
 		for first := range batch.Messages() {
+			if wait := apart - time.Since(began); wait > 0 {
+				time.Sleep(wait)
+			}
+			began = time.Now()
 			messages := collect(first, batch.Messages(), n)
 			done := keepAlive(messages)
 			ok := handle(messages)

@@ -121,7 +121,7 @@ func (b *Broker) ConsumeLetters(ctx context.Context, put func(ctx context.Contex
 	if err != nil {
 		return err
 	}
-	p.each(ctx, 100, func(messages []jetstream.Msg) bool {
+	p.each(ctx, 100, 0, func(messages []jetstream.Msg) bool {
 		letters := make([]deadletter.Letter, 0, len(messages))
 		for _, m := range messages {
 			var l deadletter.Letter

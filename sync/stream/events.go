@@ -31,8 +31,13 @@ func (b *Broker) PublishFacts(ctx context.Context, facts []directory.Fact) error
 	return b.events.publish(ctx, messages)
 }
 
-// eventBatch is how many facts are recorded in one transaction.
-const eventBatch = 200
+const (
+	// eventBatch is how many facts are recorded in one transaction.
+	eventBatch = 200
+	// eventsApart is how far apart such transactions begin: a transaction for
+	// each fact would cost several times as much.
+	eventsApart = 20 * time.Millisecond
+)
 
 // ConsumeFacts hands facts to record in batches as they come, until ctx ends.
 // A batch is acknowledged when record returns true; otherwise it comes again.
@@ -46,7 +51,7 @@ func (b *Broker) ConsumeFacts(ctx context.Context, record func(ctx context.Conte
 	if err != nil {
 		return err
 	}
-	p.each(ctx, eventBatch, func(messages []jetstream.Msg) bool {
+	p.each(ctx, eventBatch, eventsApart, func(messages []jetstream.Msg) bool {
 		facts := make([]directory.Fact, len(messages))
 		for i, m := range messages {
 			facts[i] = factOf(m)

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gorm.io/gorm/logger"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// heard notes the statements that are executed.
+type heard struct {
+	logger.Interface
+	mu         sync.Mutex
+	statements []string
+}
+
+func (h *heard) LogMode(logger.LogLevel) logger.Interface { return h }
+
+func (h *heard) Trace(_ context.Context, _ time.Time, statement func() (string, int64), _ error) {
+	sql, _ := statement()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statements = append(h.statements, sql)
+}
+
+// What is done for every message costs the same however many there are: no
+// statement of recording and delivering goes through a whole table.
+func TestNoTableIsReadFromEndToEnd(t *testing.T) {
+	ctx := t.Context()
+	db, err := OpenSQLite(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &heard{Interface: logger.Discard}
+	db.gorm.Logger = h
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &directory.Message{Version: 1, BusinessNumber: "1", WAMID: "w", Direction: connectors.In, Text: "x", At: time.Now()}
+	c := &directory.Contact{Version: 1}
+	check(db.Record(ctx, func(tx directory.Tx) error {
+		f := directory.Fact{ID: "a/1", Account: "a", ReceivedAt: time.Now()}
+		_, err := tx.Known([]directory.Fact{f})
+		check(err)
+		check(tx.SaveFacts([]directory.FactOutcome{{Fact: &f, Outcome: directory.Applied}}))
+		check(tx.SaveContacts([]*directory.Contact{c}))
+		m.ContactID = c.ID
+		check(tx.SaveMessages([]*directory.Message{m}))
+		check(tx.SaveFiles([]directory.File{{MessageID: m.ID}}))
+		key := directory.IdentityKey{Kind: "wa_id", Value: "1"}
+		check(tx.SaveIdentities([]directory.Identity{{IdentityKey: key, ContactID: c.ID}}))
+		_, err = tx.Identities([]directory.IdentityKey{key})
+		check(err)
+		_, err = tx.Messages([]directory.MessageKey{m.Key(), {BusinessNumber: "2", WAMID: "v"}})
+		check(err)
+		_, err = tx.Contacts([]int64{c.ID})
+		check(err)
+		_, err = tx.Conversations([]int64{c.ID})
+		check(err)
+		_, err = tx.LinkedAccounts([]int64{c.ID})
+		check(err)
+		var wants []directory.Want
+		for _, e := range []directory.Entity{{Kind: directory.ContactEntity, ID: c.ID}, {Kind: directory.MessageEntity, ID: m.ID}, {Kind: directory.FileEntity, ID: m.ID}} {
+			wants = append(wants, directory.Want{Account: "crm", Entity: e, Version: 1, ReceivedAt: time.Now()})
+		}
+		return tx.Want(wants)
+	}))
+	number, _, err := db.Acquire(ctx, "crm", "me", true, time.Minute)
+	check(err)
+	_, err = db.Due(ctx, "crm", 10)
+	check(err)
+	_, err = db.DueFiles(ctx, "crm", []string{"a"}, 10)
+	check(err)
+	_, err = db.WaitingFor(ctx, "crm", []int64{c.ID})
+	check(err)
+	for kind, id := range map[directory.EntityKind]int64{directory.ContactEntity: c.ID, directory.MessageEntity: m.ID, directory.FileEntity: m.ID} {
+		work, err := db.Load(ctx, "crm", kind, []int64{id})
+		check(err)
+		check(db.Doubt(ctx, "crm", number, []directory.Entity{{Kind: kind, ID: id}}))
+		link := work[0].Link
+		link.State, link.RecordID, link.Agreed = directory.Agreed, "501", 1
+		_, err = db.Settle(ctx, "crm", number, []directory.Outcome{{Link: link, Loaded: 1}})
+		check(err)
+	}
+	_, err = db.Holders(ctx, "crm", []string{"501"})
+	check(err)
+	check(db.Delivered(ctx, []string{"x"}))
+
+	pool, err := db.gorm.DB()
+	check(err)
+	seen := 0
+	for _, statement := range h.statements {
+		rows, err := pool.QueryContext(ctx, "EXPLAIN QUERY PLAN "+statement)
+		if err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			check(rows.Scan(&id, &parent, &unused, &detail))
+			seen++
+			// A scan in the order of an index ends at the LIMIT.
+			if strings.HasPrefix(detail, "SCAN ") && !strings.Contains(detail, "USING") && !strings.Contains(detail, "CONSTANT ROW") {
+				t.Errorf("%s: %s", detail, statement)
+			}
+			if strings.Contains(detail, "SCAN") && strings.Contains(detail, "USING") && !strings.Contains(detail, "(") {
+				t.Errorf("%s: %s", detail, statement)
+			}
+		}
+		check(rows.Err())
+		check(rows.Close())
+	}
+	if seen < 20 {
+		t.Errorf("%d steps of plans seen", seen)
+	}
+}
