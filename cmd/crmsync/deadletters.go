@@ -53,6 +53,7 @@ func filterFlags(c *cobra.Command, state string) *app.LetterFilter {
 	f := &app.LetterFilter{}
 	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
 	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
+	c.Flags().StringVar(&f.Group, "group", "", "only letters of this group, as list --group-by cause names it")
 	if state != "" {
 		c.Flags().StringVar(&f.State, "state", state, "open, replaying, delivered, discarded or all")
 	}
@@ -63,10 +64,17 @@ func lettersList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first"}
 	filter := filterFlags(c, "open")
 	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many; 0 for all")
+	by := c.Flags().String("group-by", "", "cause: one line for all letters of a cause")
 	c.Args = func(cmd *cobra.Command, args []string) error {
+		if *by != "" && *by != "cause" {
+			return fmt.Errorf("--group-by is %q; letters are grouped by cause", *by)
+		}
 		return errors.Join(cobra.NoArgs(cmd, args), valid(filter))
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, _ []string) error {
+		if *by != "" {
+			return listGroups(ctx, c, list, *filter, asJSON)
+		}
 		letters, err := list.Letters(ctx, *filter)
 		if err != nil {
 			return err
@@ -88,12 +96,38 @@ func lettersList() *cobra.Command {
 	return c
 }
 
-// reason says why, and names the field if the reason does not.
-func reason(l app.Letter) string {
-	if l.Field == "" || strings.Contains(l.Reason, l.Field) {
-		return l.Reason
+func listGroups(ctx context.Context, c *cobra.Command, list *app.Worklist, filter app.LetterFilter, asJSON bool) error {
+	groups, err := list.Groups(ctx, filter)
+	if err != nil {
+		return err
 	}
-	return l.Reason + " (field " + l.Field + ")"
+	if asJSON {
+		return writeJSON(c.OutOrStdout(), groups)
+	}
+	if len(groups) == 0 {
+		fmt.Fprintln(c.OutOrStdout(), "No dead letters.")
+		return nil
+	}
+	rows := make([][]any, len(groups))
+	for i, g := range groups {
+		due := "OVERDUE"
+		if left := time.Until(g.DueAt); left > 0 {
+			due = "in " + left.Truncate(time.Minute).String()
+		}
+		rows[i] = []any{g.ID, g.Letters, g.Account, g.Class, cmp.Or(g.Code, "-"), age(g.CreatedAt), due, because(g.Reason, g.Field)}
+	}
+	writeTable(c.OutOrStdout(), []any{"Group", "Letters", "Account", "Class", "Code", "Oldest", "First due", "Reason"}, rows)
+	return nil
+}
+
+func reason(l app.Letter) string { return because(l.Reason, l.Field) }
+
+// because says why, and names the field if the reason does not.
+func because(reason, field string) string {
+	if field == "" || strings.Contains(reason, field) {
+		return reason
+	}
+	return reason + " (field " + field + ")"
 }
 
 func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
@@ -221,8 +255,8 @@ func lettersDiscard() *cobra.Command {
 
 // selects makes sure that everything is settled only by somebody who says so.
 func selects(f *app.LetterFilter, ids []string, all bool) error {
-	if len(ids) == 0 && f.Account == "" && f.Class == "" && !all {
-		return errors.New("name letters, select them with --account or --class, or say --all")
+	if len(ids) == 0 && f.Account == "" && f.Class == "" && f.Group == "" && !all {
+		return errors.New("name letters, select them with --account, --class or --group, or say --all")
 	}
 	return nil
 }

@@ -90,8 +90,36 @@ type Filter struct {
 	Account string
 	Class   string
 	State   State
+	// Cause selects the letters of one cause; nil those of any.
+	Cause *Cause
 	// Limit is the greatest number of letters, 0 for all.
 	Limit int
+}
+
+// A Cause is what letters that one mend may settle have in common.
+type Cause struct {
+	Account string           `json:"account"`
+	Class   connectors.Class `json:"class"`
+	Code    string           `json:"code,omitempty"`
+	Field   string           `json:"field,omitempty"`
+	Reason  string           `json:"reason"`
+}
+
+// Group names the letters of a cause: eight hexadecimal digits.
+func (c Cause) Group() string {
+	parts := []string{c.Account, string(c.Class), c.Code, c.Field, c.Reason}
+	return connectors.Digest([]byte(strings.Join(parts, "\x00")))[:8]
+}
+
+// A Group is the letters of one cause.
+type Group struct {
+	ID string `json:"group"`
+	Cause
+	// Letters is how many there are, CreatedAt when the first failed and DueAt
+	// when the first must have been settled.
+	Letters   int64     `json:"letters"`
+	CreatedAt time.Time `json:"created_at"`
+	DueAt     time.Time `json:"due_at"`
 }
 
 // A FactReplay is an unreadable part of a webhook that somebody wants read

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +58,46 @@ func (db *DB) Letters(ctx context.Context, f deadletter.Filter) ([]deadletter.Le
 	return letters, nil
 }
 
+// Groups returns the letters that a filter selects by their causes, the largest
+// group first.
+func (db *DB) Groups(ctx context.Context, f deadletter.Filter) ([]deadletter.Group, error) {
+	var rows []letterRow
+	err := selectLetters(db.gorm.WithContext(ctx), f).
+		Select("account", "class", "code", "field", "reason", "created_at", "due_at").Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("group dead letters: %w", err)
+	}
+	groups := []deadletter.Group{}
+	at := map[deadletter.Cause]int{}
+	for _, r := range rows {
+		cause := deadletter.Cause{Account: r.Account, Class: connectors.Class(r.Class), Code: r.Code, Field: r.Field, Reason: r.Reason}
+		i, known := at[cause]
+		if !known {
+			i = len(groups)
+			at[cause] = i
+			groups = append(groups, deadletter.Group{Cause: cause, ID: cause.Group(), CreatedAt: r.CreatedAt.UTC(), DueAt: r.DueAt.UTC()})
+		}
+		g := &groups[i]
+		g.Letters++
+		g.CreatedAt, g.DueAt = earlier(g.CreatedAt, r.CreatedAt.UTC()), earlier(g.DueAt, r.DueAt.UTC())
+	}
+	slices.SortFunc(groups, func(a, b deadletter.Group) int {
+		return cmp.Or(cmp.Compare(b.Letters, a.Letters), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return groups, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
+	if c := f.Cause; c != nil {
+		q = q.Where("account = ? AND class = ? AND code = ? AND field = ? AND reason = ?", c.Account, string(c.Class), c.Code, c.Field, c.Reason)
+	}
 	if len(f.IDs) > 0 {
 		q = q.Where("id IN ?", f.IDs)
 	}

@@ -480,3 +480,41 @@ func TestALetterOfWhatIsNotWantedAnyMoreIsSettled(t *testing.T) {
 		}
 	})
 }
+
+func TestLettersAreGroupedByCause(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		var letters []deadletter.Letter
+		put := func(n int, account, code, field string, age time.Duration) {
+			for range n {
+				l := letter(account, int64(len(letters)+1), now.Add(-age))
+				l.Code, l.Field, l.Reason = code, field, "why"
+				letters = append(letters, l)
+			}
+		}
+		put(2, "zoho", "INVALID_DATA", "Mobile", time.Hour)
+		put(3, "zoho", "INVALID_DATA", "Phone", time.Minute)
+		put(1, "hubspot", "INVALID_DATA", "Mobile", time.Second)
+		letters[1].CreatedAt = now.Add(-2 * time.Hour)
+		if err := db.PutLetters(ctx, letters); err != nil {
+			t.Fatal(err)
+		}
+		groups, err := db.Groups(ctx, deadletter.Filter{State: deadletter.Open})
+		if err != nil || len(groups) != 3 {
+			t.Fatalf("groups = %+v (error %v), want three", groups, err)
+		}
+		if g := groups[0]; g.Account != "zoho" || g.Field != "Phone" || g.Letters != 3 || g.ID != g.Group() {
+			t.Errorf("the largest = %+v", g)
+		}
+		mobile := groups[1]
+		if mobile.Field != "Mobile" || mobile.Letters != 2 || !mobile.CreatedAt.Equal(letters[1].CreatedAt) {
+			t.Errorf("the second = %+v, want two since two hours", mobile)
+		}
+		if n, err := db.Discard(ctx, deadletter.Filter{Cause: &mobile.Cause}, "anna", "a test"); n != 2 || err != nil {
+			t.Errorf("discarded %d (error %v), want 2", n, err)
+		}
+		if left, err := db.Groups(ctx, deadletter.Filter{State: deadletter.Open}); err != nil || len(left) != 2 || left[0].ID == mobile.ID || left[1].ID == mobile.ID {
+			t.Errorf("left = %+v (error %v)", left, err)
+		}
+	})
+}

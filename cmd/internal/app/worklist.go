@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -27,15 +29,35 @@ var (
 type LetterFilter struct {
 	IDs                   []string
 	Account, Class, State string
-	Limit                 int
+	// Group is the ID of a [LetterGroup].
+	Group string
+	Limit int
 }
 
-func (f LetterFilter) filter() deadletter.Filter {
+// LetterGroup is dead letters of one cause.
+type LetterGroup = deadletter.Group
+
+// filter is the store's filter. The cause of a group is looked up among the
+// letters that the rest of the filter selects, or of all that are open.
+func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filter, error) {
 	state := deadletter.State(f.State)
 	if f.State == "all" {
 		state = ""
 	}
-	return deadletter.Filter{IDs: f.IDs, Account: f.Account, Class: f.Class, State: state, Limit: f.Limit}
+	out := deadletter.Filter{IDs: f.IDs, Account: f.Account, Class: f.Class, State: state}
+	if f.Group != "" {
+		groups, err := w.db.Groups(ctx, out)
+		if err != nil {
+			return out, err
+		}
+		i := slices.IndexFunc(groups, func(g LetterGroup) bool { return g.ID == f.Group })
+		if i < 0 {
+			return out, fmt.Errorf("there is no group %q of such letters; crmsync deadletters list --group-by cause shows them", f.Group)
+		}
+		out.Cause = &groups[i].Cause
+	}
+	out.Limit = f.Limit
+	return out, nil
 }
 
 // Worklist is the worklist of a worker, which need not be running: both read
@@ -62,7 +84,27 @@ func (w *Worklist) Letters(ctx context.Context, f LetterFilter) ([]Letter, error
 	if w.db == nil {
 		return []Letter{}, nil
 	}
-	return w.db.Letters(ctx, f.filter())
+	filter, err := w.filter(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return w.db.Letters(ctx, filter)
+}
+
+// Groups returns letters by their causes, the largest group first.
+func (w *Worklist) Groups(ctx context.Context, f LetterFilter) ([]LetterGroup, error) {
+	if w.db == nil {
+		return []LetterGroup{}, nil
+	}
+	filter, err := w.filter(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := w.db.Groups(ctx, filter)
+	if f.Limit > 0 && len(groups) > f.Limit {
+		groups = groups[:f.Limit]
+	}
+	return groups, err
 }
 
 // Replay asks for another try of open letters and returns how many they are.
@@ -71,7 +113,11 @@ func (w *Worklist) Replay(ctx context.Context, f LetterFilter, by string) (int64
 	if w.db == nil {
 		return 0, errNoWorklist
 	}
-	return w.db.Replay(ctx, f.filter(), by)
+	filter, err := w.filter(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	return w.db.Replay(ctx, filter, by)
 }
 
 // Discard settles open letters and returns how many they are.
@@ -79,7 +125,11 @@ func (w *Worklist) Discard(ctx context.Context, f LetterFilter, by, reason strin
 	if w.db == nil {
 		return 0, errNoWorklist
 	}
-	return w.db.Discard(ctx, f.filter(), by, reason)
+	filter, err := w.filter(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	return w.db.Discard(ctx, filter, by, reason)
 }
 
 // Close releases the database.
