@@ -54,6 +54,7 @@ func filterFlags(c *cobra.Command, state string) *app.LetterFilter {
 	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
 	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
 	c.Flags().StringVar(&f.Group, "group", "", "only letters of this group, as list --group-by cause names it")
+	c.Flags().BoolVar(&f.Overdue, "overdue", false, "only letters that should have been settled by now")
 	if state != "" {
 		c.Flags().StringVar(&f.State, "state", state, "open, replaying, delivered, discarded or all")
 	}
@@ -255,8 +256,8 @@ func lettersDiscard() *cobra.Command {
 
 // selects makes sure that everything is settled only by somebody who says so.
 func selects(f *app.LetterFilter, ids []string, all bool) error {
-	if len(ids) == 0 && f.Account == "" && f.Class == "" && f.Group == "" && !all {
-		return errors.New("name letters, select them with --account, --class or --group, or say --all")
+	if len(ids) == 0 && f.Account == "" && f.Class == "" && f.Group == "" && !f.Overdue && !all {
+		return errors.New("name letters, select them with --account, --class, --group or --overdue, or say --all")
 	}
 	return nil
 }

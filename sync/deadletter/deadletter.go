@@ -90,6 +90,9 @@ type Filter struct {
 	Account string
 	Class   string
 	State   State
+	// DueBefore selects letters that must have been settled by then; zero is
+	// any time.
+	DueBefore time.Time
 	// Cause selects the letters of one cause; nil those of any.
 	Cause *Cause
 	// Limit is the greatest number of letters, 0 for all.

@@ -98,6 +98,9 @@ func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
 	if c := f.Cause; c != nil {
 		q = q.Where("account = ? AND class = ? AND code = ? AND field = ? AND reason = ?", c.Account, string(c.Class), c.Code, c.Field, c.Reason)
 	}
+	if !f.DueBefore.IsZero() {
+		q = q.Where("due_at < ?", utc(f.DueBefore))
+	}
 	if len(f.IDs) > 0 {
 		q = q.Where("id IN ?", f.IDs)
 	}
@@ -263,17 +266,19 @@ func (db *DB) FactsToReplay(ctx context.Context, limit int) ([]deadletter.FactRe
 	return rows, nil
 }
 
-// LetterCount is how many open letters an account has of a class.
+// LetterCount is how many letters an account has of a class that nobody has
+// settled, and how many of these a person should have settled by now.
 type LetterCount struct {
 	Account string
 	Class   string
 	N       int64
+	Overdue int64
 }
 
 // CountLetters counts the letters that nobody has settled.
 func (db *DB) CountLetters(ctx context.Context) ([]LetterCount, error) {
 	var counts []LetterCount
-	err := db.gorm.WithContext(ctx).Raw(`SELECT account, class, count(*) AS n FROM dead_letters
-		WHERE state IN ('open', 'replaying') GROUP BY account, class`).Scan(&counts).Error
+	err := db.gorm.WithContext(ctx).Raw(`SELECT account, class, count(*) AS n, sum(CASE WHEN due_at < ? THEN 1 ELSE 0 END) AS overdue FROM dead_letters
+		WHERE state IN ('open', 'replaying') GROUP BY account, class`, db.now()).Scan(&counts).Error
 	return counts, err
 }

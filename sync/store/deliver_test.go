@@ -518,3 +518,25 @@ func TestLettersAreGroupedByCause(t *testing.T) {
 		}
 	})
 }
+
+func TestOverdueLettersAreCountedAndSelected(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		now := time.Now()
+		late, early, done := letter("hubspot", 1, now), letter("hubspot", 2, now), letter("hubspot", 3, now)
+		late.DueAt, early.DueAt, done.DueAt = now.Add(-time.Minute), now.Add(time.Hour), now.Add(-time.Minute)
+		if err := db.PutLetters(ctx, []deadletter.Letter{late, early, done}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Delivered(ctx, []string{done.ID}); err != nil {
+			t.Fatal(err)
+		}
+		counts, err := db.CountLetters(ctx)
+		if err != nil || len(counts) != 1 || counts[0].N != 2 || counts[0].Overdue != 1 {
+			t.Errorf("counts = %+v (error %v), want two open, one of them overdue", counts, err)
+		}
+		got, err := db.Letters(ctx, deadletter.Filter{State: deadletter.Open, DueBefore: now})
+		if err != nil || len(got) != 1 || got[0].ID != late.ID {
+			t.Errorf("overdue = %+v (error %v), want one", got, err)
+		}
+	})
+}

@@ -160,8 +160,10 @@ func (a *App) countAll(ctx context.Context) {
 	letters, err := a.store.CountLetters(ctx)
 	if err == nil {
 		a.metrics.letters.Reset()
+		a.metrics.overdue.Reset()
 		for _, c := range letters {
 			a.metrics.letters.WithLabelValues(c.Account, c.Class).Set(float64(c.N))
+			a.metrics.overdue.WithLabelValues(c.Account, c.Class).Set(float64(c.Overdue))
 		}
 	}
 }

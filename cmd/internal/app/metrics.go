@@ -28,6 +28,7 @@ type metrics struct {
 	backlog     *prometheus.GaugeVec
 	links       *prometheus.GaugeVec
 	letters     *prometheus.GaugeVec
+	overdue     *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -62,6 +63,7 @@ func newMetrics() *metrics {
 	m.backlog = gauge("crmsync_backlog", "Contacts and messages that the account does not show yet.", "account")
 	m.links = gauge("crmsync_links", "Contacts and messages by account and state.", "account", "state")
 	m.letters = gauge("crmsync_dead_letters_open", "Dead letters that nobody has settled.", "account", "class")
+	m.overdue = gauge("crmsync_dead_letters_overdue", "Dead letters that somebody should have settled by now.", "account", "class")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

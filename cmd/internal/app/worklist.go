@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -31,7 +32,9 @@ type LetterFilter struct {
 	Account, Class, State string
 	// Group is the ID of a [LetterGroup].
 	Group string
-	Limit int
+	// Overdue selects letters that should have been settled by now.
+	Overdue bool
+	Limit   int
 }
 
 // LetterGroup is dead letters of one cause.
@@ -45,6 +48,9 @@ func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filte
 		state = ""
 	}
 	out := deadletter.Filter{IDs: f.IDs, Account: f.Account, Class: f.Class, State: state}
+	if f.Overdue {
+		out.DueBefore = time.Now()
+	}
 	if f.Group != "" {
 		groups, err := w.db.Groups(ctx, out)
 		if err != nil {
