@@ -175,6 +175,7 @@ func lettersShow() *cobra.Command {
 		row("Field", l.Field)
 		row("Reason", reason(l))
 		row("Attempts", l.Attempts)
+		row("Tried", strings.Join(l.History, ", "))
 		row("Mapping", l.Revision)
 		row("Failed", failedAt(l).Local().Format(time.RFC3339))
 		row("Due", l.DueAt.Local().Format(time.RFC3339))

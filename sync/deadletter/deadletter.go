@@ -30,6 +30,8 @@ type Letter struct {
 	Reason string `json:"reason"`
 	// Attempts is how many calls failed because of this record.
 	Attempts int `json:"attempts"`
+	// History says what became of each, such as "503"; of many the last.
+	History []string `json:"history,omitempty"`
 	// Revision is the mapping that was in force.
 	Revision  string    `json:"mapping_revision,omitempty"`
 	State     State     `json:"state"`

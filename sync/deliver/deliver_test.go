@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -510,13 +511,16 @@ func TestARefusedRecordBecomesADeadLetterAndTheOthersPass(t *testing.T) {
 func TestARecordThatKeepsFailingIsGivenUpAfterTheRetries(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.vendor.reject["w1"] = &connectors.Error{Class: connectors.Unknown, Reason: "418"}
+	h.vendor.reject["w1"] = &connectors.Error{Class: connectors.Unknown, Reason: "a teapot, short and stout"}
 	start := time.Now()
 	h.start()
 	h.receive("w1", "16315555555")
 	letter := <-h.letters
 	if letter.Attempts != 3 {
 		t.Errorf("given up after %d attempts, want 3", letter.Attempts)
+	}
+	if got := strings.Join(letter.History, ", "); got != "a teapot; short and stout, a teapot; short and stout, a teapot; short and stout" {
+		t.Errorf("history %q, want what became of each attempt", got)
 	}
 	if d := time.Since(start); d < 150*time.Millisecond {
 		t.Errorf("given up after %v, want at least the two pauses, 150 ms", d)

@@ -1,6 +1,9 @@
 package deliver
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -74,6 +77,8 @@ func (w *Worker) fail(s *settled) {
 		return
 	}
 	link.Attempts++
+	link.History = append(link.History, outcomeOf(s.err))
+	link.History = link.History[max(0, len(link.History)-mostHistory):]
 	link.Class, link.Reason = string(s.err.Class), s.err.Reason
 	if verdict == Rematch {
 		link.RecordID, link.Shadow = s.err.RecordID, nil
@@ -90,9 +95,26 @@ func (w *Worker) fail(s *settled) {
 	s.outcome = "dead"
 	s.letter = &deadletter.Letter{
 		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
-		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts,
+		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts, History: link.History,
 		Revision: w.Mapping().Revision(), State: deadletter.Open,
 		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
 	}
 	log.Error("delivery given up; a person must settle the dead letter", "letter", s.letter.ID)
+}
+
+// mostHistory is how many attempts are remembered.
+const mostHistory = 10
+
+// outcomeOf says in a word or a few what became of an attempt: the status and
+// the vendor's code, or else what went wrong.
+func outcomeOf(err *connectors.Error) string {
+	switch {
+	case err.Status != 0 && err.Code != "":
+		return fmt.Sprint(err.Status, " ", err.Code)
+	case err.Status != 0:
+		return strconv.Itoa(err.Status)
+	case err.Code != "":
+		return err.Code
+	}
+	return strings.ReplaceAll(err.Reason, ",", ";")
 }

@@ -24,6 +24,9 @@ type Link struct {
 	// one is not made before NextAttempt.
 	Attempts    int
 	NextAttempt time.Time
+	// History says what became of each of them, such as "503, 503, no answer
+	// in time"; of many the last.
+	History []string
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
 }

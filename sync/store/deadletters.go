@@ -31,7 +31,7 @@ func (db *DB) PutLetters(ctx context.Context, letters []deadletter.Letter) error
 			Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr("excluded.updated_at > dead_letters.updated_at")}},
 			DoUpdates: clause.Assignments(map[string]any{
 				"class": gorm.Expr("excluded.class"), "code": gorm.Expr("excluded.code"), "field": gorm.Expr("excluded.field"),
-				"reason": gorm.Expr("excluded.reason"), "attempts": gorm.Expr("excluded.attempts"), "revision": gorm.Expr("excluded.revision"),
+				"reason": gorm.Expr("excluded.reason"), "attempts": gorm.Expr("excluded.attempts"), "history": gorm.Expr("excluded.history"), "revision": gorm.Expr("excluded.revision"),
 				"state": gorm.Expr("excluded.state"), "updated_at": gorm.Expr("excluded.updated_at"),
 				// A letter that was never settled keeps its deadline.
 				"due_at":     gorm.Expr("CASE WHEN dead_letters.state IN ('delivered', 'discarded') THEN excluded.due_at ELSE dead_letters.due_at END"),
@@ -122,7 +122,7 @@ func (db *DB) Replay(ctx context.Context, f deadletter.Filter, by string) (n int
 	return db.settleOpen(ctx, f, func(tx *gorm.DB, rows []letterRow) error {
 		now := db.now()
 		if err := eachLink(tx, rows, map[string]any{
-			"state": string(directory.Pending), "attempts": 0, "next_attempt": nil, "updated_at": now,
+			"state": string(directory.Pending), "attempts": 0, "history": "", "next_attempt": nil, "updated_at": now,
 		}); err != nil {
 			return err
 		}

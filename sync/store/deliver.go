@@ -381,6 +381,7 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"state":          keep("'pending'", "excluded.state"),
 				"since":          keep("links.latest", "links.since"),
 				"attempts":       keep("0", "excluded.attempts"),
+				"history":        keep("''", "excluded.history"),
 				"next_attempt":   keep("NULL", "excluded.next_attempt"),
 			}),
 		})

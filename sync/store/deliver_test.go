@@ -540,3 +540,34 @@ func TestOverdueLettersAreCountedAndSelected(t *testing.T) {
 		}
 	})
 }
+
+func TestAHistoryIsKeptUntilAFreshStart(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		id := newContact(t, db, "15550100")
+		want(t, db, directory.ContactEntity, id, 1)
+		number := lease(t, db, "a")
+		work, _ := load(t, db, directory.ContactEntity, id)
+		link := work.Link
+		link.Attempts, link.History = 2, []string{"503", "no answer in time"}
+		settle(t, db, number, link, 1)
+		if work, _ = load(t, db, directory.ContactEntity, id); !slices.Equal(work.Link.History, link.History) {
+			t.Errorf("history %q, want %q", work.Link.History, link.History)
+		}
+		link.State = directory.Dead
+		settle(t, db, number, link, 1)
+		l := letter("hubspot", id, time.Now())
+		l.History = link.History
+		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
+			t.Fatal(err)
+		}
+		if got := open(t, db, deadletter.Filter{})[0]; !slices.Equal(got.History, link.History) {
+			t.Errorf("the letter's history %q, want %q", got.History, link.History)
+		}
+		if n, err := db.Replay(ctx, deadletter.Filter{}, "anna"); n != 1 || err != nil {
+			t.Fatalf("replayed %d (error %v), want 1", n, err)
+		}
+		if work, ok := load(t, db, directory.ContactEntity, id); !ok || len(work.Link.History) != 0 {
+			t.Errorf("history %q after a fresh start (pending %v)", work.Link.History, ok)
+		}
+	})
+}

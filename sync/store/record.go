@@ -339,6 +339,7 @@ func (tx *recordTx) Want(wants []directory.Want) error {
 			"latest":       gorm.Expr("excluded.latest"),
 			"since":        gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.since END"),
 			"attempts":     gorm.Expr("CASE WHEN links.state = 'dead' THEN 0 ELSE links.attempts END"),
+			"history":      gorm.Expr("CASE WHEN links.state = 'dead' THEN '' ELSE links.history END"),
 			"next_attempt": gorm.Expr("CASE WHEN links.state = 'dead' THEN NULL ELSE links.next_attempt END"),
 			"state":        gorm.Expr("'pending'"),
 			"updated_at":   gorm.Expr("excluded.updated_at"),

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -123,6 +124,7 @@ type linkRow struct {
 	Latest       *time.Time
 	InDoubtSince *time.Time
 	Attempts     int
+	History      string
 	NextAttempt  *time.Time
 	Class        string
 	Reason       string
@@ -137,7 +139,7 @@ func (r *linkRow) link() (directory.Link, error) {
 		Entity:   directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
 		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
-		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
+		Attempts: r.Attempts, History: historyOf(r.History), NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
 	}
 	if r.Shadow == "" {
 		return l, nil
@@ -153,7 +155,7 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 		Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
 		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
-		Attempts: l.Attempts, NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
+		Attempts: l.Attempts, History: strings.Join(l.History, historyDot), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
 		UpdatedAt: now,
 	}
 	if len(l.Shadow) > 0 {
@@ -164,6 +166,16 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 		r.Shadow = string(shadow)
 	}
 	return r, nil
+}
+
+// historyDot stands between the attempts of a history; none has it in itself.
+const historyDot = ", "
+
+func historyOf(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, historyDot)
 }
 
 type leaseRow struct {
@@ -195,6 +207,7 @@ type letterRow struct {
 	Field     string
 	Reason    string
 	Attempts  int
+	History   string
 	Revision  string
 	State     string
 	CreatedAt time.Time
@@ -211,7 +224,7 @@ func (r *letterRow) letter() deadletter.Letter {
 	return deadletter.Letter{
 		ID: r.ID, Account: r.Account, Entity: directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		FactID: r.FactID, Class: connectors.Class(r.Class), Code: r.Code, Field: r.Field, Reason: r.Reason,
-		Attempts: r.Attempts, Revision: r.Revision, State: deadletter.State(r.State),
+		Attempts: r.Attempts, History: historyOf(r.History), Revision: r.Revision, State: deadletter.State(r.State),
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DueAt: r.DueAt.UTC(),
 		SettledAt: orZero(r.SettledAt), SettledBy: r.SettledBy, Note: r.Note,
 	}
@@ -221,7 +234,7 @@ func rowOfLetter(l *deadletter.Letter) letterRow {
 	return letterRow{
 		ID: l.ID, Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		FactID: l.FactID, Class: string(l.Class), Code: l.Code, Field: l.Field, Reason: l.Reason,
-		Attempts: l.Attempts, Revision: l.Revision, State: string(l.State),
+		Attempts: l.Attempts, History: strings.Join(l.History, historyDot), Revision: l.Revision, State: string(l.State),
 		CreatedAt: utc(l.CreatedAt), UpdatedAt: utc(l.UpdatedAt), DueAt: utc(l.DueAt),
 		SettledAt: orNull(l.SettledAt), SettledBy: l.SettledBy, Note: l.Note,
 	}
