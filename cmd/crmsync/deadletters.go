@@ -111,11 +111,7 @@ func listGroups(ctx context.Context, c *cobra.Command, list *app.Worklist, filte
 	}
 	rows := make([][]any, len(groups))
 	for i, g := range groups {
-		due := "OVERDUE"
-		if left := time.Until(g.DueAt); left > 0 {
-			due = "in " + left.Truncate(time.Minute).String()
-		}
-		rows[i] = []any{g.ID, g.Letters, g.Account, g.Class, cmp.Or(g.Code, "-"), age(g.CreatedAt), due, because(g.Reason, g.Field)}
+		rows[i] = []any{g.ID, g.Letters, g.Account, g.Class, cmp.Or(g.Code, "-"), age(g.CreatedAt), dueAt(g.DueAt), because(g.Reason, g.Field)}
 	}
 	writeTable(c.OutOrStdout(), []any{"Group", "Letters", "Account", "Class", "Code", "Oldest", "First due", "Reason"}, rows)
 	return nil
@@ -137,7 +133,11 @@ func due(l app.Letter) string {
 	if !l.SettledAt.IsZero() {
 		return string(l.State)
 	}
-	if left := time.Until(l.DueAt); left > 0 {
+	return dueAt(l.DueAt)
+}
+
+func dueAt(t time.Time) string {
+	if left := time.Until(t); left > 0 {
 		return "in " + left.Truncate(time.Minute).String()
 	}
 	return "OVERDUE"

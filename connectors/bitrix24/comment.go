@@ -18,11 +18,7 @@ type comments struct{}
 func (comments) find(ctx context.Context, l *logging, notes []*note) {
 	var searches []*timeline
 	for _, group := range byContact(l.placed(notes)) {
-		s := &timeline{logging: l, wanted: map[string]*note{}, contact: group[0].ContactRecordID, start: "0"}
-		// No clock is a day wrong; a message without a time may be anywhere.
-		if at := oldest(group); !at.IsZero() {
-			s.until = at.Add(-24 * time.Hour)
-		}
+		s := &timeline{logging: l, wanted: map[string]*note{}, contact: group[0].ContactRecordID, until: reachBack(oldest(group)), start: "0"}
 		for _, n := range group {
 			s.wanted[n.WAMID] = n
 		}
@@ -54,16 +50,30 @@ type timeline struct {
 	start string
 }
 
+// commentsOf asks for a page of a contact's comments, the newest first.
+func commentsOf(contact, start string) params {
+	return params{
+		"filter": params{"ENTITY_TYPE": contactTypeName, "ENTITY_ID": contact},
+		"order":  params{"ID": "DESC"},
+		"select": []string{"ID", "COMMENT", "CREATED"},
+		"start":  start,
+	}
+}
+
+// reachBack is when comments end that may hold what was sent at a time: no clock
+// is a day wrong. What has no time may be anywhere, which is zero.
+func reachBack(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(-24 * time.Hour)
+}
+
 func (s *timeline) page() command {
 	return command{
 		method: commentList,
 		rank:   messages,
-		params: params{
-			"filter": params{"ENTITY_TYPE": contactTypeName, "ENTITY_ID": s.contact},
-			"order":  params{"ID": "DESC"},
-			"select": []string{"ID", "COMMENT", "CREATED"},
-			"start":  s.start,
-		},
+		params: commentsOf(s.contact, s.start),
 		done: func(o outcome) {
 			s.start = ""
 			var found list[comment]

@@ -56,18 +56,9 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 // findFile reads a contact's timeline, newest first, until a comment is older
 // than the message.
 func (c *Client) findFile(ctx context.Context, m *connectors.MessageChange, mark string) (id string, err *connectors.Error) {
-	// No clock is a day wrong; a message without a time may be anywhere.
-	until := m.At
-	if !until.IsZero() {
-		until = until.Add(-24 * time.Hour)
-	}
+	until := reachBack(m.At)
 	for start := "0"; start != ""; {
-		env, err := c.call(ctx, plain, commentList, params{
-			"filter": params{"ENTITY_TYPE": contactTypeName, "ENTITY_ID": m.ContactRecordID},
-			"order":  params{"ID": "DESC"},
-			"select": []string{"ID", "COMMENT", "CREATED"},
-			"start":  start,
-		})
+		env, err := c.call(ctx, plain, commentList, commentsOf(m.ContactRecordID, start))
 		if err != nil {
 			return "", err
 		}

@@ -139,12 +139,9 @@ func (g *Guard) AttachFile(ctx context.Context, f connectors.FileChange) (r conn
 	if g.Open() {
 		return connectors.Result{Err: g.unavailable()}
 	}
-	open := g.through(ctx, func() []*connectors.Error {
+	open := g.aside(ctx, func() *connectors.Error {
 		r = g.connector.AttachFile(ctx, f)
-		if r.Err == nil || r.Err.Class == connectors.Throttled {
-			return []*connectors.Error{r.Err}
-		}
-		return nil
+		return r.Err
 	})
 	if open != nil {
 		r = connectors.Result{Err: open}
@@ -186,12 +183,9 @@ func (g *Guard) ListUsers(ctx context.Context) ([]connectors.User, error) {
 // Subscribe passes on, unless the breaker is open. Its failure does not open
 // it: a token may do for everything else.
 func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renewBy time.Time, err error) {
-	open := g.through(ctx, func() []*connectors.Error {
+	open := g.aside(ctx, func() *connectors.Error {
 		renewBy, err = g.connector.Subscribe(ctx, s)
-		if e := connectors.AsError(err); e == nil || e.Class == connectors.Throttled {
-			return []*connectors.Error{e}
-		}
-		return nil
+		return connectors.AsError(err)
 	})
 	if open != nil {
 		return renewBy, open

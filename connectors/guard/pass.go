@@ -78,6 +78,18 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 	return nil
 }
 
+// aside makes a call whose failure does not open the breaker, though a refusal
+// for the quota slows the limiter. It returns an error when it did not make the
+// call.
+func (g *Guard) aside(ctx context.Context, call func() *connectors.Error) *connectors.Error {
+	return g.through(ctx, func() []*connectors.Error {
+		if e := call(); e == nil || e.Class == connectors.Throttled {
+			return []*connectors.Error{e}
+		}
+		return nil
+	})
+}
+
 func (g *Guard) unavailable() *connectors.Error {
 	return &connectors.Error{
 		Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",

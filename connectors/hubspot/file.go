@@ -42,7 +42,11 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 	}
 	a := attaching{client: c, message: c.paths.objects + communications + "/" + url.PathEscape(f.Message.RecordID)}
 	a.mark = "-" + connectors.Digest([]byte(journal.Key(&f.Message)))[:16]
-	if _, there, err := a.attached(ctx); err != nil || there != "" {
+	ids, err := a.attached(ctx)
+	if err != nil {
+		return connectors.Result{Err: err}
+	}
+	if there, err := a.ours(ctx, ids); err != nil || there != "" {
 		return connectors.Result{RecordID: there, Err: err}
 	}
 	id, err := a.upload(ctx, f)
@@ -50,7 +54,7 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 		return connectors.Result{Err: err}
 	}
 	// While the file was on its way somebody may have attached another.
-	ids, _, err := a.attached(ctx)
+	ids, err = a.attached(ctx)
 	if err == nil {
 		change := input{Properties: map[string]string{filesProperty: strings.Join(append(ids, id), ";")}}
 		err = c.call(ctx, named, http.MethodPatch, a.message, nil, change, nil)
@@ -66,28 +70,34 @@ type attaching struct {
 	mark string
 }
 
-// attached are the files that the message has, and which of them is ours. Who
-// may not read files cannot upload any.
-func (a *attaching) attached(ctx context.Context) (ids []string, ours string, err *connectors.Error) {
+// attached are the ids of the files that the message has.
+func (a *attaching) attached(ctx context.Context) (ids []string, err *connectors.Error) {
 	var m object
 	if err := a.client.call(ctx, named, http.MethodGet, a.message, url.Values{"properties": {filesProperty}}, nil, &m); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	for id := range strings.SplitSeq(string(m.Properties[filesProperty]), ";") {
-		if id = strings.TrimSpace(id); id == "" {
-			continue
+		if id = strings.TrimSpace(id); id != "" {
+			ids = append(ids, id)
 		}
-		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// ours is the one among files that was uploaded for this message, empty if none
+// was. Who may not read files cannot upload any.
+func (a *attaching) ours(ctx context.Context, ids []string) (string, *connectors.Error) {
+	for _, id := range ids {
 		var known file
 		err := a.client.call(ctx, named, http.MethodGet, a.client.paths.files+"/"+url.PathEscape(id), nil, nil, &known)
 		switch {
 		case err == nil && strings.HasSuffix(string(known.Name), a.mark):
-			return ids, id, nil
+			return id, nil
 		case err != nil && err.Class != connectors.Conflict: // deleted since
-			return nil, "", refusedFile(err)
+			return "", refusedFile(err)
 		}
 	}
-	return ids, "", nil
+	return "", nil
 }
 
 func (a *attaching) upload(ctx context.Context, f connectors.FileChange) (id string, err *connectors.Error) {

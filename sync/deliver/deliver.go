@@ -308,6 +308,14 @@ func (w *Worker) settle(ctx context.Context, batch []settled) error {
 	return w.Store.Delivered(ctx, healed)
 }
 
+// outlast returns a context for what is finished first when the program stops:
+// it ends after d, or finishWithin after ctx.
+func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	over := context.AfterFunc(ctx, func() { time.AfterFunc(finishWithin, cancel) })
+	return longer, func() { over(); cancel() }
+}
+
 // sleep pauses and reports whether ctx still goes on.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

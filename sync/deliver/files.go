@@ -107,10 +107,8 @@ func (f *filing) busy() bool {
 // one delivers a file, also while the program stops. It reports false if there
 // was nothing to do.
 func (f *filing) one(ctx context.Context, id int64) bool {
-	stopping := ctx
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fileWithin)
+	ctx, cancel := outlast(ctx, fileWithin)
 	defer cancel()
-	defer context.AfterFunc(stopping, func() { time.AfterFunc(finishWithin, cancel) })()
 	work, err := f.Store.Load(ctx, f.Account, directory.FileEntity, []int64{id})
 	if err != nil {
 		f.Log.Warn("cannot load a file; trying again", "error", err)

@@ -111,10 +111,8 @@ func (l *lane) breathe(ctx context.Context) bool {
 // deliver brings a batch to its end, also while the program stops.
 func (l *lane) deliver(ctx context.Context, ids []int64) {
 	w := l.worker
-	stopping := ctx
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	ctx, cancel := outlast(ctx, time.Minute)
 	defer cancel()
-	defer context.AfterFunc(stopping, func() { time.AfterFunc(finishWithin, cancel) })()
 	work, err := w.Store.Load(ctx, w.Account, l.kind, ids)
 	if err != nil {
 		l.failed(ids, err)

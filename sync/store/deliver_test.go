@@ -47,6 +47,20 @@ func load(t *testing.T, db *store.DB, kind directory.EntityKind, id int64) (dire
 	return work[0], true
 }
 
+// linkStates counts the links by state.
+func linkStates(t *testing.T, db *store.DB) map[directory.State]int64 {
+	t.Helper()
+	counts, err := db.CountLinks(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[directory.State]int64{}
+	for _, c := range counts {
+		states[c.State] = c.N
+	}
+	return states
+}
+
 func settle(t *testing.T, db *store.DB, number int64, link directory.Link, loaded int64) []directory.Entity {
 	t.Helper()
 	still, err := db.Settle(ctx, "hubspot", number, []directory.Outcome{{Link: link, Loaded: loaded}})
@@ -287,14 +301,7 @@ func TestADiscardedLetterSkipsItsEntity(t *testing.T) {
 		if n != 1 || err != nil {
 			t.Fatalf("discarded %d (error %v), want 1", n, err)
 		}
-		counts, err := db.CountLinks(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		states := map[directory.State]int64{}
-		for _, c := range counts {
-			states[c.State] = c.N
-		}
+		states := linkStates(t, db)
 		if states[directory.Skipped] != 1 || states[directory.Dead] != 1 {
 			t.Errorf("links by state = %v, want one skipped and one dead", states)
 		}
@@ -445,14 +452,7 @@ func TestADiscardedMessageTakesItsFileAlong(t *testing.T) {
 		if n, err := db.Discard(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna", "a test"); n != 1 || err != nil {
 			t.Fatalf("discarded %d (error %v), want 1", n, err)
 		}
-		counts, err := db.CountLinks(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		states := map[directory.State]int64{}
-		for _, c := range counts {
-			states[c.State] = c.N
-		}
+		states := linkStates(t, db)
 		if states[directory.Skipped] != 2 || states[directory.Pending] != 2 {
 			t.Errorf("links by state = %v, want one message and its file skipped, the others pending", states)
 		}
