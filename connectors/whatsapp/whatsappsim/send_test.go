@@ -342,10 +342,13 @@ func TestTheStateOfTheNumberDecides(t *testing.T) {
 	})
 }
 
+// Without statuses: thousands of timers that fire at one instant of a bubble
+// crash the race detector in one run of ten (golang/go#78156).
 func TestThroughputIsABucketThatFillsInASecond(t *testing.T) {
+	never := Delays{Sent: -1, Delivered: -1, Read: -1, Played: -1}
 	for _, rate := range []int{20, 80, 250, 1000} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
-			inWorld(t, Options{Throughput: rate, RestrictedCountries: []string{}}, func(w world) {
+			inWorld(t, Options{Throughput: rate, RestrictedCountries: []string{}, Delays: never}, func(w world) {
 				sent := 0
 				burst := func() (accepted int) {
 					for {
