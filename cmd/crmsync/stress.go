@@ -136,7 +136,7 @@ func stressFlags(c *cobra.Command) func() (stress.Options, error) {
 	maxDelay := f.Duration("max-delay", 5*time.Second, "what 99 in 100 messages may take until each CRM has them")
 	maxErrors := f.String("max-errors", "1%", "the share of webhooks that may not be answered 200")
 	grace := f.Duration("grace", time.Minute, "how long to wait at the end for what is missing")
-	people := f.Int("people", 2000, "how many people there are at a time")
+	people := f.Int("people", 500, "how many people there are at a time")
 	newcomers := f.String("new", "2%", "the share of messages after which somebody new comes")
 	outgoing := f.String("outgoing", "5%", "the share of messages that the business sends, with three statuses each")
 	duplicates := f.String("duplicates", "5%", "the share of webhooks that come twice")

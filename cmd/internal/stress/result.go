@@ -102,9 +102,11 @@ type Growth struct {
 
 // Series are the run over time, in equal spans.
 type Series struct {
-	Span     float64         `json:"span_seconds"`
-	Sent     []float64       `json:"sent_per_second"`
-	Answers  []Quantiles     `json:"answers"`
+	Span    float64     `json:"span_seconds"`
+	Sent    []float64   `json:"sent_per_second"`
+	Answers []Quantiles `json:"answers"`
+	// Spread are the answers, as AccountSeries has the delays.
+	Spread   []float64       `json:"answers_spread_ms"`
 	Accounts []AccountSeries `json:"accounts"`
 }
 
@@ -113,6 +115,9 @@ type AccountSeries struct {
 	Account string      `json:"account"`
 	Arrived []float64   `json:"arrived_per_second"`
 	Delays  []Quantiles `json:"delays"`
+	// Spread are the delays up to each share of the messages, shares being those
+	// of [shares].
+	Spread []float64 `json:"delays_spread_ms"`
 }
 
 // Quantiles are of what was due in a span, in milliseconds.
@@ -180,7 +185,7 @@ func (r *run) account(crm int) Account {
 	}
 	a.Percentiles = percentiles(delays)
 	if l.acked > 0 {
-		a.CallsPerMessage = float64(a.Calls) / float64(l.acked)
+		a.CallsPerMessage = round(float64(a.Calls)/float64(l.acked), 4)
 	}
 	return a
 }
@@ -266,6 +271,7 @@ func (r *run) series() Series {
 		took[in(a.due)] = append(took[in(a.due)], a.took)
 	}
 	s.Answers = quantiles(took)
+	s.Spread = spread(took)
 	for crm := range r.target.CRMs {
 		delays, arrived := make([][]time.Duration, n), make([]float64, n)
 		for _, m := range l.messages {
@@ -274,7 +280,7 @@ func (r *run) series() Series {
 				arrived[in(a.after)] += 1 / span.Seconds()
 			}
 		}
-		s.Accounts = append(s.Accounts, AccountSeries{r.target.CRMs[crm].Account, arrived, quantiles(delays)})
+		s.Accounts = append(s.Accounts, AccountSeries{r.target.CRMs[crm].Account, arrived, quantiles(delays), spread(delays)})
 	}
 	return s
 }
@@ -366,4 +372,23 @@ func (res *Result) slowest() Account {
 		return Account{}
 	}
 	return slices.MaxFunc(res.Accounts, func(a, b Account) int { return cmp.Compare(a.P99, b.P99) })
+}
+
+// shares are those at which a spread is told: more of them towards the end.
+var shares = func() []float64 {
+	var list []float64
+	for nines := 0.0; nines <= 4.001; nines += 0.05 {
+		list = append(list, round(1-math.Pow(10, -nines), 6))
+	}
+	return list
+}()
+
+func spread(spans [][]time.Duration) []float64 {
+	all := slices.Concat(spans...)
+	slices.Sort(all)
+	list := make([]float64, len(shares))
+	for i, p := range shares {
+		list[i] = millis(percentile(all, p))
+	}
+	return list
 }
