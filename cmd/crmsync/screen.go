@@ -49,6 +49,8 @@ func progressLine(p stress.Progress) string {
 		fmt.Fprintf(&b, "all sent, %s so far", elapsed)
 	case p.Of > 0:
 		fmt.Fprintf(&b, "%s of %s", elapsed, p.Of)
+	default:
+		b.WriteString(elapsed.String())
 	}
 	fmt.Fprintf(&b, "   %s/min   sent %s", stress.Whole(int(p.Rate)), stress.Whole(p.Sent))
 	for _, c := range p.InCRM {

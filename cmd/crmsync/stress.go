@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -313,8 +315,8 @@ func printResult(w io.Writer, r *stress.Result) {
 	}
 	h := r.Webhooks
 	fmt.Fprintf(w, "Webhooks   answered after p50 %s, p99 %s, max %s; %s not answered 200\n", delay(h.P50), delay(h.P99), delay(h.Max), stress.Whole(h.Errors))
-	for reason, n := range h.Reasons {
-		fmt.Fprintf(w, "           %s: %s\n", reason, stress.Whole(n))
+	for _, reason := range slices.Sorted(maps.Keys(h.Reasons)) {
+		fmt.Fprintf(w, "           %s: %s\n", reason, stress.Whole(h.Reasons[reason]))
 	}
 	if k := r.Worker; len(k.Samples) > 0 {
 		fmt.Fprintf(w, "Worker     %.2f ms of CPU per message; memory at most %s, goroutines %s, open files %s, backlog %s\n",

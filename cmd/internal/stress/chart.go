@@ -89,16 +89,13 @@ func (c chart) SVG() template.HTML {
 				fmt.Fprintf(&path, "%s%.1f %.1f", op, x(c.X[i]), y(l.Values[i]))
 				continue
 			}
-			if l.Area && i > from {
-				fmt.Fprintf(&path, "L%.1f %.1fL%.1f %.1fZ", x(c.X[i-1]), y(low), x(c.X[from]), y(low))
-			}
 			from = i + 1
 		}
-		class := l.Look
-		if l.Area {
-			class += " area"
+		if l.Area && len(l.Values) > 1 {
+			last := len(l.Values) - 1
+			fmt.Fprintf(&b, `<path class="area %s" d="%sL%.1f %.1fH%.1fZ"/>`, l.Look, path.String(), x(c.X[last]), y(low), x(c.X[0]))
 		}
-		fmt.Fprintf(&b, `<path class="line %s" d="%s"/>`, class, path.String())
+		fmt.Fprintf(&b, `<path class="line %s" d="%s"/>`, l.Look, path.String())
 	}
 	fmt.Fprintf(&b, `<path class="cursor" d="M0 %.1fV%.1f"/></svg>`, top, c.Height-bottom)
 	return template.HTML(b.String()) //nolint:gosec // the title is escaped, the rest are numbers and the program's own words

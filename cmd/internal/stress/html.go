@@ -87,7 +87,7 @@ func (res *Result) delays() []chart {
 	highest := 0.0
 	for i, a := range res.Series.Accounts {
 		c := res.overTime(res.Accounts[i].Name, small, 200)
-		c.Unit, c.Log, c.Limit = "ms", true, 5000
+		c.Unit, c.Log, c.Limit = "ms", true, res.MaxDelay
 		half, most := split(a.Delays)
 		c.Lines = []line{{Name: "p50", Look: look(i), Values: half}, {Name: "p99", Look: look(i) + " faint", Values: most}}
 		for _, v := range most {
@@ -96,7 +96,7 @@ func (res *Result) delays() []chart {
 		charts = append(charts, c)
 	}
 	for i := range charts {
-		charts[i].Top = max(highest, 10000)
+		charts[i].Top = max(highest, res.MaxDelay)
 	}
 	return charts
 }
@@ -119,7 +119,7 @@ func (res *Result) answers() chart {
 // spread shows each delay against the share of messages that had a longer one,
 // which falls to a tenth from mark to mark.
 func (res *Result) spread() chart {
-	c := chart{Title: "How many took how long", Width: wide, Height: 230, At: "share", Unit: "ms", Log: true, Limit: 5000}
+	c := chart{Title: "How many took how long", Width: wide, Height: 230, At: "share", Unit: "ms", Log: true, Limit: res.MaxDelay}
 	nines := func(share float64) float64 { return -math.Log10(1 - share) }
 	for _, p := range shares {
 		c.X = append(c.X, nines(p))
@@ -173,7 +173,7 @@ func (res *Result) ramp() *chart {
 	if len(res.Steps) < 2 {
 		return nil
 	}
-	c := chart{Title: "Delay by rate, 99th percentile", Width: wide, Height: 230, At: "rate", Unit: "ms", Log: true, Limit: 5000}
+	c := chart{Title: "Delay by rate, 99th percentile", Width: wide, Height: 230, At: "rate", Unit: "ms", Log: true, Limit: res.MaxDelay}
 	for i := range res.Accounts {
 		c.Lines = append(c.Lines, line{Name: res.Accounts[i].Name, Look: look(i)})
 	}

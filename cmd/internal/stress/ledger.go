@@ -2,6 +2,7 @@ package stress
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ type ledger struct {
 	answers  []answer
 	errors   int
 	reasons  map[string]int   // why webhooks were not answered 200
-	copies   []map[string]int // per CRM: people with more than one contact
+	copies   []map[string]int // per CRM, by phone number: contacts beyond the first
 }
 
 // A message is what every CRM is to show once.
@@ -84,6 +85,17 @@ func (l *ledger) add(at, step time.Duration, person int, outgoing bool) int {
 	return n
 }
 
+// forget takes back the last message, which has not been sent.
+func (l *ledger) forget(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	person := l.messages[n].person
+	l.messages = l.messages[:n]
+	if l.people[person] = slices.DeleteFunc(l.people[person], func(o int) bool { return o == n }); len(l.people[person]) == 0 {
+		delete(l.people, person)
+	}
+}
+
 func (l *ledger) sent() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,6 +152,7 @@ func (l *ledger) shown(crm, person int, began time.Time, list []shown, contacts 
 	if l.copies[crm] == nil {
 		l.copies[crm] = map[string]int{}
 	}
+	delete(l.copies[crm], l.phone(person))
 	if contacts > 1 {
 		l.copies[crm][l.phone(person)] = contacts - 1
 	}

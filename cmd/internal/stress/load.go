@@ -72,6 +72,9 @@ func (r *run) send(ctx context.Context) {
 			}
 		}
 		if ctx.Err() != nil {
+			if p.first {
+				r.ledger.forget(p.message)
+			}
 			break
 		}
 		turns <- struct{}{}

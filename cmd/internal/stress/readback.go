@@ -111,7 +111,7 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	r.sampleNow(ctx)
 	if len(r.target.CRMs) > 0 {
-		time.Sleep(late)
+		time.Sleep(min(late, r.options.Grace))
 	}
 	for crm := range r.target.CRMs {
 		if err := r.read(ctx, crm, r.ledger.everybody()); err != nil {

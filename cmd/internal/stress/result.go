@@ -18,6 +18,8 @@ type Result struct {
 	Rate    float64 `json:"rate_per_minute,omitempty"`
 	Seconds float64 `json:"seconds"` // for which was sent
 	Mix     Mix     `json:"mix"`
+	// MaxDelay is what was expected of the delays, in milliseconds.
+	MaxDelay float64 `json:"max_delay_ms"`
 	// Sent counts messages; People had one, at least.
 	Sent         int `json:"sent"`
 	Acknowledged int `json:"acknowledged"`
@@ -87,12 +89,12 @@ type Worker struct {
 	PeakFiles      int     `json:"peak_open_files"`
 	PeakBacklog    int     `json:"peak_backlog"`
 	Growth         *Growth `json:"growth,omitempty"`
-	// Samples are taken every few seconds.
+	// Samples are taken every second, or every few in a long run.
 	Samples []Sample `json:"samples"`
 }
 
 // Growth compares the worker's second quarter of the run with the last, by
-// their medians.
+// their medians. A run of less than five minutes has none.
 type Growth struct {
 	Memory     [2]float64 `json:"memory_bytes"`
 	Goroutines [2]float64 `json:"goroutines"`
@@ -133,7 +135,7 @@ func (r *run) result(steps []Step) *Result {
 	defer l.mu.Unlock()
 	res := &Result{
 		Target: r.target.Name, Machine: describe(), Seed: r.options.Seed, Began: r.began.UTC().Truncate(time.Millisecond),
-		Seconds: r.sentFor.Round(time.Millisecond).Seconds(), Mix: r.options.Mix,
+		Seconds: min(r.sentFor, r.options.Lasting).Round(time.Millisecond).Seconds(), Mix: r.options.Mix, MaxDelay: millis(r.options.MaxDelay),
 		Sent: len(l.messages), Acknowledged: l.acked, People: len(l.people), Steps: steps, Failures: []string{}, Accounts: []Account{},
 		Webhooks: Webhooks{Sent: len(l.answers), Errors: l.errors, Reasons: l.reasons},
 	}
@@ -216,9 +218,14 @@ func (r *run) worker(acked int) Worker {
 	if acked > 0 {
 		w.CPUPerMessage = round(w.CPUSeconds*1000/float64(acked), 3)
 	}
-	w.Growth = growth(r.samples, r.sentFor.Seconds())
+	if r.sentFor >= growsWithin {
+		w.Growth = growth(r.samples, r.sentFor.Seconds())
+	}
 	return w
 }
+
+// growsWithin is the time after which a worker has all that it needs.
+const growsWithin = 5 * time.Minute
 
 func growth(samples []Sample, lasted float64) *Growth {
 	median := func(from, to float64, of func(Sample) float64) float64 {
@@ -230,7 +237,7 @@ func growth(samples []Sample, lasted float64) *Growth {
 		}
 		slices.Sort(values)
 		if len(values) == 0 {
-			return math.NaN()
+			return 0
 		}
 		return values[len(values)/2]
 	}
@@ -240,9 +247,6 @@ func growth(samples []Sample, lasted float64) *Growth {
 	g := &Growth{
 		both(func(s Sample) float64 { return s.Memory }), both(func(s Sample) float64 { return s.Goroutines }),
 		both(func(s Sample) float64 { return s.Files }), both(func(s Sample) float64 { return s.Backlog }),
-	}
-	if math.IsNaN(g.Memory[0]) || math.IsNaN(g.Memory[1]) {
-		return nil // too short to tell
 	}
 	return g
 }

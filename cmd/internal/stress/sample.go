@@ -56,7 +56,10 @@ func (r *run) tell(ctx context.Context) {
 		return // the next second is as good
 	}
 	elapsed := time.Since(r.began)
-	p := Progress{Elapsed: elapsed, Of: r.options.Lasting, Rate: r.options.rate(elapsed), Settling: r.sentAll.Load()}
+	p := Progress{Elapsed: elapsed, Rate: r.options.rate(elapsed), Settling: r.sentAll.Load()}
+	if r.options.Ramp == nil {
+		p.Of = r.options.Lasting
+	}
 	for i, crm := range r.target.CRMs {
 		p.InCRM = append(p.InCRM, Count{crm.Name, stats[i].Messages - r.before[i].Messages})
 	}

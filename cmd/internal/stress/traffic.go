@@ -17,15 +17,16 @@ var statuses = []struct {
 	least, most time.Duration
 }{
 	{"sent", 0, 0},
-	{"delivered", 100 * time.Millisecond, time.Second},
-	{"read", 500 * time.Millisecond, 3 * time.Second},
+	{"delivered", 50 * time.Millisecond, 800 * time.Millisecond},
+	{"read", 200 * time.Millisecond, 1500 * time.Millisecond},
 }
 
 // A post is one webhook, due at a time after the start.
 type post struct {
 	at      time.Duration
-	message int // the number of the message that it is about
-	status  int // the index of its status; -1 for a message that somebody wrote
+	message int  // the number of the message that it is about
+	status  int  // the index of its status; -1 for a message that somebody wrote
+	first   bool // of its message
 }
 
 // traffic makes up the webhooks of a run, in the order in which they are due.
@@ -65,18 +66,16 @@ func (t *traffic) pop() (post, bool) {
 	outgoing := t.random.Float64() < t.options.Mix.Outgoing
 	n := t.ledger.add(due, at, t.person(), outgoing)
 	if !outgoing {
-		p := post{due, n, -1}
-		t.duplicate(p)
-		return p, true
+		t.duplicate(post{at: due, message: n, status: -1})
+		return post{due, n, -1, true}, true
 	}
 	for i, s := range statuses[1:] {
-		p := post{due + s.least + time.Duration(t.random.Int64N(int64(s.most-s.least))), n, i + 1}
+		p := post{at: due + s.least + time.Duration(t.random.Int64N(int64(s.most-s.least))), message: n, status: i + 1}
 		heap.Push(&t.later, p)
 		t.duplicate(p)
 	}
-	p := post{due, n, 0}
-	t.duplicate(p)
-	return p, true
+	t.duplicate(post{at: due, message: n})
+	return post{due, n, 0, true}, true
 }
 
 // person draws one of those who are there at present.
