@@ -48,7 +48,7 @@ func progressLine(p stress.Progress) string {
 	case p.Settling:
 		fmt.Fprintf(&b, "all sent, %s so far", elapsed)
 	case p.Of > 0:
-		fmt.Fprintf(&b, "%s of %s", elapsed, p.Of)
+		fmt.Fprintf(&b, "%s of %s", elapsed, stress.Lasting(p.Of))
 	default:
 		b.WriteString(elapsed.String())
 	}

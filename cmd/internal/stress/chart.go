@@ -146,9 +146,9 @@ func (c chart) scale() (low, high float64, ticks []float64) {
 		}
 	}
 	if c.Log {
-		low = math.Pow10(int(math.Floor(math.Log10(min(low, 100)))))
-		high = math.Pow10(int(math.Ceil(math.Log10(max(high, low*10)))))
-		for v := low; v <= high*1.001; v *= 10 {
+		low = 1 / nice(1/min(low, 100))
+		high = nice(max(high, low*10))
+		for v := math.Pow10(int(math.Ceil(math.Log10(low) - 1e-9))); v <= high*1.001; v *= 10 {
 			ticks = append(ticks, v)
 		}
 		return low, high, ticks

@@ -23,13 +23,20 @@ var report = template.Must(template.New("report").Funcs(template.FuncMap{
 	"two":     func(f float64) string { return fmt.Sprintf("%.2f", f) },
 	"rate":    func(f float64) string { return Whole(int(math.Round(f))) },
 	"look":    look,
-	"seconds": func(s float64) string { return time.Duration(s * 1e9).Round(time.Second).String() },
+	"seconds": func(s float64) string { return Lasting(time.Duration(s * 1e9)) },
 }).Parse(page))
 
 // WriteHTML writes a page that needs no network.
 func (res *Result) WriteHTML(w io.Writer) error {
+	lost, doubled := 0, 0
+	for _, a := range res.Accounts {
+		lost += a.Lost
+		doubled += a.Doubled + a.PeopleDoubled
+	}
 	return report.Execute(w, struct {
 		*Result
+		Lost       int
+		Doubled    int
 		Slowest    Account
 		Throughput chart
 		Delays     []chart
@@ -37,7 +44,7 @@ func (res *Result) WriteHTML(w io.Writer) error {
 		Answers    chart
 		Parts      []chart
 		Ramp       *chart
-	}{res, res.slowest(), res.throughput(), res.delays(), res.spread(), res.answers(), res.parts(), res.ramp()})
+	}{res, lost, doubled, res.slowest(), res.throughput(), res.delays(), res.spread(), res.answers(), res.parts(), res.ramp()})
 }
 
 // look is the class of the nth account.

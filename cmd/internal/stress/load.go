@@ -31,6 +31,7 @@ type run struct {
 	ledger  *ledger
 	http    *http.Client
 
+	machine string
 	began   time.Time
 	before  []simStats // of each CRM, before the first message
 	after   []simStats

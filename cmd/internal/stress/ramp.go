@@ -126,12 +126,3 @@ func pause(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
-
-func millis(d time.Duration) float64 { return float64(d.Round(10*time.Microsecond)) / 1e6 }
-
-func share(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
-}

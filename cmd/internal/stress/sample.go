@@ -3,7 +3,6 @@ package stress
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -65,7 +64,7 @@ func (r *run) tell(ctx context.Context) {
 	}
 	var took []time.Duration
 	r.ledger.mu.Lock()
-	p.Sent, p.Acknowledged, p.Errors = len(r.ledger.messages), r.ledger.acked, r.ledger.errors
+	p.Sent, p.Errors = len(r.ledger.messages), r.ledger.errors
 	for _, a := range slices.Backward(r.ledger.answers) {
 		if a.due < elapsed-5*time.Second {
 			break
@@ -120,25 +119,4 @@ func metricsIn(in io.Reader) map[string]float64 {
 		}
 	}
 	return sums
-}
-
-// percentile of durations in ascending order; 1 is the longest.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
-}
-
-// Short is a duration as people read it.
-func Short(d time.Duration) string {
-	switch {
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
-	case d < 100*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
 }

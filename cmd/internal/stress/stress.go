@@ -5,7 +5,9 @@ package stress
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -63,8 +65,8 @@ type Progress struct {
 	Of time.Duration
 	// Rate is the present one, in messages a minute.
 	Rate float64
-	// Sent and Acknowledged count messages, Errors webhooks.
-	Sent, Acknowledged, Errors int
+	// Sent counts messages, Errors webhooks.
+	Sent, Errors int
 	// InCRM counts messages per account, as the CRMs do.
 	InCRM []Count
 	// Answer is the 99th percentile of the answers in the last seconds.
@@ -121,7 +123,12 @@ func Run(ctx context.Context, t *Target, o Options) (*Result, error) {
 	return result, nil
 }
 
-// Describe says on what a run took place.
+// describe says on what a run takes place, and how busy that is.
 func describe() string {
-	return fmt.Sprintf("%d cores, %s, %s/%s", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	text := fmt.Sprintf("%d cores, %s, %s/%s", runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		last, _, _ := strings.Cut(string(load), " ")
+		text += ", load average " + last + " before"
+	}
+	return text
 }

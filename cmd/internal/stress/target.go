@@ -98,7 +98,7 @@ func (r *run) start(ctx context.Context) error {
 	if r.before, err = r.stats(ctx); err != nil {
 		return err
 	}
-	r.began = time.Now()
+	r.machine, r.began = describe(), time.Now()
 	return nil
 }
 
