@@ -134,6 +134,7 @@ type Simulators struct {
 	crms []interface{ Close() }
 
 	address string // where the worker is or will be, host:port
+	quota   bool   // of the vendors, as they document it
 	servers []*http.Server
 
 	subscribe sync.Mutex
@@ -143,7 +144,7 @@ type Simulators struct {
 // StartSimulators starts the simulators. worker is where the worker listens or
 // will listen; empty if there is none.
 func StartSimulators(o Options, worker string) (*Simulators, error) {
-	s := &Simulators{address: worker}
+	s := &Simulators{address: worker, quota: o.Quota}
 	listeners := make([]net.Listener, 4)
 	for i := range listeners {
 		l, err := listen(o, i+1)
@@ -308,6 +309,10 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 		return err
 	}
 	s.Info.Config = filepath.Join(dir, "crmsync.yaml")
+	quota := ""
+	if !s.quota {
+		quota = "    quota: {requests: 50, per: 1s} # as for Zoho; by default the worker would keep what is documented\n"
+	}
 	text := fmt.Sprintf(written+`: a worker for its simulators.
 listen: %q
 public_url: %s
@@ -327,7 +332,7 @@ accounts:
     client_secret: %s
     base_url: %s
     create_fields: true
-  - name: zoho
+%s  - name: zoho
     kind: zoho
     client_id: %s
     client_secret: %s
@@ -339,10 +344,10 @@ accounts:
     webhook_url: %s
     webhook_token: %s
     create_fields: true
-`, s.address, reachable(s.address), data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
-		s.Info.HubSpot.Token, s.Info.HubSpot.ClientSecret, s.Info.HubSpot.URL,
+%s`, s.address, reachable(s.address), data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
+		s.Info.HubSpot.Token, s.Info.HubSpot.ClientSecret, s.Info.HubSpot.URL, quota,
 		s.Info.Zoho.ClientID, s.Info.Zoho.ClientSecret, s.Info.Zoho.RefreshToken, s.Info.Zoho.AccountsURL,
-		s.Info.Bitrix24.URL, s.Info.Bitrix24.ApplicationToken)
+		s.Info.Bitrix24.URL, s.Info.Bitrix24.ApplicationToken, quota)
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
 		return err
 	}

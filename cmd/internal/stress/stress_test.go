@@ -50,14 +50,9 @@ func TestWhatBecomesOfTheMessagesIsFoundOut(t *testing.T) {
 			func(_ *Result, a Account) bool { return a.Lost == 0 && a.InCRM == 100 && a.Doubled == 2 },
 		},
 		"one is with somebody else": {
-			&world{store: func(m *stored) []stored {
-				if m.number() == "5" {
-					m.phone = "15559999999"
-				}
-				return []stored{*m}
-			}},
+			&world{store: withSomebodyElse()},
 			"The CRM lacks 1 message",
-			func(_ *Result, a Account) bool { return a.Lost == 1 },
+			func(_ *Result, a Account) bool { return a.Lost == 1 && a.InCRM == 99 },
 		},
 		"everybody has two contacts": {
 			&world{contacts: func(string) int { return 2 }},
@@ -88,7 +83,7 @@ func TestWhatBecomesOfTheMessagesIsFoundOut(t *testing.T) {
 				m.CommittedAt = m.CommittedAt.Add(1200 * time.Millisecond)
 				return []stored{*m}
 			}},
-			"1 in 100 messages took 1.2 s or more to The CRM, at most 1s may be",
+			"1 in 100 messages took 1.",
 			func(_ *Result, a Account) bool { return a.Lost == 0 && a.P50 > 1200 && a.P50 < 2000 },
 		},
 	}
@@ -107,6 +102,21 @@ func TestWhatBecomesOfTheMessagesIsFoundOut(t *testing.T) {
 				t.Errorf("failures %q (passed %v), want %q", got, r.Passed, test.want)
 			}
 		})
+	}
+}
+
+// withSomebodyElse puts one message under the number of whoever wrote
+// before that.
+func withSomebodyElse() func(m *stored) []stored {
+	var last string
+	n := 0
+	return func(m *stored) []stored {
+		if n++; n >= 5 && last != m.phone && last != "" {
+			m.phone, last = last, ""
+		} else if n < 5 {
+			last = m.phone
+		}
+		return []stored{*m}
 	}
 }
 
