@@ -79,8 +79,13 @@ func stressCommand() *cobra.Command {
 		screen.say(fmt.Sprintf("Seed %d. %s", o.Seed, intent(o)))
 		result, err := stress.Run(cmd.Context(), t, o)
 		screen.clear()
+		early := result == nil && cmd.Context().Err() != nil
+		if early {
+			err = errors.New("interrupted before the first message")
+		}
 		if local != nil {
-			err = errors.Join(err, closeLocal(local, result))
+			failed := !early && (result == nil || !result.Passed && !result.Interrupted)
+			err = errors.Join(err, closeLocal(local, failed))
 		}
 		if err != nil {
 			return err
@@ -116,9 +121,9 @@ func createReport(path string) (*os.File, error) {
 
 // closeLocal stops what was started. After a run that failed, what it has left
 // behind may tell why.
-func closeLocal(l *stress.Local, result *stress.Result) error {
+func closeLocal(l *stress.Local, failed bool) error {
 	err := l.Close()
-	if result == nil || !result.Passed && !result.Interrupted {
+	if failed {
 		fmt.Fprintf(os.Stderr, "The worker's log and data are in %s.\n", l.Dir)
 		return err
 	}

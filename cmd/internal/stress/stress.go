@@ -119,6 +119,11 @@ func Run(ctx context.Context, t *Target, o Options) (*Result, error) {
 	}
 	result := r.result(steps)
 	result.Interrupted = interrupted
+	select {
+	case <-t.Ended:
+		result.Failures = append(result.Failures, "the worker's process has ended")
+	default:
+	}
 	result.judge(o)
 	return result, nil
 }
