@@ -30,7 +30,7 @@ func printResult(w io.Writer, r *stress.Result) {
 		})
 	}
 	if len(rows) > 0 {
-		writeTable(w, []any{"Account", "Sent", "Acknowledged", "In CRM", "Lost", "Doubled", "p50", "p95", "p99", "Max", "Calls/msg", "Over quota"}, rows)
+		writeNumbers(w, []any{"Account", "Sent", "Acknowledged", "In CRM", "Lost", "Doubled", "p50", "p95", "p99", "Max", "Calls/msg", "Over quota"}, rows)
 		fmt.Fprintln(w)
 	} else {
 		fmt.Fprintf(w, "%s were acknowledged. Without simulators to look into nobody knows what became of them.\n\n", stress.Whole(r.Acknowledged))
@@ -82,8 +82,22 @@ func printSteps(w io.Writer, r *stress.Result) {
 		}
 		rows[i] = append(rows[i], held)
 	}
-	writeTable(w, append(header, "Held"), rows)
+	writeNumbers(w, append(header, "Held"), rows)
 	fmt.Fprintln(w)
+}
+
+// writeNumbers prints a table with all but its first column to the right.
+func writeNumbers(w io.Writer, header []any, rows [][]any) {
+	for column := 1; column < len(header); column++ {
+		width := 0
+		for _, row := range append(rows, header) {
+			width = max(width, len(fmt.Sprint(row[column])))
+		}
+		for _, row := range append(rows, header) {
+			row[column] = fmt.Sprintf("%*s", width, row[column])
+		}
+	}
+	writeTable(w, header, rows)
 }
 
 func delay(ms float64) string { return stress.Short(time.Duration(ms * 1e6)) }

@@ -165,7 +165,10 @@ func (res *Result) parts() []chart {
 	return []chart{
 		part("Memory", "mib", func(i int) float64 { return samples[i].Memory / (1 << 20) }),
 		part("Processor cores in use", "cores", func(i int) float64 {
-			before := max(i-1, 0)
+			before := i // half a second ago at least: a scrape may come late
+			for before > 0 && samples[before].At > samples[i].At-0.5 {
+				before--
+			}
 			return (samples[i].CPUSeconds - samples[before].CPUSeconds) / max(samples[i].At-samples[before].At, 1e-9)
 		}),
 		part("Backlog", "count", func(i int) float64 { return samples[i].Backlog }),
