@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"crmsync/config"
@@ -14,6 +15,7 @@ import (
 	"crmsync/connectors/zoho"
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
+	"crmsync/sync/store"
 )
 
 // account is one configured account with the parts that serve it.
@@ -23,6 +25,10 @@ type account struct {
 	worker   *deliver.Worker
 	guard    *guard.Guard
 	limiter  *guard.Limiter
+	// paused is who has paused it, nil if nobody has.
+	paused atomic.Pointer[store.Pause]
+	// succeeded is when something was last brought about there.
+	succeeded atomic.Pointer[time.Time]
 	// subscriber is nil for an account without webhooks, and for WhatsApp's,
 	// which are set up by hand.
 	subscriber *subscriber
@@ -38,7 +44,7 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 	built.limiter = limiter
 	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
 		if open {
-			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name)
+			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name, "why", built.guard.Trouble())
 		} else {
 			a.log.Info("the account works again", "account", c.Name)
 		}
@@ -49,7 +55,7 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 		Store: a.store, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
 		Holder: holder, CreateFields: c.CreateFields,
-		Observer: a.metrics, Log: a.log.With("account", c.Name),
+		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),
 	}
 	address := a.config.WebhookAddress(c.Name)
 	if built.receiver = a.receiver(c, address); built.receiver != nil {
@@ -130,6 +136,7 @@ func (a *App) gauges(ctx context.Context) error {
 			if account.guard != nil {
 				a.metrics.breakerOpen.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.guard.Open()])
 				a.metrics.quotaUse.WithLabelValues(account.name).Set(account.limiter.Used())
+				a.metrics.paused.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.paused.Load() != nil])
 			}
 		}
 		if n%5 == 0 {

@@ -50,8 +50,10 @@ type App struct {
 	renewals []func(ctx context.Context)
 	// endBy is when the program is to be over, zero as long as it is not asked
 	// to stop.
-	endBy    time.Time
-	unlock   func()
+	endBy  time.Time
+	unlock func()
+	// holder names the data directory among replicas.
+	holder   string
 	stopping atomic.Bool
 }
 
@@ -71,7 +73,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if err != nil {
 		return a, err
 	}
-	a.unlock = unlock
+	a.unlock, a.holder = unlock, holder
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return a, err
 	}
@@ -192,6 +194,11 @@ func (a *App) Run(ctx context.Context) error {
 	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	start("replay", a.replayFacts)
 	start("gauges", a.gauges)
+	if err := a.readPauses(ctx); err != nil {
+		return err
+	}
+	start("pauses", a.followPauses)
+	start("reports", a.sendReports)
 	for _, account := range a.accounts {
 		if account.worker == nil {
 			continue

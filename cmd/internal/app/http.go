@@ -66,19 +66,19 @@ func (a *App) Delivering() bool {
 }
 
 func (a *account) state() string {
-	if a.worker == nil {
-		return "ok"
+	if p := a.paused.Load(); p != nil {
+		return "paused by " + p.PausedBy + " since " + p.PausedAt.UTC().Format(time.RFC3339) + ": deliveries wait"
 	}
-	ready, problem := a.worker.State()
-	switch {
-	case a.guard.Open():
-		return "in trouble: calls fail, deliveries wait"
-	case ready:
+	switch state, problem := a.report(); state {
+	case Receiving, Working:
 		return "ok"
-	case problem == "":
+	case Starting:
 		return "starting"
+	case BreakerOpen, Unauthorized:
+		return "in trouble: calls fail, deliveries wait: " + problem
+	default:
+		return problem
 	}
-	return problem
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -1,0 +1,83 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"crmsync/sync/directory"
+	"crmsync/sync/store"
+)
+
+// A pause outlives the program, and the first one to pause is remembered.
+func TestAnAccountIsPausedUntilItIsResumed(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, reopen func() (*store.DB, error)) {
+		for i, by := range []string{"anna", "bob"} {
+			p, fresh, err := db.Pause(ctx, "hubspot", by, "they migrate")
+			if err != nil || fresh != (i == 0) || p.PausedBy != "anna" || p.Reason != "they migrate" || time.Since(p.PausedAt) > time.Minute {
+				t.Fatalf("pause by %s: %+v, fresh %v, error %v", by, p, fresh, err)
+			}
+		}
+		other, err := reopen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if list, err := other.Pauses(ctx); err != nil || len(list) != 1 || list[0].Account != "hubspot" {
+			t.Fatalf("paused are %+v (error %v)", list, err)
+		}
+		if was, ok, err := other.Resume(ctx, "hubspot"); err != nil || !ok || was.PausedBy != "anna" {
+			t.Errorf("resume: %+v, %v, error %v", was, ok, err)
+		}
+		if _, ok, err := db.Resume(ctx, "hubspot"); err != nil || ok {
+			t.Errorf("resumed twice: %v, error %v", ok, err)
+		}
+		if list, err := db.Pauses(ctx); err != nil || len(list) != 0 {
+			t.Errorf("paused are %+v (error %v)", list, err)
+		}
+	})
+}
+
+// What a replica says replaces what it said before, but a success is not
+// forgotten by a restart.
+func TestWhatReplicasReport(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		at := time.Now().Add(-time.Hour)
+		for _, r := range []store.Report{
+			{Account: "hubspot", Holder: "one", State: "working", QuotaUsed: 0.25, LastSuccess: &at},
+			{Account: "hubspot", Holder: "two", State: "standing_by"},
+			{Account: "hubspot", Holder: "one", State: "breaker_open", Problem: "transient: no answer in time"},
+		} {
+			if err := db.KeepReports(ctx, []store.Report{r}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := db.Reports(ctx)
+		if err != nil || len(list) != 2 {
+			t.Fatalf("reports %+v, error %v", list, err)
+		}
+		for _, r := range list {
+			if time.Since(r.ReportedAt) > time.Minute {
+				t.Errorf("reported at %v", r.ReportedAt)
+			}
+			if r.Holder == "one" && (r.State != "breaker_open" || r.Problem == "" || r.LastSuccess == nil || r.LastSuccess.Sub(at).Abs() > time.Second) {
+				t.Errorf("one says %+v", r)
+			}
+		}
+	})
+}
+
+func TestWhatWaitsForAnAccount(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		first := time.Now().Add(-time.Minute)
+		record(t, db, func(tx directory.Tx) error {
+			return tx.Want([]directory.Want{
+				{Account: "hubspot", Entity: directory.Entity{Kind: directory.ContactEntity, ID: 2}, Version: 1, ReceivedAt: time.Now()},
+				{Account: "hubspot", Entity: directory.Entity{Kind: directory.ContactEntity, ID: 1}, Version: 1, ReceivedAt: first},
+			})
+		})
+		list, err := db.Waiting(ctx)
+		if err != nil || len(list) != 1 || list[0].Account != "hubspot" || list[0].N != 2 || list[0].Oldest.Sub(first).Abs() > time.Second {
+			t.Errorf("waiting: %+v, error %v", list, err)
+		}
+	})
+}
