@@ -330,6 +330,18 @@ func (c *Config) DeliverTo(account string) []string {
 	return crms
 }
 
+// NotFeeding returns the WhatsApp accounts that do not feed a CRM account.
+func (c *Config) NotFeeding(account string) []string {
+	var names []string
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		if a.Kind == WhatsApp && len(a.DeliverTo) > 0 && !slices.Contains(a.DeliverTo, account) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
 // WebhookAddress is where the vendor of a CRM account sends its webhooks, empty
 // without [Config.PublicURL].
 func (c *Config) WebhookAddress(account string) string {

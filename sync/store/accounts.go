@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"crmsync/connectors"
+	"crmsync/sync/directory"
 )
 
 // A Pause says that nothing is delivered to an account for now.
@@ -152,3 +154,21 @@ func (db *DB) Waiting(ctx context.Context) ([]Waiting, error) {
 	}
 	return list, nil
 }
+
+// ConversationsWithout sums up the one-to-one messages of each contact, but for
+// those that came through the named WhatsApp accounts.
+func (db *DB) ConversationsWithout(ctx context.Context, except []string, contactIDs []int64) (map[int64]directory.Conversation, error) {
+	found := make(map[int64]directory.Conversation, len(contactIDs))
+	for part := range chunks(contactIDs) {
+		args := map[string]any{"ids": part, "except": except}
+		if err := conversations(db.gorm.WithContext(ctx), found, ownConversationSQL, args); err != nil {
+			return nil, fmt.Errorf("sum up conversations: %w", err)
+		}
+	}
+	return found, nil
+}
+
+var ownConversationSQL = strings.NewReplacer(
+	"m.group_id = ''", "m.group_id = '' AND m.account NOT IN @except",
+	"o.group_id = ''", "o.group_id = '' AND o.account NOT IN @except",
+	"IN ?", "IN @ids").Replace(conversationSQL)

@@ -81,3 +81,28 @@ func TestWhatWaitsForAnAccount(t *testing.T) {
 		}
 	})
 }
+
+// What came through another number is not summed up.
+func TestAConversationWithoutOtherNumbers(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		at := time.Now().UTC().Truncate(time.Second)
+		contact := &directory.Contact{}
+		record(t, db, func(tx directory.Tx) error {
+			if err := tx.SaveContacts([]*directory.Contact{contact}); err != nil {
+				return err
+			}
+			return tx.SaveMessages([]*directory.Message{
+				{Account: "north", BusinessNumber: "1", WAMID: "n1", ContactID: contact.ID, Direction: "in", Type: "text", Text: "to north", At: at},
+				{Account: "south", BusinessNumber: "2", WAMID: "s1", ContactID: contact.ID, Direction: "in", Type: "text", Text: "to south", At: at.Add(time.Minute)},
+				{Account: "south", BusinessNumber: "2", WAMID: "s2", ContactID: contact.ID, Direction: "out", Type: "text", Text: "from south", At: at.Add(time.Hour)},
+			})
+		})
+		talks, err := db.ConversationsWithout(ctx, []string{"south", "west"}, []int64{contact.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if talk := talks[contact.ID]; talk.LastIn == nil || talk.LastIn.Text != "to north" || talk.LastOut != nil || talk.Unanswered != 1 || !talk.FirstIn.Equal(at) {
+			t.Errorf("without the south: %+v", talk)
+		}
+	})
+}

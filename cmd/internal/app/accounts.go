@@ -15,6 +15,7 @@ import (
 	"crmsync/connectors/zoho"
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
+	"crmsync/sync/directory"
 	"crmsync/sync/store"
 )
 
@@ -52,7 +53,7 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 	built.worker = &deliver.Worker{
 		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
 		Mapping: func() *mapping.Mapping { return a.mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
-		Store: a.store, Bury: a.broker.Bury,
+		Store: ownStore{a.store, func() []string { return a.config.NotFeeding(c.Name) }}, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
 		Holder: holder, CreateFields: c.CreateFields,
 		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),
@@ -173,4 +174,27 @@ func (a *App) countAll(ctx context.Context) {
 			a.metrics.overdue.WithLabelValues(c.Account, c.Class).Set(float64(c.Overdue))
 		}
 	}
+}
+
+// ownStore leaves out of contacts what is none of an account's business: the
+// conversations on WhatsApp accounts that do not feed it.
+type ownStore struct {
+	*store.DB
+	foreign func() []string
+}
+
+func (s ownStore) Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error) {
+	work, err := s.DB.Load(ctx, account, kind, ids)
+	foreign := s.foreign()
+	if err != nil || len(work) == 0 || len(foreign) == 0 || kind != directory.ContactEntity {
+		return work, err
+	}
+	talks, err := s.ConversationsWithout(ctx, foreign, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range work {
+		work[i].Contact = work[i].Contact.Without(foreign, talks[work[i].Contact.ID])
+	}
+	return work, nil
 }
