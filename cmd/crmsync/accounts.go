@@ -42,7 +42,8 @@ func withRoster(c *cobra.Command, f func(ctx context.Context, roster *app.Roster
 			return err
 		}
 		defer roster.Close()
-		if err = f(cmd.Context(), roster, asJSON, args); errors.Is(err, app.ErrNoSuchAccount) {
+		err = f(cmd.Context(), roster, asJSON, args)
+		if _, mistyped := errors.AsType[app.NoSuchAccount](err); mistyped {
 			return usageError{err}
 		}
 		return err

@@ -2,9 +2,13 @@ package app
 
 import (
 	"context"
+	"maps"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -22,6 +26,7 @@ import (
 // account is one configured account with the parts that serve it.
 type account struct {
 	name     string
+	settings config.Account
 	receiver connectors.Receiver
 	worker   *deliver.Worker
 	guard    *guard.Guard
@@ -33,10 +38,13 @@ type account struct {
 	// subscriber is nil for an account without webhooks, and for WhatsApp's,
 	// which are set up by hand.
 	subscriber *subscriber
+	// stop ends the account's worker, and running waits for that.
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
-func (a *App) newAccount(c config.Account, holder string) *account {
-	built := &account{name: c.Name}
+func (a *App) newAccount(c config.Account) *account {
+	built := &account{name: c.Name, settings: c, stop: func() {}}
 	if c.Kind == "whatsapp" {
 		built.receiver = whatsapp.NewReceiver(c.AppSecrets(), c.VerifyToken.Reveal())
 		return built
@@ -52,10 +60,10 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 	}})
 	built.worker = &deliver.Worker{
 		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
-		Mapping: func() *mapping.Mapping { return a.mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
-		Store: ownStore{a.store, func() []string { return a.config.NotFeeding(c.Name) }}, Bury: a.broker.Bury,
+		Mapping: func() *mapping.Mapping { return a.now.Load().mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
+		Store: ownStore{a.store, func() []string { return a.now.Load().config.NotFeeding(c.Name) }}, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
-		Holder: holder, CreateFields: c.CreateFields,
+		Holder: a.holder, CreateFields: c.CreateFields,
 		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),
 	}
 	address := a.config.WebhookAddress(c.Name)
@@ -96,7 +104,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
 		client := bitrix24.New(o)
-		a.renewals = append(a.renewals, client.Wait)
+		a.renews(client.Wait)
 		return client, limiter
 	case config.HubSpot:
 		o := hubspot.Options{
@@ -111,11 +119,18 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
 			tokens := hubspot.NewTokenSource(app)
 			o.Token, o.Renew = tokens.Token, tokens.Renew
-			a.renewals = append(a.renewals, tokens.Wait)
+			a.renews(tokens.Wait)
 		}
 		return hubspot.New(o), limiter
 	}
 	panic("there is no connector for accounts of kind " + c.Kind)
+}
+
+// renews notes what is waited for before the database is closed.
+func (a *App) renews(wait func(ctx context.Context)) {
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
+	a.renewals = append(a.renewals, wait)
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {
@@ -132,16 +147,25 @@ func (a *App) observeCalls(name string) func(status int, took time.Duration) {
 // gauges keeps the gauges up to date: what the database counts every five
 // seconds, what is at hand every second.
 func (a *App) gauges(ctx context.Context) error {
+	shown := map[string]bool{}
 	for n := 0; ; n++ {
-		for _, account := range a.accounts {
+		gone := maps.Clone(shown)
+		for _, account := range a.now.Load().accounts {
 			if account.guard != nil {
 				a.metrics.breakerOpen.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.guard.Open()])
 				a.metrics.quotaUse.WithLabelValues(account.name).Set(account.limiter.Used())
 				a.metrics.paused.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.paused.Load() != nil])
+				shown[account.name] = true
+				delete(gone, account.name)
 			}
 		}
 		if n%5 == 0 {
 			a.countAll(ctx)
+		}
+		for name := range gone {
+			for _, gauge := range []*prometheus.GaugeVec{a.metrics.breakerOpen, a.metrics.quotaUse, a.metrics.paused, a.metrics.backlog} {
+				gauge.DeleteLabelValues(name)
+			}
 		}
 		if !pause(ctx, time.Second) {
 			return nil
@@ -153,14 +177,16 @@ func (a *App) countAll(ctx context.Context) {
 	links, err := a.store.CountLinks(ctx)
 	if err == nil {
 		a.metrics.links.Reset()
-		for _, account := range a.accounts {
+		delivered := map[string]bool{}
+		for _, account := range a.now.Load().accounts {
 			if account.worker != nil {
+				delivered[account.name] = true
 				a.metrics.backlog.WithLabelValues(account.name).Set(0)
 			}
 		}
 		for _, c := range links {
 			a.metrics.links.WithLabelValues(c.Account, string(c.State)).Set(float64(c.N))
-			if c.State == "pending" {
+			if c.State == "pending" && delivered[c.Account] {
 				a.metrics.backlog.WithLabelValues(c.Account).Set(float64(c.N))
 			}
 		}

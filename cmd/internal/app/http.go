@@ -11,9 +11,10 @@ import (
 
 func (a *App) server() *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("/webhooks/{account}", a.intake)
+	webhooks := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.now.Load().intake.ServeHTTP(w, r) })
+	mux.Handle("/webhooks/{account}", webhooks)
 	if path := a.config.PublicPath(); path != "" { // of a proxy that leaves it in
-		mux.Handle(path+"/webhooks/{account}", a.intake)
+		mux.Handle(path+"/webhooks/{account}", webhooks)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", a.ready)
@@ -44,10 +45,14 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	report := map[string]any{"broker": check(a.broker.Ready(ctx)), "database": check(a.store.Ping(ctx))}
 	accounts := map[string]string{}
-	for _, account := range a.accounts {
+	for _, account := range a.now.Load().accounts {
 		accounts[account.name] = account.state()
 	}
 	report["accounts"] = accounts
+	report["configuration"] = "ok"
+	if why := a.rejected.Load(); why != nil {
+		report["configuration"] = *why
+	}
 	if a.stopping.Load() {
 		status = http.StatusServiceUnavailable
 		report["stopping"] = true
@@ -57,7 +62,7 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 
 // Delivering reports whether every account is being delivered to.
 func (a *App) Delivering() bool {
-	for _, account := range a.accounts {
+	for _, account := range a.now.Load().accounts {
 		if account.state() != "ok" {
 			return false
 		}

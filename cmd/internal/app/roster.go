@@ -92,8 +92,10 @@ func (r *Roster) Close() error {
 	return r.db.Close()
 }
 
-// ErrNoSuchAccount says that an account cannot be meant.
-var ErrNoSuchAccount = errors.New("no such account")
+// NoSuchAccount says why an account cannot be meant.
+type NoSuchAccount string
+
+func (e NoSuchAccount) Error() string { return string(e) }
 
 // crm makes sure that a name is an account's to which something is delivered.
 func (r *Roster) crm(name string) error {
@@ -102,11 +104,11 @@ func (r *Roster) crm(name string) error {
 		if a.Kind != config.WhatsApp {
 			crms = append(crms, a.Name)
 		} else if a.Name == name {
-			return fmt.Errorf("%w: nothing is delivered to %s, it sends webhooks; pause the CRM accounts that it feeds", ErrNoSuchAccount, name)
+			return NoSuchAccount("nothing is delivered to " + name + ", it sends webhooks; name a CRM account that it feeds")
 		}
 	}
 	if !slices.Contains(crms, name) {
-		return fmt.Errorf("%w: there is no account %q in the configuration; the CRM accounts are %s", ErrNoSuchAccount, name, strings.Join(crms, ", "))
+		return NoSuchAccount(fmt.Sprintf("there is no account %q in the configuration; the CRM accounts are %s", name, strings.Join(crms, ", ")))
 	}
 	if r.db == nil {
 		return errors.New("there is no database yet, and so nothing to pause or resume; crmsync serve creates it")
@@ -240,7 +242,8 @@ func (a *App) readPauses(ctx context.Context) error {
 	for i := range pauses {
 		by[pauses[i].Account] = &pauses[i]
 	}
-	for _, account := range a.accounts {
+	accounts := a.now.Load().accounts
+	for _, account := range accounts {
 		if account.guard == nil {
 			continue
 		}
@@ -272,8 +275,9 @@ func (a *App) sendReports(ctx context.Context) error {
 }
 
 func (a *App) keepReports(ctx context.Context, stopped bool) error {
-	reports := make([]store.Report, len(a.accounts))
-	for i, account := range a.accounts {
+	accounts := a.now.Load().accounts
+	reports := make([]store.Report, len(accounts))
+	for i, account := range accounts {
 		r := &reports[i]
 		r.Account, r.Holder, r.LastSuccess = account.name, a.holder, account.succeeded.Load()
 		r.State, r.Problem = account.report()
