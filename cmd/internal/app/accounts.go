@@ -109,7 +109,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe, Granted: limiter.Learn,
 		}
 		if c.Installed() {
 			app := hubspot.OAuth{
