@@ -250,11 +250,14 @@ type Account struct {
 	// Zoho, whose limit is credits per day.
 	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
 
-	// Timeout is how long one call may take; calls that carry a batch get
-	// 10s.
+	// Timeout is how long one call may take, answer included, BatchTimeout one
+	// that carries a batch. A file may take 30s.
 	//
-	// Defaults to 3.5s.
-	Timeout Duration `yaml:"timeout,omitempty" env:"TIMEOUT"`
+	// Default to 3.5s, and to 10s for HubSpot, 15s for Zoho and 20s for
+	// Bitrix24, which works a batch off one by one; a batch gets no less than
+	// Timeout.
+	Timeout      Duration `yaml:"timeout,omitempty" env:"TIMEOUT"`
+	BatchTimeout Duration `yaml:"batch_timeout,omitempty" env:"BATCH_TIMEOUT"`
 
 	// CreateFields lets serve create the fields that the mapping names and
 	// the account lacks, as check --live --fix does.
@@ -306,7 +309,7 @@ var keys = map[string][]string{
 	"verify_token": {WhatsApp}, "verify_token_file": {WhatsApp}, "deliver_to": {WhatsApp},
 	"media": {WhatsApp}, "media_max_size": {WhatsApp},
 	"api_version": {WhatsApp, HubSpot},
-	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
+	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "batch_timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
 }
 
 // WantsFiles reports whether the files that come with an account's messages are
@@ -408,5 +411,9 @@ func (a *Account) setDefaults() {
 	}
 	if a.Timeout == 0 {
 		a.Timeout = Duration(3500 * time.Millisecond)
+	}
+	if a.BatchTimeout == 0 {
+		seconds := map[string]time.Duration{HubSpot: 10, Zoho: 15, Bitrix24: 20}[a.Kind]
+		a.BatchTimeout = max(Duration(seconds*time.Second), a.Timeout)
 	}
 }

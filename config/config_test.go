@@ -46,7 +46,8 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 		t.Errorf("retry = %+v", c.Retry)
 	}
 	hubspot := c.Accounts[1]
-	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond {
+	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond ||
+		hubspot.BatchTimeout.Duration() != 10*time.Second {
 		t.Errorf("account = %+v", hubspot)
 	}
 	if c.WebhookAddress("hubspot") != "" {
@@ -307,7 +308,8 @@ func TestTheSamplesAreRight(t *testing.T) {
 	}
 	// The sample spells out the defaults; if they move, so must it.
 	if sample.Listen != plain.Listen || sample.NATS.MaxBytes != plain.NATS.MaxBytes || sample.Retry.SettleWithin != plain.Retry.SettleWithin ||
-		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout {
+		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout ||
+		sample.Accounts[1].BatchTimeout != plain.Accounts[1].BatchTimeout {
 		t.Errorf("the sample's defaults are not the program's")
 	}
 	if _, err := config.Samples.ReadFile("mapping.yaml"); err != nil {

@@ -87,7 +87,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
 			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
-			BaseURL: c.BaseURL, Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
 		// A leaky bucket: what drains in 25 seconds may come at once
@@ -95,7 +95,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
 		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		o := bitrix24.Options{
-			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Observe: observe,
+			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
 			Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond,
 		}
 		if c.Installed() {
@@ -109,7 +109,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe, Granted: limiter.Learn,
+			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe, Granted: limiter.Learn,
 		}
 		if c.Installed() {
 			app := hubspot.OAuth{
