@@ -48,6 +48,13 @@ type Config struct {
 	// Defaults to none. Environment: CRMSYNC_DEFAULT_REGION.
 	DefaultRegion string `yaml:"default_region,omitempty" env:"DEFAULT_REGION"`
 
+	// MaxCPU is the share of the machine's processors, or of those that a
+	// container may use, from which on deliveries slow down so that webhooks
+	// are answered in time.
+	//
+	// Defaults to 70%; 100% never slows down. Environment: CRMSYNC_MAX_CPU.
+	MaxCPU Percent `yaml:"max_cpu,omitempty" env:"MAX_CPU"`
+
 	Log      Log       `yaml:"log,omitempty" envPrefix:"LOG_"`
 	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
@@ -370,6 +377,7 @@ func Default() *Config {
 		Listen:  "127.0.0.1:8080",
 		DataDir: "data",
 		Mapping: "mapping.yaml",
+		MaxCPU:  70,
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},

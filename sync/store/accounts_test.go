@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -105,4 +107,28 @@ func TestAConversationWithoutOtherNumbers(t *testing.T) {
 			t.Errorf("without the south: %+v", talk)
 		}
 	})
+}
+
+// Any name will do for a folder.
+func TestADataDirectoryWithSpecialCharacters(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "70% of it, what? #1")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, err := store.OpenSQLite(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Ping(ctx); err != nil {
+		t.Error(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 || files[0].Name() != "crmsync.db" {
+		t.Errorf("it holds %v (error %v)", files, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "crmsync.db")); err != nil || info.Size() == 0 {
+		t.Errorf("the database is empty or elsewhere: %v", err)
+	}
 }

@@ -59,7 +59,12 @@ func (a *App) newAccount(c config.Account) *account {
 		}
 	}})
 	built.worker = &deliver.Worker{
-		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
+		Account: c.Name, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
+			if err := a.cpu.wait(ctx); err != nil {
+				return err
+			}
+			return built.guard.Wait(ctx, full)
+		},
 		Mapping: func() *mapping.Mapping { return a.now.Load().mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
 		Store: ownStore{a.store, func() []string { return a.now.Load().config.NotFeeding(c.Name) }}, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},

@@ -36,6 +36,7 @@ type App struct {
 	config   *config.Config
 	log      *slog.Logger
 	metrics  *metrics
+	cpu      cpu
 	store    *store.DB
 	broker   *stream.Broker
 	now      atomic.Pointer[inForce]
@@ -187,6 +188,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	a.start("replay", a.replayFacts)
 	a.start("gauges", a.gauges)
+	a.start("cpu", a.watchCPU)
 	if err := a.readPauses(ctx); err != nil {
 		return err
 	}
