@@ -75,7 +75,7 @@ func TestAPausedAccountGetsEverythingWhenItIsResumed(t *testing.T) {
 	if a := accountsOf(t, info)["zoho"]; a.State != app.Stopped || a.LastSuccess == nil {
 		t.Errorf("without a worker Zoho is %+v", a)
 	}
-	worker = serve(t, info)
+	serve(t, info)
 	time.Sleep(3 * time.Second)
 	if now := stats(t, info); now.Calls != calls || now.Messages != 0 {
 		t.Errorf("HubSpot has had %d calls while paused, and has %d messages", now.Calls-calls, now.Messages)

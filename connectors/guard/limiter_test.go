@@ -15,7 +15,6 @@ type counter struct {
 	most      int
 	per       time.Duration
 	accepted  []time.Time
-	refused   int
 	perMinute []int // accepted, and at the same index refused
 	turned    []int
 	began     time.Time
@@ -107,7 +106,7 @@ func TestAQuotaThatIsHalfOfWhatIsDocumented(t *testing.T) {
 func TestNoWindowHoldsMoreThanTheQuotaWhateverTheVendorSays(t *testing.T) {
 	for seed := range uint64(25) {
 		synctest.Test(t, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // it is to be repeatable
+			r := rand.New(rand.NewPCG(seed, 7))
 			requests, per := 1+r.IntN(40), time.Duration(1+r.IntN(20))*time.Second
 			l := NewLimiter(requests, per)
 			var sent []time.Time

@@ -77,7 +77,7 @@ func (a *App) launch(ctx context.Context, account *account) error {
 		return err
 	}
 	account.worker.Triggers = next
-	stopped, stop := context.WithCancel(context.Background())
+	stopped, stop := context.WithCancel(context.WithoutCancel(ctx))
 	account.stop = stop
 	run := func(what string, run func(ctx context.Context) error) {
 		account.running.Add(1)
