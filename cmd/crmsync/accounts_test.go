@@ -9,6 +9,7 @@ import (
 
 	"crmsync/cmd/internal/app"
 	"crmsync/cmd/internal/sandbox"
+	"crmsync/sync/store/storetest"
 )
 
 // accountsOf is what accounts list says, by name.
@@ -135,4 +136,49 @@ func TestAccountsThatCannotBeMeant(t *testing.T) {
 			t.Errorf("before the first start %s is %s", name, a.State)
 		}
 	}
+}
+
+// Two replicas share a database. A pause reaches both, and holds when the one
+// that works for the account dies.
+func TestAPauseReachesEveryReplica(t *testing.T) {
+	database := "CRMSYNC_DATABASE_URL=" + storetest.Postgres(t)
+	info := simulate(t)
+	first := serve(t, info, database)
+	first.working(info)
+	address, err := sandbox.WorkerAddress(sandbox.Options{Host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := info
+	other.Worker = &sandbox.WorkerInfo{URL: "http://" + address, Webhooks: map[string]string{"whatsapp": "http://" + address + "/webhooks/whatsapp"}}
+	second := start(t, []string{database, "CRMSYNC_LISTEN=" + address, "CRMSYNC_DATA_DIR=" + t.TempDir()}, "serve", "--config", info.Config)
+	second.ready(other, 10*time.Second)
+	t.Setenv("CRMSYNC_DATABASE_URL", strings.TrimPrefix(database, "CRMSYNC_DATABASE_URL="))
+	eventually(t, 5*time.Second, "the second stands by", func() bool {
+		return readinessOf(t, other).Accounts["hubspot"] == "another replica works for this account"
+	})
+	eventually(t, 3*time.Second, "HubSpot is said to work here", func() bool {
+		a := accountsOf(t, info)["hubspot"]
+		return a.State == app.Working && a.Where == "here"
+	})
+	accounts(t, info, "pause", "hubspot")
+	paused := `crmsync_account_paused{account="hubspot"}`
+	eventually(t, 2500*time.Millisecond, "both have noticed", func() bool { return metric(t, info, paused) == 1 && metric(t, other, paused) == 1 })
+	calls := stats(t, info).Calls
+	first.kill()
+	l := newLoad(other)
+	l.post("wamid.REPLICA", "16665550001", "hello")
+	if !l.acked["wamid.REPLICA"] {
+		t.Fatal("the second does not accept webhooks")
+	}
+	eventually(t, 20*time.Second, "Zoho has it from the second", func() bool { return len(messagesIn(t, info.CRMs()[1], "wamid.REPLICA")) == 1 })
+	if now := stats(t, info).Calls; now != calls {
+		t.Errorf("HubSpot has had %d calls while paused", now-calls)
+	}
+	eventually(t, 5*time.Second, "it is listed as paused elsewhere", func() bool {
+		a := accountsOf(t, info)["hubspot"]
+		return a.State == app.Paused && a.Where == "elsewhere" && a.Backlog == 2
+	})
+	accounts(t, info, "resume", "hubspot")
+	eventually(t, 5*time.Second, "HubSpot has it too", func() bool { return len(messagesOf(t, info, "wamid.REPLICA")) == 1 })
 }

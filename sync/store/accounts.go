@@ -128,6 +128,20 @@ func (db *DB) Reports(ctx context.Context) ([]Report, error) {
 	return list, nil
 }
 
+// LeaseHolders returns who works for each account now; accounts for which
+// nobody does are left out.
+func (db *DB) LeaseHolders(ctx context.Context) (map[string]string, error) {
+	var rows []leaseRow
+	if err := db.gorm.WithContext(ctx).Where("expires_at > ?", db.now()).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read who works for the accounts: %w", err)
+	}
+	holders := make(map[string]string, len(rows))
+	for _, r := range rows {
+		holders[r.Account] = r.Holder
+	}
+	return holders, nil
+}
+
 // Waiting returns how much each account does not show yet, and since when the
 // oldest of it waits.
 func (db *DB) Waiting(ctx context.Context) ([]Waiting, error) {

@@ -138,12 +138,14 @@ func (r *Roster) Accounts(ctx context.Context) ([]AccountState, error) {
 	var pauses []store.Pause
 	var reports []store.Report
 	var waiting []store.Waiting
+	var holders map[string]string
 	if r.db != nil {
-		var err, err2, err3 error
+		var err, err2, err3, err4 error
 		pauses, err = r.db.Pauses(ctx)
 		reports, err2 = r.db.Reports(ctx)
 		waiting, err3 = r.db.Waiting(ctx)
-		if err := errors.Join(err, err2, err3); err != nil {
+		holders, err4 = r.db.LeaseHolders(ctx)
+		if err := errors.Join(err, err2, err3, err4); err != nil {
 			return nil, err
 		}
 	}
@@ -152,11 +154,8 @@ func (r *Roster) Accounts(ctx context.Context) ([]AccountState, error) {
 	for i, a := range r.config.Accounts {
 		s := &list[i]
 		s.Name, s.Kind, s.State = a.Name, a.Kind, Stopped
-		for _, report := range reports {
-			if report.Account == a.Name {
-				s.add(report, strings.TrimSpace(string(here)))
-			}
-		}
+		mine := slices.DeleteFunc(slices.Clone(reports), func(r store.Report) bool { return r.Account != a.Name })
+		s.see(mine, holders[a.Name], strings.TrimSpace(string(here)))
 		for _, w := range waiting {
 			if w.Account == a.Name {
 				s.Backlog, s.OldestWaiting = w.N, orNil(w.Oldest)
@@ -171,24 +170,35 @@ func (r *Roster) Accounts(ctx context.Context) ([]AccountState, error) {
 	return list, nil
 }
 
-// add takes in how a replica sees the account. What the one says that works
-// for it counts, else that one stands by.
-func (s *AccountState) add(r store.Report, here string) {
-	if at := r.LastSuccess; at != nil && (s.LastSuccess == nil || at.After(*s.LastSuccess)) {
-		s.LastSuccess = orNil(*at)
+// see takes in how the replicas see the account. Who has its lease works for
+// it.
+func (s *AccountState) see(reports []store.Report, holder, here string) {
+	if holder != "" {
+		s.State, s.Where = Starting, place(holder, here)
 	}
-	if time.Since(r.ReportedAt) > silence || r.State == Stopped || r.State == StandingBy && s.State != Stopped || s.Where != "" {
-		return
+	for _, r := range reports {
+		if at := r.LastSuccess; at != nil && (s.LastSuccess == nil || at.After(*s.LastSuccess)) {
+			s.LastSuccess = orNil(*at)
+		}
+		switch {
+		case r.State == Stopped, time.Since(r.ReportedAt) > silence:
+		case r.State == Receiving:
+			if s.State = Receiving; s.Where != "here" {
+				s.Where = place(r.Holder, here)
+			}
+		case holder == "":
+			s.State = StandingBy
+		case r.Holder == holder && r.State != StandingBy:
+			s.State, s.Problem, s.QuotaUsed = r.State, r.Problem, r.QuotaUsed
+		}
 	}
-	s.State, s.Problem = r.State, r.Problem
-	if r.State == StandingBy {
-		s.Problem = ""
-		return
+}
+
+func place(holder, here string) string {
+	if holder == here {
+		return "here"
 	}
-	s.QuotaUsed, s.Where = r.QuotaUsed, "elsewhere"
-	if r.Holder == here {
-		s.Where = "here"
-	}
+	return "elsewhere"
 }
 
 func orNil(t time.Time) *time.Time {
@@ -259,22 +269,37 @@ func (a *App) readPauses(ctx context.Context) error {
 	return nil
 }
 
-// sendReports says in the database how this replica sees its accounts.
+// sendReports says in the database how this replica sees its accounts, at once
+// when that changes.
 func (a *App) sendReports(ctx context.Context) error {
+	var said string
+	var at time.Time
 	for {
-		if err := a.keepReports(ctx, false); err != nil && ctx.Err() == nil {
-			a.log.Warn("cannot say how the accounts are", "error", err)
+		reports := a.reports()
+		now := ""
+		for _, r := range reports {
+			now += r.Account + " " + r.State + " " + r.Problem + "\n"
 		}
-		if pause(ctx, reportEvery) {
+		if now != said || time.Since(at) >= reportEvery {
+			err := a.store.KeepReports(ctx, reports)
+			if err != nil && ctx.Err() == nil {
+				a.log.Warn("cannot say how the accounts are", "error", err)
+			}
+			said, at = now, time.Now()
+		}
+		if pause(ctx, reportEvery/4) {
 			continue
 		}
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		return a.keepReports(last, true)
+		for i := range reports {
+			reports[i].State, reports[i].Problem, reports[i].QuotaUsed = Stopped, "", 0
+		}
+		return a.store.KeepReports(last, reports)
 	}
 }
 
-func (a *App) keepReports(ctx context.Context, stopped bool) error {
+func (a *App) reports() []store.Report {
 	accounts := a.now.Load().accounts
 	reports := make([]store.Report, len(accounts))
 	for i, account := range accounts {
@@ -284,11 +309,8 @@ func (a *App) keepReports(ctx context.Context, stopped bool) error {
 		if account.limiter != nil {
 			r.QuotaUsed = account.limiter.Used()
 		}
-		if stopped {
-			r.State, r.Problem, r.QuotaUsed = Stopped, "", 0
-		}
 	}
-	return a.store.KeepReports(ctx, reports)
+	return reports
 }
 
 // observer also notes successes.
