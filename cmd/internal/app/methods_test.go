@@ -3,7 +3,6 @@ package app
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,18 +12,6 @@ import (
 	"crmsync/connectors/bitrix24/bitrix24sim"
 	"crmsync/connectors/guard"
 )
-
-// portal is a simulated Bitrix24 without a network.
-type portal struct{ *bitrix24sim.Server }
-
-func (p portal) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	p.ServeHTTP(w, r)
-	return w.Result(), nil
-}
 
 // Bitrix24 blocks the method that adds comments, for ten minutes. Contacts and
 // changes of comments go on, at full speed and through a closed breaker; the
@@ -39,7 +26,7 @@ func TestABlockedMethodDoesNotStopTheOthers(t *testing.T) {
 		limiter := guard.NewBucket(50, 2)
 		client := bitrix24.New(bitrix24.Options{
 			WebhookURL: "http://portal.test/rest/7/secret/", Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: 2,
-			HTTP: &http.Client{Transport: portal{server}},
+			HTTP: &http.Client{Transport: inProcess{server}},
 		})
 		g := guard.New("portal", client, guard.Options{Limiter: limiter})
 		if findings, err := g.Setup(t.Context(), nil, true); err != nil {
