@@ -235,9 +235,10 @@ func (g *Guard) paused() <-chan struct{} {
 	return g.resumed
 }
 
-// Wait blocks until the account is not paused, a call would be let through and, unless the call is full
-// already, the quota has room for a request; it takes neither. Batches form
-// while it waits. It returns ctx's error when that comes first.
+// Wait blocks until the account is not paused, a call would be let through
+// and, unless the call is full already, the quota has room for a request; it
+// takes neither. Batches form while it waits. It returns ctx's error when that
+// comes first.
 func (g *Guard) Wait(ctx context.Context, full bool) error {
 	for {
 		g.mu.Lock()
