@@ -211,7 +211,7 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 // Limits are those of HubSpot's batches. Where a unique property tells messages
 // apart HubSpot itself refuses the second of two, so looking early is harmless.
 func (c *Client) Limits() connectors.Limits {
-	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, FileCalls: fileCalls, LookAfter: 5 * time.Second}
+	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, MessageCalls: 3, FileCalls: fileCalls, LookAfter: 5 * time.Second}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.schema != nil && c.schema.key {
