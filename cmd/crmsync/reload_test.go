@@ -34,30 +34,30 @@ func TestAccountsComeAndGoWhileTheWorkerRuns(t *testing.T) {
 	if !north.acked["wamid.N1"] || !south.refused["wamid.EARLY"] {
 		t.Fatalf("north %v, south %v", north.acked, south.refused)
 	}
-	eventually(t, 10*time.Second, "the first message is there", func() bool { return len(messagesIn(t, s.northCRM, "wamid.N1")) == 1 })
+	eventually(t, 20*time.Second, "the first message is there", func() bool { return len(messagesIn(t, s.northCRM, "wamid.N1")) == 1 })
 
 	s.write(t, "crmsync.yaml", s.configuration(true))
-	eventually(t, 10*time.Second, "the second shop is open", func() bool { return readinessOf(t, s.worker).Accounts["hubspot-south"] == "ok" })
+	eventually(t, 20*time.Second, "the second shop is open", func() bool { return readinessOf(t, s.worker).Accounts["hubspot-south"] == "ok" })
 	south.post("wamid.S1", "16665550002", "hello")
-	eventually(t, 10*time.Second, "its message is there", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S1")) == 1 })
+	eventually(t, 20*time.Second, "its message is there", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S1")) == 1 })
 	if !worker.says("the configuration is in force", `"added":["number-south","hubspot-south"],"changed":null,"removed":null`) {
 		t.Errorf("the log does not say what came:\n%s", worker.errors)
 	}
 
 	// A fault in the file: everything goes on.
 	s.write(t, "crmsync.yaml", strings.Replace(s.configuration(false), "kind: hubspot", "kind: hubsport", 1))
-	eventually(t, 5*time.Second, "the file is refused", func() bool {
+	eventually(t, 15*time.Second, "the file is refused", func() bool {
 		return strings.Contains(readinessOf(t, s.worker).Configuration, "not valid and not in force")
 	})
 	if !worker.says("the one before stays in force", "hubsport") {
 		t.Errorf("the log does not say what is wrong:\n%s", worker.errors)
 	}
 	south.post("wamid.S2", "16665550002", "still here")
-	eventually(t, 10*time.Second, "the second shop is still open", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S2")) == 1 })
+	eventually(t, 20*time.Second, "the second shop is still open", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S2")) == 1 })
 
 	// A token that is wrong concerns its own account, until it is right again.
 	s.write(t, "crmsync.yaml", strings.Replace(s.configuration(true), s.south.HubSpot.Token, "pat-wrong", 1))
-	eventually(t, 10*time.Second, "the wrong token is in use", func() bool { return strings.Contains(readinessOf(t, s.worker).Accounts["hubspot-south"], "in trouble") })
+	eventually(t, 20*time.Second, "the wrong token is in use", func() bool { return strings.Contains(readinessOf(t, s.worker).Accounts["hubspot-south"], "in trouble") })
 	if r := readinessOf(t, s.worker); r.Configuration != "ok" || r.Accounts["hubspot-north"] != "ok" {
 		t.Errorf("/readyz says %+v", r)
 	}
@@ -69,21 +69,21 @@ func TestAccountsComeAndGoWhileTheWorkerRuns(t *testing.T) {
 	if err := worker.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 15*time.Second, "the message has arrived with the right token", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S3")) == 1 })
+	eventually(t, 30*time.Second, "the message has arrived with the right token", func() bool { return len(messagesIn(t, s.southCRM, "wamid.S3")) == 1 })
 	if r := readinessOf(t, s.worker); !strings.Contains(r.Configuration, "default_region take effect at the next start") {
 		t.Errorf("/readyz says %q", r.Configuration)
 	}
 
 	// The second shop closes.
 	s.write(t, "crmsync.yaml", s.configuration(false))
-	eventually(t, 10*time.Second, "the second shop is closed", func() bool { _, open := readinessOf(t, s.worker).Accounts["hubspot-south"]; return !open })
+	eventually(t, 20*time.Second, "the second shop is closed", func() bool { _, open := readinessOf(t, s.worker).Accounts["hubspot-south"]; return !open })
 	calls := statsOf(t, s.southCRM).Calls
 	south.post("wamid.LATE", "16665550002", "too late")
 	north.post("wamid.N2", "16665550001", "last")
 	if !south.refused["wamid.LATE"] {
 		t.Error("a webhook of a closed shop is accepted")
 	}
-	eventually(t, 10*time.Second, "the first shop is still open", func() bool { return len(messagesIn(t, s.northCRM, "wamid.N2")) == 1 })
+	eventually(t, 20*time.Second, "the first shop is still open", func() bool { return len(messagesIn(t, s.northCRM, "wamid.N2")) == 1 })
 	if now := statsOf(t, s.southCRM); now.Calls != calls || now.DuplicateMessages > 0 || now.Messages != 3 {
 		t.Errorf("the closed shop shows %+v, before %d calls", now, calls)
 	}
@@ -105,9 +105,9 @@ func TestAMappingIsEditedWhileTheWorkerRuns(t *testing.T) {
 	eventually(t, 20*time.Second, "the message is there", func() bool { return len(messagesIn(t, s.northCRM, "wamid.M1")) == 1 })
 	s.write(t, "mapping.yaml", "version: 1\naccounts:\n  hubspot-north:\n"+strings.Replace(fieldsOfHubSpot, "crmsync_business_phone:", "crmsync_number: business_phone\n      crmsync_business_phone:", 1)+
 		"  hubspot-south:\n"+fieldsOfHubSpot+"  zoho:\n    contact:\n      Phone: phone\n      Last_Name: last_name\n")
-	eventually(t, 5*time.Second, "it is in force", func() bool {
+	eventually(t, 15*time.Second, "it is in force", func() bool {
 		return worker.says("the configuration is in force", `"added":null,"changed":["hubspot-north"],"removed":null`)
 	})
 	north.post("wamid.M2", "16665550001", "second")
-	eventually(t, 10*time.Second, "the new field is written", func() bool { return fieldsIn(t, s.northCRM, "16665550001")["crmsync_number"] == "+15550783881" })
+	eventually(t, 20*time.Second, "the new field is written", func() bool { return fieldsIn(t, s.northCRM, "16665550001")["crmsync_number"] == "+15550783881" })
 }

@@ -151,7 +151,10 @@ func TestEachOfSeveralAccountsGetsItsOwn(t *testing.T) {
 		}
 	}
 	// What sums a conversation up is of that conversation alone.
-	time.Sleep(2 * time.Second)
+	for _, crm := range []sandbox.CRM{s.northCRM, s.southCRM} {
+		eventually(t, 10*time.Second, "the conversation is summed up", func() bool { return fieldsIn(t, crm, cleo)["crmsync_last_message_text"] != nil })
+	}
+	time.Sleep(2 * time.Second) // whatever is not their own would come now
 	for crm, want := range map[sandbox.CRM]string{s.northCRM: "Cleo to north", s.southCRM: "Cleo to south"} {
 		fields := fieldsIn(t, crm, cleo)
 		if fields["crmsync_last_message_text"] != want || fmt.Sprint(fields["crmsync_unread_count"]) != "1" || fmt.Sprint(fields["firstname"]) == "<nil>" {

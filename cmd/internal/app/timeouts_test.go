@@ -19,7 +19,7 @@ func TestAnAccountThatNeverAnswers(t *testing.T) {
 	}
 	t.Cleanup(func() { listener.Close() }) // the system accepts its connections
 	base := "http://" + listener.Addr().String()
-	const call, batch = 150 * time.Millisecond, 600 * time.Millisecond
+	const call, batch = 200 * time.Millisecond, 2 * time.Second
 	for _, settings := range []config.Account{
 		{Kind: config.HubSpot, BaseURL: base, Token: config.NewSecret("token")},
 		{Kind: config.Bitrix24, WebhookURL: config.NewSecret(base + "/rest/1/secret/")},
