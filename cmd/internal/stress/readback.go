@@ -91,7 +91,7 @@ const late = 2 * time.Second
 // last.
 func (r *run) settle(ctx context.Context) error {
 	deadline := time.Now().Add(r.options.Grace)
-	for r.inCRMs(ctx) && time.Now().Before(deadline) {
+	for r.behind(ctx) && time.Now().Before(deadline) {
 		time.Sleep(200 * time.Millisecond)
 	}
 	for crm := range r.target.CRMs {
@@ -123,8 +123,8 @@ func (r *run) settle(ctx context.Context) error {
 	return err
 }
 
-// inCRMs reports whether a CRM counts fewer messages than were acknowledged.
-func (r *run) inCRMs(ctx context.Context) bool {
+// behind reports whether a CRM counts fewer messages than were acknowledged.
+func (r *run) behind(ctx context.Context) bool {
 	now, err := r.stats(ctx)
 	if err != nil {
 		return false // reading says so too
