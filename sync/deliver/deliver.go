@@ -29,6 +29,7 @@ type Store interface {
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
+	Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
 	Dropped(ctx context.Context, letterID, reason string) error
 }
@@ -85,6 +86,7 @@ const (
 	leaseTTL     = 3 * time.Second
 	scanEvery    = time.Second
 	scanLimit    = 5000
+	reopenEvery  = 250 * time.Millisecond
 	setupEvery   = 10 * time.Second
 	finishWithin = 8 * time.Second
 )
@@ -127,6 +129,7 @@ func (w *Worker) work(ctx context.Context) {
 		}
 		running.Go(func() { newFiling(w).run(ctx) })
 		running.Go(func() { w.scan(ctx) })
+		running.Go(func() { w.reopen(ctx) })
 		w.follow(ctx)
 	}
 	running.Wait()
@@ -213,6 +216,25 @@ func (w *Worker) scan(ctx context.Context) {
 		if !sleep(ctx, scanEvery) {
 			return
 		}
+	}
+}
+
+// reopen lets dead letters in that somebody wants tried again: as many as two
+// calls carry, less what waits already. So what is new never waits for a long
+// list of them, and they go out at the account's full quota all the same.
+func (w *Worker) reopen(ctx context.Context) {
+	limits := w.Connector.Limits()
+	room := 2 * max(limits.Contacts, limits.Messages, 1)
+	for sleep(ctx, reopenEvery) {
+		free := room - w.waiting()
+		if free <= 0 {
+			continue
+		}
+		list, err := w.Store.Reopen(ctx, w.Account, free)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Warn("cannot look for dead letters to try again", "error", err)
+		}
+		w.enqueue(list)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -102,16 +103,27 @@ func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
 		m := nats.NewMsg("deadletters." + token(l.Account) + "." + token(string(l.Class)))
 		m.Data = data
 		for key, value := range map[string]string{
-			"account": l.Account, "entity": l.Entity.String(), "class": string(l.Class), "reason": l.Reason,
-			"attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision, "due": l.DueAt.UTC().Format(time.RFC3339),
+			"letter": l.ID, "account": l.Account, "entity": l.About(), "class": string(l.Class), "code": l.Code, "field": l.Field,
+			"reason": l.Reason, "attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision,
+			"due": l.DueAt.UTC().Format(time.RFC3339),
 		} {
-			m.Header.Set(key, value)
+			m.Header.Set(key, oneLine(value))
 		}
 		if _, err := b.js.PublishMsg(ctx, m); err != nil {
 			return fmt.Errorf("dead letter %s: %w", l.ID, err)
 		}
 	}
 	return nil
+}
+
+// oneLine is a text that stays inside its header.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // ConsumeLetters hands dead letters to put, until ctx ends. A batch is
