@@ -331,7 +331,7 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 	} else if receiver := a.intake.Receivers[r.Account]; receiver != nil {
 		parts = receiver.Split(r.Raw)
 	} else {
-		return fmt.Errorf("account %s is gone, or has no webhooks any more", r.Account)
+		parts = append(parts, connectors.Fact{Kind: connectors.KindMalformed, Reason: "the account is gone, or has no webhooks any more"})
 	}
 	var facts []directory.Fact
 	var malformed []*directory.Fact
