@@ -119,7 +119,15 @@ func because(reason, field string) string {
 	return reason + " (field " + field + ")"
 }
 
-func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
+func age(t time.Time) string { return brief(time.Since(t)) }
+
+// brief is a duration to the second, or to the minute if it is over an hour.
+func brief(d time.Duration) string {
+	if d >= time.Hour {
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	}
+	return d.Truncate(time.Second).String()
+}
 
 func due(l app.Letter) string {
 	if !l.SettledAt.IsZero() {
@@ -130,7 +138,7 @@ func due(l app.Letter) string {
 
 func dueAt(t time.Time) string {
 	if left := time.Until(t); left > 0 {
-		return "in " + left.Truncate(time.Minute).String()
+		return "in " + brief(left)
 	}
 	return "OVERDUE"
 }
