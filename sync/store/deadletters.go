@@ -198,7 +198,7 @@ func (db *DB) CountReplay(ctx context.Context, replay string) (map[deadletter.St
 // out.
 func (db *DB) Working(ctx context.Context) (bool, error) {
 	var n int64
-	err := db.gorm.WithContext(ctx).Model(&leaseRow{}).Where("expires_at > ?", db.now()).Count(&n).Error
+	err := db.gorm.WithContext(ctx).Model(&leaseRow{}).Where("expires_at > ? AND account <> ?", db.now(), Notifications).Count(&n).Error
 	return n > 0, err
 }
 

@@ -10,6 +10,10 @@ import (
 	"crmsync/sync/deadletter"
 )
 
+// Notifications is in the place of an account in the lease of whoever tells
+// receivers. No account has such a name.
+const Notifications = "(notifications)"
+
 // Unnoticed returns the letters that should have been settled by now and of
 // which a receiver has not been told since a time, those due first first.
 func (db *DB) Unnoticed(ctx context.Context, receiver string, since time.Time) ([]deadletter.Letter, error) {

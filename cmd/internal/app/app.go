@@ -43,6 +43,7 @@ type App struct {
 	accounts []*account
 	media    map[string]*whatsapp.Client
 	recorder record.Recorder
+	notifier *notifier
 	intake   *intake.Handler
 	listener net.Listener
 	// renewals wait for what is being done about tokens, which needs the
@@ -93,6 +94,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if len(silent) > 0 {
 		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
 	}
+	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo, WantsFiles: c.WantsFiles}
 	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
@@ -192,6 +194,8 @@ func (a *App) Run(ctx context.Context) error {
 	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	start("replay", a.replayFacts)
 	start("gauges", a.gauges)
+	start("notify", a.notifier.run)
+	start("retention", a.forget)
 	for _, account := range a.accounts {
 		if account.worker == nil {
 			continue
@@ -352,6 +356,22 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		return a.broker.Bury(ctx, letters)
 	}
 	return a.store.Delivered(ctx, []string{r.LetterID})
+}
+
+// forget removes, every hour, what settled dead letters need not keep.
+func (a *App) forget(ctx context.Context) error {
+	for {
+		n, err := a.store.ForgetSettled(ctx, time.Now().Add(-a.config.Retention.DeadLetters.Duration()))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot forget what settled dead letters hold; trying again", "error", err)
+		}
+		if n > 0 {
+			a.log.Info("settled dead letters have lost the parts of webhooks that they held; their history stays", "parts", n)
+		}
+		if !pause(ctx, time.Hour) {
+			return nil
+		}
+	}
 }
 
 // untilDone repeats f until it succeeds or the program stops; it reports which.
