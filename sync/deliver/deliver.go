@@ -87,6 +87,7 @@ const (
 	scanEvery    = time.Second
 	scanLimit    = 5000
 	reopenEvery  = 250 * time.Millisecond
+	reopenTurn   = 5 * time.Second
 	setupEvery   = 10 * time.Second
 	finishWithin = 8 * time.Second
 )
@@ -219,22 +220,29 @@ func (w *Worker) scan(ctx context.Context) {
 	}
 }
 
-// reopen lets dead letters in that somebody wants tried again: as many as two
-// calls carry, less what waits already. So what is new never waits for a long
-// list of them, and they go out at the account's full quota all the same.
+// reopen lets dead letters in that somebody wants tried again: as many as a call
+// carries, less what waits or is in work already. So what is new never waits for
+// a long list of them, and they go out as fast as the account takes them all the
+// same. However busy the account is, a few get in every five seconds.
 func (w *Worker) reopen(ctx context.Context) {
 	limits := w.Connector.Limits()
-	room := 2 * max(limits.Contacts, limits.Messages, 1)
-	for sleep(ctx, reopenEvery) {
-		free := room - w.waiting()
-		if free <= 0 {
+	room := max(limits.Contacts, limits.Messages, 1)
+	let := time.Now()
+	for pause := reopenEvery; sleep(ctx, pause); {
+		pause = reopenEvery
+		free := room - w.underWay()
+		if free <= 0 && time.Since(let) < reopenTurn {
 			continue
 		}
+		free, let = max(free, room/10, 1), time.Now()
 		list, err := w.Store.Reopen(ctx, w.Account, free)
 		if err != nil && ctx.Err() == nil {
 			w.Log.Warn("cannot look for dead letters to try again", "error", err)
 		}
-		w.enqueue(list)
+		if len(list) > 0 {
+			w.enqueue(list)
+			pause = reopenEvery / 5
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/sync/directory"
+	"crmsync/sync/store/storetest"
 )
 
 // heard notes the statements that are executed.
@@ -122,5 +123,36 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	}
 	if seen < 20 {
 		t.Errorf("%d steps of plans seen", seen)
+	}
+}
+
+// What people did is only ever added to, whoever writes to the database.
+func TestWhatPeopleDidCannotBeChanged(t *testing.T) {
+	db, err := OpenSQLite(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	onlyAdded(t, db)
+	t.Run("postgres", func(t *testing.T) {
+		db, err := OpenPostgres(t.Context(), storetest.Postgres(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		onlyAdded(t, db)
+	})
+}
+
+func onlyAdded(t *testing.T, db *DB) {
+	t.Helper()
+	row := actionRow{LetterID: "a", At: db.now(), Who: "anna", Action: "discard"}
+	if err := db.gorm.Create(&row).Error; err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"UPDATE letter_actions SET who = 'nobody'", "DELETE FROM letter_actions"} {
+		if err := db.gorm.Exec(statement).Error; err == nil || !strings.Contains(err.Error(), "only added to") {
+			t.Errorf("%s: error %v", statement, err)
+		}
 	}
 }
