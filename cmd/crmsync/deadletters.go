@@ -104,9 +104,9 @@ func listGroups(ctx context.Context, c *cobra.Command, list *app.Worklist, filte
 func writeGroups(w io.Writer, groups []app.LetterGroup) {
 	rows := make([][]any, len(groups))
 	for i, g := range groups {
-		rows[i] = []any{g.ID, g.Letters, g.Account, g.Class, cmp.Or(g.Code, "-"), cmp.Or(g.Field, "-"), age(g.CreatedAt), dueAt(g.DueAt), g.Reason}
+		rows[i] = []any{g.ID, g.Letters, g.Account, g.Title, g.Class, age(g.CreatedAt), dueAt(g.DueAt), g.Reason}
 	}
-	writeTable(w, []any{"Group", "Letters", "Account", "Class", "Code", "Field", "Oldest", "First due", "Reason"}, rows)
+	writeTable(w, []any{"Group", "Letters", "Account", "Cause", "Class", "Oldest", "First due", "Reason"}, rows)
 }
 
 func reason(l app.Letter) string { return because(l.Reason, l.Field) }

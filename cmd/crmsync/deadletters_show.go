@@ -159,7 +159,7 @@ func next(w io.Writer, d app.LetterDetails) {
 		return
 	case d.Entity.Kind == "contact":
 		field := "FIELD"
-		if i := slices.IndexFunc(d.Fields, func(f app.LetterField) bool { return f.Name == d.Field && f.From != "" }); i >= 0 {
+		if i := slices.IndexFunc(d.Fields, func(f app.LetterField) bool { return f.Name == d.Field && app.Editable(f.From) }); i >= 0 {
 			field = d.Fields[i].From
 		}
 		line("Mend the value, try again:", "edit "+d.ID+" --set "+field+"=… --replay")

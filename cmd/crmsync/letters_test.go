@@ -77,7 +77,7 @@ func TestLettersOfOneCauseAreMendedByOneEditOfTheMapping(t *testing.T) {
 		t.Fatalf("replay without a worker: %s%s (exit code %d)", out, errs, code)
 	}
 	remap(t, info, "      email: profile_name\n", "")
-	worker = serve(t, info)
+	serve(t, info)
 	eventually(t, 30*time.Second, "all letters are settled", func() bool { return len(list("--state", "delivered")) == 1 && groups[0].Letters == people })
 	eventually(t, 30*time.Second, "all messages are there", func() bool { return stats(t, info).Messages == people })
 	if s := stats(t, info); s.Contacts != people || s.DuplicateContacts+s.DuplicateMessages != 0 {

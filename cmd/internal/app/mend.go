@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -76,6 +77,9 @@ func (w *Worklist) Part(ctx context.Context, id string) ([]byte, error) {
 // CheckValue returns the form in which a value is kept in a contact's field.
 // The error is for the person who gave it.
 func CheckValue(field, value string) (string, error) { return directory.Editing(field, value) }
+
+// Editable reports whether people may edit a contact's field.
+func Editable(field string) bool { return slices.Contains(directory.Editable(), field) }
 
 // EditContact mends fields of the contact that an open letter is about. The
 // values have been checked.
