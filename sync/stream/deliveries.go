@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -107,23 +106,13 @@ func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
 			"reason": l.Reason, "attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision,
 			"due": l.DueAt.UTC().Format(time.RFC3339),
 		} {
-			m.Header.Set(key, oneLine(value))
+			m.Header.Set(key, value) // NATS makes blanks of line ends
 		}
 		if _, err := b.js.PublishMsg(ctx, m); err != nil {
 			return fmt.Errorf("dead letter %s: %w", l.ID, err)
 		}
 	}
 	return nil
-}
-
-// oneLine is a text that stays inside its header.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
 }
 
 // ConsumeLetters hands dead letters to put, until ctx ends. A batch is
