@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -224,34 +225,42 @@ func (db *DB) Discard(ctx context.Context, f deadletter.Filter, by, reason strin
 	})
 }
 
-// settleOpen settles open letters, some at a time: the recorder and the workers
-// do not wait for the end of a long list.
+// settleOpen settles open letters, some at a time, with as long a pause after
+// each part as it took: where the database is locked as a whole, the recorder
+// and the workers get in between.
 func (db *DB) settleOpen(ctx context.Context, f deadletter.Filter, settle func(tx *gorm.DB, rows []letterRow) error) (n int64, err error) {
+	const some = 100
 	f.State = deadletter.Open
 	var ids []string
 	if err := selectLetters(db.gorm.WithContext(ctx).Model(&letterRow{}), f).Order("due_at, id").Pluck("id", &ids).Error; err != nil {
 		return 0, fmt.Errorf("read dead letters: %w", err)
 	}
-	for part := range chunks(ids) {
-		err := db.tx(ctx, func(tx *gorm.DB) error {
-			var rows []letterRow
-			if err := db.lock(tx, "UPDATE").Where("id IN ? AND state = 'open'", part).Find(&rows).Error; err != nil {
-				return fmt.Errorf("read dead letters: %w", err)
-			}
-			if len(rows) == 0 {
-				return nil
-			}
-			if err := settle(tx, rows); err != nil {
-				return fmt.Errorf("settle dead letters: %w", err)
-			}
-			n += int64(len(rows))
-			return nil
-		})
+	for part := range slices.Chunk(ids, some) {
+		began := time.Now()
+		settled, err := db.settlePart(ctx, part, settle)
+		n += settled
 		if err != nil {
-			return n, err
+			return n, fmt.Errorf("settle dead letters: %w", err)
+		}
+		if len(ids) > some {
+			time.Sleep(time.Since(began))
 		}
 	}
 	return n, nil
+}
+
+func (db *DB) settlePart(ctx context.Context, ids []string, settle func(tx *gorm.DB, rows []letterRow) error) (n int64, err error) {
+	var rows []letterRow
+	err = db.tx(ctx, func(tx *gorm.DB) error {
+		if err := db.lock(tx, "UPDATE").Where("id IN ? AND state = 'open'", ids).Find(&rows).Error; err != nil || len(rows) == 0 {
+			return err
+		}
+		return settle(tx, rows)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int64(len(rows)), nil
 }
 
 // eachLink changes the dead links behind letters.

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"crmsync/connectors"
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 	"crmsync/sync/store/storetest"
 )
@@ -96,6 +97,19 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	_, err = db.Holders(ctx, "crm", []string{"501"})
 	check(err)
 	check(db.Delivered(ctx, []string{"x"}))
+	e := directory.Entity{Kind: directory.ContactEntity, ID: c.ID}
+	check(db.PutLetters(ctx, []deadletter.Letter{{ID: deadletter.ForEntity("crm", e), Account: "crm", Entity: e, State: deadletter.Open, UpdatedAt: time.Now()}}))
+	replay, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{deadletter.ForEntity("crm", e)}}, "me")
+	check(err)
+	list, err := db.Reopen(ctx, "crm", 10)
+	check(err)
+	if n != 1 || len(list) != 1 {
+		t.Fatalf("replayed %d, let in %v", n, list)
+	}
+	_, err = db.CountReplay(ctx, replay)
+	check(err)
+	_, err = db.Actions(ctx, deadletter.ForEntity("crm", e))
+	check(err)
 
 	pool, err := db.gorm.DB()
 	check(err)
