@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -213,5 +216,72 @@ func TestAPartOfAWebhookIsMendedAndTriedAgain(t *testing.T) {
 	eventually(t, 10*time.Second, "the message is in HubSpot", func() bool { return len(messagesOf(t, info, "wamid.PART")) == 1 })
 	if out, _, _ := runCommand(t, "deadletters", "show", id, "--config", info.Config); !strings.Contains(out, "mended the part") || strings.Contains(out, "Hello!") {
 		t.Errorf("show:\n%s", out)
+	}
+}
+
+// A letter that nobody settles in time is told of once, and one that is settled
+// loses what it holds of people.
+func TestOverdueLettersAreToldOfAndSettledOnesForget(t *testing.T) {
+	info := simulate(t)
+	var mu sync.Mutex
+	var told []string
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, string(body))
+	}))
+	defer hook.Close()
+	file, err := os.OpenFile(info.Config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(file, "notify: [{url: '%s', format: slack, private: true}]\n", hook.URL)
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"CRMSYNC_RETRY_SETTLE_WITHIN=1s", "CRMSYNC_RETENTION_DEAD_LETTERS=1s"}
+	worker := serve(t, info, env...)
+	if _, err := newLoad(info).send([]byte(`{"object":"whatsapp_business_account","entry":[{"private text"`)); err != nil {
+		t.Fatal(err)
+	}
+	hears := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(told)
+	}
+	eventually(t, 30*time.Second, "somebody is told", func() bool { return hears() == 1 })
+	if !strings.Contains(told[0], "1 dead letter overdue") || !strings.Contains(told[0], "whatsapp: MALFORMED") || strings.Contains(told[0], "private text") {
+		t.Errorf("told %s", told[0])
+	}
+	if !strings.Contains(worker.errors.String(), `"level":"WARN","msg":"dead letters are overdue`) {
+		t.Errorf("the log does not say so:\n%s", worker.errors)
+	}
+	var open []app.Letter
+	letters(t, &open, "list", "--overdue", "--config", info.Config, "--output", "json")
+	if len(open) != 1 {
+		t.Fatalf("overdue: %+v", open)
+	}
+	show := func(more ...string) (string, string, int) {
+		return runCommand(t, append([]string{"deadletters", "show", open[0].ID, "--config", info.Config}, more...)...)
+	}
+	if part, _, code := show("--raw"); code != 0 || !strings.Contains(part, "private text") {
+		t.Errorf("the part is %q (exit code %d)", part, code)
+	}
+	if _, errs, code := runCommand(t, "deadletters", "discard", open[0].ID, "--reason", "half a webhook", "--by", "marco", "--config", info.Config); code != 0 {
+		t.Fatal(errs)
+	}
+	worker.stop()
+	time.Sleep(time.Second)
+	serve(t, info, env...) // it forgets when it starts, and every hour
+	eventually(t, 10*time.Second, "the part is gone", func() bool {
+		_, errs, code := show("--raw")
+		return code == exitFailed && strings.Contains(errs, "not kept any more")
+	})
+	if out, _, code := show(); code != 0 || !strings.Contains(out, open[0].Reason) || !strings.Contains(out, "half a webhook") || !strings.Contains(out, "marco discarded it") {
+		t.Errorf("the history (exit code %d):\n%s", code, out)
+	}
+	if n := hears(); n != 1 {
+		t.Errorf("told %d times", n)
 	}
 }
