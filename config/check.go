@@ -26,10 +26,9 @@ var (
 
 // defaults fills in what accounts leave open. A quota of 0 is not left open.
 func (p *parser) defaults() {
+	p.config.Retention.setDefaults()
 	for i := range p.config.Notify {
-		if n := &p.config.Notify[i]; n.Format == "" {
-			n.Format = "json"
-		}
+		p.config.Notify[i].setDefaults()
 	}
 	for i := range p.config.Accounts {
 		a := &p.config.Accounts[i]
@@ -48,6 +47,7 @@ func (p *parser) check() {
 		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)
 	}
 	p.public()
+	p.receivers()
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		p.at([]string{"log", "level"}, "log level %q is not one of debug, info, warn, error", c.Log.Level)
 	}
@@ -73,27 +73,7 @@ func (p *parser) check() {
 	if c.DefaultRegion != "" && !phonenumbers.GetSupportedRegions()[c.DefaultRegion] {
 		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
 	}
-	for i := range c.Notify {
-		p.receiver(i, &c.Notify[i])
-	}
 	p.accounts()
-}
-
-// receiver reports a receiver of notifications that cannot be told anything.
-func (p *parser) receiver(i int, n *Notify) {
-	at := func(key string) []string { return []string{"notify", strconv.Itoa(i), key} }
-	text := n.URL.Reveal()
-	u, err := url.Parse(text)
-	switch {
-	case text == "" && n.URLFile == "":
-		p.at(at("url"), "receiver %d of notify has no url; write the address that takes a POST, or its file as url_file", i+1)
-	case text == "" || text == placeholder:
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		p.at(at("url"), "url of receiver %d is not an address; write one like https://hooks.slack.com/services/…", i+1)
-	}
-	if !slices.Contains([]string{"json", "slack"}, n.Format) {
-		p.at(at("format"), "format is %q; it is json or slack", n.Format)
-	}
 }
 
 // public reports a public address that ours could not be made of.

@@ -48,18 +48,10 @@ type Config struct {
 	// Defaults to none. Environment: CRMSYNC_DEFAULT_REGION.
 	DefaultRegion string `yaml:"default_region,omitempty" env:"DEFAULT_REGION"`
 
-	Log      Log      `yaml:"log,omitempty" envPrefix:"LOG_"`
-	Database Database `yaml:"database,omitempty" envPrefix:"DATABASE_"`
-	NATS     NATS     `yaml:"nats,omitempty" envPrefix:"NATS_"`
-	Retry    Retry    `yaml:"retry,omitempty" envPrefix:"RETRY_"`
-
-	Retention Retention `yaml:"retention,omitempty" envPrefix:"RETENTION_"`
-
-	// Notify are told of dead letters that are overdue.
-	//
-	// Defaults to nobody but the log.
-	Notify []Notify `yaml:"notify,omitempty" env:"-"`
-
+	Log      Log       `yaml:"log,omitempty" envPrefix:"LOG_"`
+	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
+	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
+	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
 	Accounts []Account `yaml:"accounts" env:"-"`
 
 	// Notes are oddities and no faults: variables of the environment that
@@ -68,6 +60,13 @@ type Config struct {
 	// Placeholders are secrets that are still the sample's. A worker does not
 	// start with them.
 	Placeholders Findings `yaml:"-" env:"-" json:"-"`
+
+	Retention Retention `yaml:"retention,omitempty" envPrefix:"RETENTION_"`
+
+	// Notify are told of dead letters that are overdue.
+	//
+	// Defaults to nobody but the log.
+	Notify []Notify `yaml:"notify,omitempty" env:"-"`
 }
 
 // placeholder stands in the sample for every secret.
@@ -138,35 +137,6 @@ type Retry struct {
 	//
 	// Defaults to 24h. Environment: CRMSYNC_RETRY_SETTLE_WITHIN.
 	SettleWithin Duration `yaml:"settle_within,omitempty" env:"SETTLE_WITHIN"`
-}
-
-// Retention says how long what is of no more use is kept.
-type Retention struct {
-	// DeadLetters is how long a settled dead letter keeps the part of a webhook
-	// that could not be read, with the text and the numbers in it. Its history
-	// stays.
-	//
-	// Defaults to 720h. Environment: CRMSYNC_RETENTION_DEAD_LETTERS.
-	DeadLetters Duration `yaml:"dead_letters,omitempty" env:"DEAD_LETTERS"`
-}
-
-// Notify is a receiver of notifications. Its values can be set in the
-// environment as CRMSYNC_NOTIFY_1_<KEY>, 1 being the first.
-type Notify struct {
-	// URL receives an HTTP POST. All of it is a secret, as Slack's are.
-	URL     Secret `yaml:"url,omitempty" env:"URL"`
-	URLFile string `yaml:"url_file,omitempty" env:"URL_FILE"`
-
-	// Format is json, or slack for whatever takes {"text":"…"}.
-	//
-	// Defaults to json.
-	Format string `yaml:"format,omitempty" env:"FORMAT"`
-
-	// Private says that the receiver is inside our own network: without it,
-	// addresses that are not public are refused when they are called.
-	//
-	// Defaults to false.
-	Private bool `yaml:"private,omitempty" env:"PRIVATE"`
 }
 
 // Pauses are the delays as the engine takes them.
@@ -389,13 +359,12 @@ func (c *Config) PublicPath() string {
 // Default returns a configuration of defaults, without accounts.
 func Default() *Config {
 	return &Config{
-		Listen:    "127.0.0.1:8080",
-		DataDir:   "data",
-		Mapping:   "mapping.yaml",
-		Log:       Log{Level: "info"},
-		NATS:      NATS{Replicas: 1, MaxBytes: 10 << 30},
-		Retry:     Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
-		Retention: Retention{DeadLetters: Duration(720 * time.Hour)},
+		Listen:  "127.0.0.1:8080",
+		DataDir: "data",
+		Mapping: "mapping.yaml",
+		Log:     Log{Level: "info"},
+		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
+		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
 	}
 }
 

@@ -26,7 +26,7 @@ func TestReceiversOfNotifications(t *testing.T) {
 	if other.URL.Reveal() != "http://10.0.0.2/y" || other.Format != "json" || !other.Private {
 		t.Errorf("the second is %+v at %q", other, other.URL.Reveal())
 	}
-	if c.Retention.DeadLetters.Duration() != 48*time.Hour || config.Default().Retention.DeadLetters.Duration() != 30*24*time.Hour {
+	if c.Retention.DeadLetters.Duration() != 48*time.Hour || parse(t, good).Retention.DeadLetters.Duration() != 30*24*time.Hour {
 		t.Errorf("retention = %v", c.Retention)
 	}
 	var printed bytes.Buffer

@@ -38,12 +38,12 @@ type App struct {
 	log      *slog.Logger
 	metrics  *metrics
 	store    *store.DB
+	notifier *notifier
 	broker   *stream.Broker
 	mapping  *mapping.Mapping
 	accounts []*account
 	media    map[string]*whatsapp.Client
 	recorder record.Recorder
-	notifier *notifier
 	intake   *intake.Handler
 	listener net.Listener
 	// renewals wait for what is being done about tokens, which needs the
@@ -76,6 +76,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return a, err
 	}
+	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
 	}
@@ -94,7 +95,6 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if len(silent) > 0 {
 		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
 	}
-	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo, WantsFiles: c.WantsFiles}
 	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
@@ -192,10 +192,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
 	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
-	start("replay", a.replayFacts)
-	start("gauges", a.gauges)
 	start("notify", a.notifier.run)
 	start("retention", a.forget)
+	start("replay", a.replayFacts)
+	start("gauges", a.gauges)
 	for _, account := range a.accounts {
 		if account.worker == nil {
 			continue
