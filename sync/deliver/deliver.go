@@ -82,6 +82,9 @@ type Observer interface {
 	Batch(account string, records int)
 }
 
+// StandingBy is the problem of a worker whose account another one works for.
+const StandingBy = "another replica works for this account"
+
 const (
 	leaseTTL     = 3 * time.Second
 	scanEvery    = time.Second
@@ -107,7 +110,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.lease = lease
 			w.work(ctx)
 		default:
-			w.setState(false, "another replica works for this account")
+			w.setState(false, StandingBy)
 		}
 		if !sleep(ctx, leaseTTL/3) {
 			return nil

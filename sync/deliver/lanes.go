@@ -38,16 +38,16 @@ func (w *Worker) newLanes() lanes {
 	limits := w.Connector.Limits()
 	l := lanes{
 		newcomers: newLane(w, directory.ContactEntity, limits.Contacts, 400*time.Millisecond, w.writeContacts),
-		changes:   newLane(w, directory.ContactEntity, limits.Contacts, 500*time.Millisecond, w.writeContacts),
-		messages:  newLane(w, directory.MessageEntity, limits.Messages, 200*time.Millisecond, w.writeMessages),
+		changes:   newLane(w, directory.ContactEntity, limits.Contacts, time.Second, w.writeContacts),
+		messages:  newLane(w, directory.MessageEntity, limits.Messages, 150*time.Millisecond, w.writeMessages),
 	}
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true
 	l.changes.before = l.messages
+	l.messages.calls = max(limits.MessageCalls, 1)
 	if limits.Calls > 1 {
 		// The connector joins calls, so that small ones cost no more.
-		l.newcomers.calls, l.messages.calls = limits.Calls, limits.Calls
-		l.newcomers.every = l.messages.every
+		l.newcomers.calls, l.newcomers.every = limits.Calls, l.messages.every
 	}
 	return l
 }

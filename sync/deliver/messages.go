@@ -115,7 +115,7 @@ func (b *messageBatch) forgetContact(ctx context.Context, i int) error {
 	if s.err == nil || s.err.Class != connectors.Conflict || s.err.RecordID != "" {
 		return nil
 	}
-	contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Contact.ID}
+	contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Message.ContactID}
 	return w.Store.Forget(ctx, w.Account, w.lease, contact, b.work[i].ContactRecordID)
 }
 

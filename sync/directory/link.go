@@ -55,11 +55,11 @@ type Want struct {
 // Work is everything that a worker needs to bring one account into agreement
 // about one entity.
 type Work struct {
-	Link    Link
+	Link Link
+	// Contact is set for contacts, Message for messages and files.
 	Contact *Contact
-	// Message is set for messages; Contact is then whose it is.
 	Message *Message
-	// File is set for files; Message is then the one that it came with.
+	// File is set for files; Message is the one that it came with.
 	File *File
 	// ContactRecordID is the record of a message's contact in this account,
 	// empty while it has none; MessageRecordID that of a file's message.

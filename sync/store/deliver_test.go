@@ -184,7 +184,7 @@ func TestAMessageIsNotDueBeforeItsContactHasARecord(t *testing.T) {
 			t.Fatalf("waiting for the contact = %v (error %v), want the message", waiting, err)
 		}
 		todo, ok := load(t, db, directory.MessageEntity, m.ID)
-		if !ok || todo.ContactRecordID != "501" || todo.Message.Text != "Hello!" || todo.Contact.ID != contactID {
+		if !ok || todo.ContactRecordID != "501" || todo.Message.Text != "Hello!" || todo.Message.ContactID != contactID {
 			t.Errorf("work = %+v", todo)
 		}
 		if err := db.Forget(ctx, "hubspot", number, link.Entity, "500"); err != nil {

@@ -237,7 +237,7 @@ func (tx *recordTx) SaveFiles(files []directory.File) error {
 func (tx *recordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
 	found := make(map[int64]directory.Conversation, len(contactIDs))
 	for part := range chunks(contactIDs) {
-		if err := tx.conversations(part, found); err != nil {
+		if err := conversations(tx.db, found, conversationSQL, part); err != nil {
 			return nil, fmt.Errorf("sum up conversations: %w", err)
 		}
 	}
@@ -255,7 +255,7 @@ const conversationSQL = `SELECT c.id,
 		(SELECT max(o.at) FROM messages o WHERE o.contact_id = c.id AND o.direction = 'out' AND o.group_id = ''), '0001-01-01 00:00:00+00:00')) AS unanswered
 	FROM contacts c WHERE c.id IN ?`
 
-func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.Conversation) error {
+func conversations(db *gorm.DB, into map[int64]directory.Conversation, sql string, args ...any) error {
 	var rows []struct {
 		ID         int64
 		FirstIn    *time.Time
@@ -264,7 +264,7 @@ func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.C
 		LastOut    *int64
 		Unanswered int
 	}
-	if err := tx.db.Raw(conversationSQL, contactIDs).Scan(&rows).Error; err != nil {
+	if err := db.Raw(sql, args...).Scan(&rows).Error; err != nil {
 		return err
 	}
 	var ids []int64
@@ -276,7 +276,7 @@ func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.C
 		}
 	}
 	newest := make(map[int64]*directory.Message, len(ids))
-	list, err := messages(tx.db, ids)
+	list, err := messages(db, ids)
 	if err != nil {
 		return err
 	}
