@@ -67,6 +67,13 @@ type Config struct {
 	// Placeholders are secrets that are still the sample's. A worker does not
 	// start with them.
 	Placeholders Findings `yaml:"-" env:"-" json:"-"`
+
+	Retention Retention `yaml:"retention,omitempty" envPrefix:"RETENTION_"`
+
+	// Notify are told of dead letters that are overdue.
+	//
+	// Defaults to nobody but the log.
+	Notify []Notify `yaml:"notify,omitempty" env:"-"`
 }
 
 // placeholder stands in the sample for every secret.

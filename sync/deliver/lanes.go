@@ -25,6 +25,15 @@ func (l *lanes) waiting() int {
 	return n
 }
 
+// underWay is how much waits in them or is in work.
+func (l *lanes) underWay() int {
+	n := 0
+	for _, one := range l.all() {
+		n += one.queue.all()
+	}
+	return n
+}
+
 func (w *Worker) newLanes() lanes {
 	limits := w.Connector.Limits()
 	l := lanes{

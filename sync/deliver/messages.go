@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
 
@@ -77,6 +78,11 @@ func changeOf(todo directory.Work) connectors.MessageChange {
 		WAMID:           m.WAMID, BusinessNumber: m.BusinessNumber, Direction: m.Direction,
 		Text: m.Body(), Status: m.Status, At: at,
 	}
+}
+
+// fieldsOf are the fields of a message, for a letter.
+func fieldsOf(m connectors.MessageChange) map[string]any {
+	return map[string]any{"text": m.Text, "direction": deadletter.Word(m.Direction), "status": deadletter.Word(m.Status), "at": m.At}
 }
 
 // find settles the doubt about messages that an earlier create may have
@@ -168,7 +174,7 @@ func (b *messageBatch) call(ctx context.Context, indexes []int, method func(cont
 	}
 	for n, i := range indexes {
 		if results[n].Err != nil {
-			b.settled[i].err = results[n].Err
+			b.settled[i].err, b.settled[i].tried = results[n].Err, fieldsOf(changes[n])
 			continue
 		}
 		ok(i, results[n])

@@ -169,13 +169,12 @@ func (c *Contact) viewNames(view map[string]any) {
 	if _, known := view["first_name"]; known {
 		return
 	}
-	view["last_name"] = nil // none is known any more, should there have been one
-	if spoken == "" {
-		view["first_name"] = name
+	first, last, _ := strings.Cut(spoken, " ")
+	view["first_name"] = firstOf(first, name)
+	if _, edited := view["last_name"]; edited {
 		return
 	}
-	first, last, _ := strings.Cut(spoken, " ")
-	view["first_name"] = first
+	view["last_name"] = nil // none is known any more, should there have been one
 	if last = strings.TrimSpace(last); last != "" {
 		view["last_name"] = last
 	}

@@ -25,8 +25,10 @@ type Link struct {
 	Attempts    int
 	NextAttempt time.Time
 	// History says what became of each of them, such as "503, 503, no answer
-	// in time"; of many the last.
-	History []string
+	// in time"; of many the last. AttemptedAt is when, nil if that is not known
+	// of all.
+	History     []string
+	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
 }

@@ -23,13 +23,19 @@ const chunk = 500
 // Record runs f in one transaction. Recorders of all replicas take turns.
 func (db *DB) Record(ctx context.Context, f func(tx directory.Tx) error) error {
 	return db.tx(ctx, func(tx *gorm.DB) error {
-		if db.postgres {
-			if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error; err != nil {
-				return err
-			}
+		if err := db.takeTurn(tx); err != nil {
+			return err
 		}
 		return f(&recordTx{db: tx, now: db.now(), settleWithin: db.SettleWithin})
 	})
+}
+
+// takeTurn waits until nobody else changes the directory.
+func (db *DB) takeTurn(tx *gorm.DB) error {
+	if !db.postgres {
+		return nil // the database is locked as a whole
+	}
+	return tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error
 }
 
 // recordTx is a transaction of the recorder.

@@ -38,6 +38,7 @@ type App struct {
 	metrics  *metrics
 	cpu      cpu
 	store    *store.DB
+	notifier *notifier
 	broker   *stream.Broker
 	now      atomic.Pointer[inForce]
 	recorder record.Recorder
@@ -82,6 +83,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return a, err
 	}
+	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
 	}
@@ -186,6 +188,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
 	a.start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
+	a.start("notify", a.notifier.run)
+	a.start("retention", a.forget)
 	a.start("replay", a.replayFacts)
 	a.start("gauges", a.gauges)
 	a.start("cpu", a.watchCPU)
@@ -329,7 +333,7 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 	} else if receiver := a.now.Load().intake.Receivers[r.Account]; receiver != nil {
 		parts = receiver.Split(r.Raw)
 	} else {
-		return fmt.Errorf("account %s is gone, or has no webhooks any more", r.Account)
+		parts = append(parts, connectors.Fact{Kind: connectors.KindMalformed, Reason: "the account is gone, or has no webhooks any more"})
 	}
 	var facts []directory.Fact
 	var malformed []*directory.Fact
@@ -350,6 +354,22 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		return a.broker.Bury(ctx, letters)
 	}
 	return a.store.Delivered(ctx, []string{r.LetterID})
+}
+
+// forget removes, every hour, what settled dead letters need not keep.
+func (a *App) forget(ctx context.Context) error {
+	for {
+		n, err := a.store.ForgetSettled(ctx, time.Now().Add(-a.config.Retention.DeadLetters.Duration()))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot forget what settled dead letters hold; trying again", "error", err)
+		}
+		if n > 0 {
+			a.log.Info("settled dead letters have lost the parts of webhooks that they held; their history stays", "parts", n)
+		}
+		if !pause(ctx, time.Hour) {
+			return nil
+		}
+	}
 }
 
 // untilDone repeats f until it succeeds or the program stops; it reports which.
