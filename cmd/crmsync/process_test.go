@@ -313,3 +313,13 @@ func runCommand(t *testing.T, args ...string) (stdout, stderr string, code int) 
 	_ = cmd.Run() // its exit code says the rest
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
+
+// ask200 reads JSON and reports whether the answer was 200.
+func ask200(address string, into any) bool {
+	response, err := http.Get(address)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(into) == nil
+}

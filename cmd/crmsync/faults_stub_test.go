@@ -1,0 +1,3 @@
+package main
+
+var brokerRows, databaseRows, crmRows, webhookRows, timeRows, diskRows []row
