@@ -1,3 +1,3 @@
 package main
 
-var brokerRows, databaseRows, crmRows, webhookRows, timeRows, diskRows []row
+var crmRows, webhookRows, timeRows, diskRows []row

@@ -44,6 +44,9 @@ type ledger struct {
 	giveUp   context.Context // ends the posts that are still refused
 }
 
+// people is how many people write.
+const people = 30
+
 // A sentMessage is what was sent of a message, and how far it came.
 type sentMessage struct {
 	from     string
@@ -97,7 +100,7 @@ func (l *ledger) next() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.n++
-	wamid, from := fmt.Sprintf("wamid.F%d", l.n), fmt.Sprintf("1555%07d", l.n%100)
+	wamid, from := fmt.Sprintf("wamid.F%d", l.n), fmt.Sprintf("1555%07d", l.n%people)
 	m := &sentMessage{from: from, outgoing: l.n%3 == 0, began: time.Now(), of: 1}
 	l.messages[wamid] = m
 	if !m.outgoing {
@@ -136,6 +139,21 @@ func (l *ledger) deliver(wamid, value string) {
 	if l.random.IntN(10) == 0 {
 		l.posts.Go(func() { _, _ = l.post(body, l.urls[first]) })
 	}
+}
+
+// unreadable posts a webhook of which a part cannot be read. It is no message:
+// it has to become a dead letter.
+func (l *ledger) unreadable(n int) {
+	body := fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":%q,"changes":[{"field":"messages","value":{`+
+		`"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550783881","phone_number_id":%q},"statuses":[{"status":"read","timestamp":"%d"}]}}]}]}`,
+		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, 1767225600+n)
+	l.posts.Go(func() {
+		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+			if status, _ := l.post(body, l.urls[0]); status == http.StatusOK || !pauseFor(l.giveUp, wait) {
+				return
+			}
+		}
+	})
 }
 
 // insist posts with growing pauses until the answer is 200.
@@ -226,10 +244,16 @@ type recovery struct {
 	accounts []string // empty for all
 }
 
+// An outcome is what there has to be in the end besides what was delivered.
+type outcome struct {
+	missing int // messages, in each CRM
+	letters int // dead letters in all
+	within  time.Duration
+}
+
 // settle ends the traffic, waits until everything acknowledged is where it
-// belongs, and adds the sums to the row. workers are those whose backlog has
-// to be gone. Letters are how many dead letters there have to be.
-func (f *fault) settle(l *ledger, env []string, letters int, within time.Duration, recoveries ...recovery) {
+// belongs, and adds the sums to the row.
+func (f *fault) settle(l *ledger, env []string, want outcome, recoveries ...recovery) {
 	f.Helper()
 	l.ended(f)
 	acked := l.acked()
@@ -238,6 +262,9 @@ func (f *fault) settle(l *ledger, env []string, letters int, within time.Duratio
 	f.mu.Unlock()
 	if len(acked) == 0 {
 		f.Fatal("nothing was acknowledged")
+	}
+	if want.within == 0 {
+		want.within = time.Minute
 	}
 	owed := func(crm sandbox.CRM) int {
 		shown := byWAMID(f, crm)
@@ -249,32 +276,33 @@ func (f *fault) settle(l *ledger, env []string, letters int, within time.Duratio
 		}
 		return n
 	}
-	deadline := time.Now().Add(within)
+	deadline := time.Now().Add(want.within)
 	for _, crm := range l.info.CRMs() {
-		for owed(crm) > letters && time.Now().Before(deadline) {
+		for owed(crm) > want.missing && time.Now().Before(deadline) {
 			time.Sleep(200 * time.Millisecond)
 		}
 	}
+	deadline = deadline.Add(15 * time.Second)
 	backlog := f.backlog(l.info)
-	for ; backlog > letters && time.Now().Before(deadline.Add(10*time.Second)); backlog = f.backlog(l.info) {
+	for ; backlog > 0 && time.Now().Before(deadline); backlog = f.backlog(l.info) {
 		time.Sleep(300 * time.Millisecond)
 	}
 	time.Sleep(time.Second) // what is still under way would show up twice
 	for _, crm := range l.info.CRMs() {
-		f.check(l, crm, acked, letters)
+		f.check(l, crm, acked, want.missing)
 	}
-	if backlog > letters {
+	if backlog > 0 {
 		f.stuck += backlog
 		f.Errorf("%d are still pending", backlog)
 	}
-	if open := f.letters(l.info, env); len(open) != letters*len(l.info.CRMs()) {
-		f.Errorf("%d dead letters, want %d: %v", len(open), letters*len(l.info.CRMs()), head(open, 3))
+	if open := f.letters(l.info, env); len(open) != want.letters {
+		f.Errorf("%d dead letters, want %d: %v", len(open), want.letters, head(open, 3))
 	}
 	f.measure(l, recoveries)
 }
 
 // check compares one CRM with the ledger.
-func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage, letters int) {
+func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage, want int) {
 	f.Helper()
 	shown := byWAMID(f, crm)
 	people := map[string]sandbox.SimContact{}
@@ -302,9 +330,9 @@ func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage,
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.doubled += max(doubled, stats.DuplicateMessages) + stats.DuplicateContacts
-	if len(missing) != letters {
+	if len(missing) != want {
 		f.lost += len(missing)
-		f.Errorf("%s: %d of %d acknowledged messages are missing, want %d: %v", crm.Name, len(missing), len(acked), letters, head(missing, 3))
+		f.Errorf("%s: %d of %d acknowledged messages are missing, want %d: %v", crm.Name, len(missing), len(acked), want, head(missing, 3))
 	}
 	if len(behind)+len(misplaced) > 0 {
 		f.stuck += len(behind)
@@ -415,6 +443,14 @@ func (f *fault) letters(info sandbox.Info, env []string) (reasons []string) {
 		reasons = append(reasons, l.Account+" "+l.Class+" "+l.Reason)
 	}
 	return reasons
+}
+
+// serveOnce runs a worker that is expected to refuse to start.
+func (f *fault) serveOnce(config string, env ...string) (stdout, stderr string, code int) {
+	f.Helper()
+	p := start(f.T, env, "serve", "--config", config)
+	p.wait(20 * time.Second)
+	return "", p.errors.String(), p.cmd.ProcessState.ExitCode()
 }
 
 func digits(s string) string {
