@@ -158,7 +158,10 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		if _, err := b.js.CreateOrUpdateStream(ctx, config); err != nil {
+		switch _, err := b.js.CreateOrUpdateStream(ctx, config); {
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+			return fmt.Errorf("create stream %s: the NATS server has no JetStream, or its cluster has no leader yet: %w", config.Name, err)
+		case err != nil:
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
 		}
 	}
