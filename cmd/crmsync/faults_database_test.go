@@ -133,7 +133,7 @@ func fourMigrate(f *fault) {
 				var report any
 				return ask200(urls[i]+"/readyz", &report)
 			})
-			if w.says("cannot") {
+			if w.says(`"level":"ERROR"`) {
 				f.Errorf("replica %d complains:\n%s", i, w.errors)
 			}
 		}

@@ -79,6 +79,17 @@ func (f *fault) between(least, most time.Duration) time.Duration {
 // recoverWithin is how long after a fault the first delivery may take.
 const recoverWithin = 5 * time.Second
 
+// unload shows what the processes of a row that failed have logged last.
+func (f *fault) unload() {
+	if !f.Failed() {
+		return
+	}
+	for _, p := range processesOf(f.T) {
+		lines := slices.Collect(strings.Lines(p.errors.String()))
+		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lines[max(0, len(lines)-25):], ""))
+	}
+}
+
 // judge closes a row.
 func (f *fault) judge() {
 	if f.injected == 0 {
@@ -148,6 +159,7 @@ func TestFaults(t *testing.T) {
 				defer func() {
 					f.red = t.Failed()
 					t.Log(f)
+					f.unload()
 				}()
 				r.run(f)
 				f.judge()
