@@ -66,19 +66,33 @@ func (m *sentMessage) status() string {
 // traffic begins to send so many messages a second.
 func (f *fault) traffic(info sandbox.Info, rate int, urls ...string) *ledger {
 	f.Helper()
-	if len(urls) == 0 {
-		urls = []string{info.Worker.Webhooks["whatsapp"]}
+	l := newLedger(f, info)
+	if len(urls) > 0 {
+		l.urls = urls
 	}
-	l := &ledger{
-		info: info, urls: urls,
+	l.start(f, rate)
+	return l
+}
+
+func newLedger(f *fault, info sandbox.Info) *ledger {
+	return &ledger{
+		info: info, urls: []string{info.Worker.Webhooks["whatsapp"]},
 		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		random: rand.New(rand.NewPCG(f.random.Uint64(), 1)), messages: map[string]*sentMessage{}, answers: map[int]int{}, over: make(chan struct{}),
 	}
+}
+
+// start begins to send. At a rate of 0 the test sends by itself.
+func (l *ledger) start(f *fault, rate int) {
 	ctx, stop := context.WithCancel(f.Context())
 	var cancel context.CancelFunc
 	l.giveUp, cancel = context.WithCancel(f.Context())
 	l.stop = stop
 	f.Cleanup(func() { stop(); cancel(); <-l.over; l.posts.Wait() })
+	if rate == 0 {
+		close(l.over)
+		return
+	}
 	go func() {
 		defer close(l.over)
 		ticker := time.NewTicker(time.Second / time.Duration(rate))
@@ -92,7 +106,6 @@ func (f *fault) traffic(info sandbox.Info, rate int, urls ...string) *ledger {
 			}
 		}
 	}()
-	return l
 }
 
 // next sends the next message.

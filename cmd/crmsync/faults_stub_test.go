@@ -1,3 +1,0 @@
-package main
-
-var crmRows, webhookRows, timeRows, diskRows []row
