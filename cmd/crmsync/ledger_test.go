@@ -30,8 +30,9 @@ type ledger struct {
 	info   sandbox.Info
 	urls   []string // of the workers, tried in turn
 	client *http.Client
-	// text makes a message's text; nil for a plain one.
-	text func(n int) string
+	// refused says which messages get a wamid with which a simulator can be
+	// told to refuse them; nil for none.
+	refused func(n int) bool
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -115,12 +116,12 @@ func (l *ledger) next() {
 	l.n++
 	wamid, from := fmt.Sprintf("wamid.F%d", l.n), fmt.Sprintf("1555%07d", l.n%people)
 	m := &sentMessage{from: from, outgoing: l.n%3 == 0, began: time.Now(), of: 1}
+	if !m.outgoing && l.refused != nil && l.refused(l.n) {
+		wamid = fmt.Sprintf("wamid.P%d", l.n)
+	}
 	l.messages[wamid] = m
 	if !m.outgoing {
 		text := fmt.Sprintf("message %d", l.n)
-		if l.text != nil {
-			text = l.text(l.n)
-		}
 		l.deliver(wamid, fmt.Sprintf(`"contacts":[{"profile":{"name":"Person %s"},"wa_id":%q}],"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":%q}}]`,
 			from, from, from, wamid, time.Now().Unix(), text))
 		return
