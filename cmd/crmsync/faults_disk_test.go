@@ -24,7 +24,7 @@ var diskRows = []row{
 	{id: "K7-lazy", fault: "power loss: a file system that forgets what was not synced", not: "there is no lazy file system here (no FUSE library among the dependencies)"},
 	{id: "X1", fault: "the disk of the data directory is full, then has room again", push: 1, larger: 5, run: diskFull},
 	{id: "X2-slow", fault: "each fsync takes 500 ms for 6 s", push: 1, larger: 5, run: func(f *fault) { syncs(f, "delay_exit=500ms") }},
-	{id: "X2-error", fault: "each fsync fails with an I/O error for 3 s", push: 0, larger: 1, run: func(f *fault) { syncs(f, "error=EIO") }},
+	{id: "X2-error", fault: "each fsync fails with an I/O error for 3 s", push: 1, larger: 3, run: func(f *fault) { syncs(f, "error=EIO") }},
 	{id: "X3", fault: "the data directory is read-only", push: 1, larger: 1, run: readOnly},
 	{id: "X4-rolling", fault: "two replicas are restarted in turn", push: 4, larger: 20, run: func(f *fault) { rolling(f, syscall.SIGTERM) }},
 	{id: "X4-kill", fault: "kill -9 of either of two replicas, on three NATS nodes", push: 4, larger: 20, run: func(f *fault) { rolling(f, syscall.SIGKILL) }},

@@ -89,7 +89,8 @@ func (f *fault) unload() {
 	if !f.Failed() {
 		return
 	}
-	for _, p := range processesOf(f.T) {
+	all := processesOf(f.T)
+	for _, p := range all[max(0, len(all)-4):] {
 		lines := slices.Collect(strings.Lines(p.errors.String()))
 		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lines[max(0, len(lines)-25):], ""))
 	}

@@ -111,7 +111,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		default:
 			w.setState(false, "another replica works for this account")
 		}
-		if !sleep(ctx, leaseTTL/3) {
+		if !sleep(ctx, leaseTTL/10) { // a standby takes over this soon after the lease has run out
 			return nil
 		}
 	}
