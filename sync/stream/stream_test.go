@@ -109,6 +109,26 @@ func TestWhatWasHandedOverButNotAcknowledgedComesAgainAtOnceAfterARestart(t *tes
 	}
 }
 
+// However often its recorder fails: deliveries of a fact are not attempts.
+func TestAFactComesAgainUntilItIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	publish(t, b, facts(1, "a"))
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	came := 0
+	err := b.ConsumeFacts(ctx, func(context.Context, []directory.Fact) bool {
+		if came++; came == 4 {
+			cancel()
+		}
+		return came == 4
+	})
+	if err != nil || came != 4 {
+		t.Errorf("it came %d times (error %v), want 4", came, err)
+	}
+}
+
 func TestConcurrentWebhooksAreAllStored(t *testing.T) {
 	t.Parallel()
 	b := open(t, stream.Options{})
