@@ -33,7 +33,7 @@ kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 
 .PHONY: faults
 faults: ## Break what the program stands on, a few rounds of each fault, about five minutes
-	go test ./cmd/crmsync -run TestFaults -faults push -v -parallel 4 -timeout 20m
+	go test ./cmd/crmsync -run TestFaults -faults push -v -parallel 5 -timeout 20m
 
 .PHONY: chaos
 chaos: ## Break it at length, hours, and write docs/faults.md; mutants write their part

@@ -19,9 +19,9 @@ var crmRows = []row{
 			{"mode": "garbage", "share": 0.1},
 		}))
 	}},
-	{id: "C2-hubspot", fault: "HubSpot is down for 15 s, larger 60 s, at 20 messages/s", push: 1, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 0) }},
-	{id: "C2-zoho", fault: "Zoho CRM is down for 15 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 1) }},
-	{id: "C2-bitrix24", fault: "Bitrix24 is down for 15 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 2) }},
+	{id: "C2-hubspot", fault: "HubSpot is down for 10 s, larger 60 s, at 20 messages/s", push: 1, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 0) }},
+	{id: "C2-zoho", fault: "Zoho CRM is down for 10 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 1) }},
+	{id: "C2-bitrix24", fault: "Bitrix24 is down for 10 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, run: func(f *fault) { crmDown(f, 2) }},
 	{id: "C2-24h", fault: "a CRM is down for 24 h", not: "needs the program's clock to be moved, which a process does not allow; TestAnOutageBurnsNoAttempt holds the policy on a fake clock"},
 	{id: "C3", fault: "throttled: Retry-After of 1 s, a date, garbage, negative, none; every CRM", push: 1, larger: 5, within: 20 * time.Second, run: func(f *fault) {
 		f.crms(spells(2*time.Second, 30*time.Second, []spell{
@@ -38,7 +38,7 @@ var crmRows = []row{
 		}))
 	}},
 	{id: "C5", fault: "slow: 3.4 s, 3.6 s, 10 s, a byte a second, half a close, headers and then silence; every CRM", push: 1, larger: 5, within: 25 * time.Second, run: func(f *fault) {
-		f.crms(spells(4*time.Second, 20*time.Second, []spell{
+		f.crms(spells(3*time.Second, 20*time.Second, []spell{
 			{"mode": "slow", "delay": "3.4s", "share": 0.3},
 			{"mode": "slow", "delay": "3.6s", "share": 0.3},
 			{"mode": "slow", "delay": "10s", "share": 0.3},
@@ -140,7 +140,7 @@ func (f *fault) hits(info sandbox.Info) (n int) {
 
 // crmDown takes one CRM away. The others must not notice.
 func crmDown(f *fault, which int) {
-	lasting := 15 * time.Second
+	lasting := 10 * time.Second
 	if f.larger {
 		lasting = time.Minute
 	}

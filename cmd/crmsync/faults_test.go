@@ -189,7 +189,7 @@ func rows() []row {
 // writeFaultTable replaces the part of a page between the marks.
 func writeFaultTable(file string, seed uint64, done map[string]*fault) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Column `%s`, seed `%d`, %s.\n\n", *column, seed, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(&b, "Seed `%d`, %s.\n\n", seed, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	b.WriteString("| row | what is broken | rounds | faults | sent | lost | doubled | stuck | recovery, median | slowest | limit | also |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
 	var not []row
 	for _, r := range rows() {
@@ -209,11 +209,11 @@ func writeFaultTable(file string, seed uint64, done map[string]*fault) error {
 	for _, r := range not {
 		why := r.not
 		if why == "" {
-			why = "left out of this run"
+			why = "left out of this run, or of this column"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.id, r.fault, why)
 	}
-	return replaceBetween(file, "faults", b.String())
+	return replaceBetween(file, "faults "+*column, b.String())
 }
 
 // replaceBetween replaces what stands between <!-- name --> and <!-- /name -->.

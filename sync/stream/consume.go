@@ -19,7 +19,7 @@ const group = "w"
 // would move between healthy replicas.
 const (
 	pullFor = time.Second
-	pinTTL  = 3 * time.Second
+	pinTTL  = 2 * time.Second
 )
 
 // ackWait is how long a replica that died keeps a message from the others.
