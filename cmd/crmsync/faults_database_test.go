@@ -1,7 +1,11 @@
 package main
 
 import (
+	"database/sql"
+	"path/filepath"
 	"time"
+
+	_ "modernc.org/sqlite" // registers the driver named sqlite
 
 	"crmsync/cmd/internal/sandbox"
 )
@@ -78,6 +82,7 @@ var databaseRows = []row{
 	}},
 	{id: "D4-full", fault: "the database's disk is full", not: "the disk of a database alone cannot be filled here; X1 fills the whole data directory, SQLite included"},
 	{id: "D5", fault: "four replicas start at once on an empty database", push: 3, larger: 20, run: fourMigrate},
+	{id: "D6", fault: "another process holds SQLite's write lock for 6 s", push: 1, larger: 10, run: fileLocked},
 	{id: "D7", fault: "a backup of ten minutes ago is restored", not: "it is the sweep that mends this, and the program has none yet"},
 }
 
@@ -98,6 +103,43 @@ func (f *fault) database(breaks func(r *rig, info sandbox.Info, l *ledger)) {
 		time.Sleep(2 * time.Second)
 	}
 	f.settle(l, r.env, outcome{}, recoveries...)
+	if n := l.answered(500, 502, 503, 504); n > 0 {
+		f.Errorf("%d webhooks were refused; facts can wait in the broker", n)
+	}
+}
+
+// fileLocked takes the embedded database's lock, as a backup tool might.
+func fileLocked(f *fault) {
+	info := simulate(f.T, slowly...)
+	worker := serve(f.T, info)
+	worker.deliversTo(info, info.Worker.URL, 20*time.Second)
+	db, err := sql.Open("sqlite", filepath.Join(filepath.Dir(info.Config), "data", "crmsync.db")+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer conn.Close()
+	l := f.traffic(info, 20)
+	var recoveries []recovery
+	for range f.rounds {
+		time.Sleep(f.between(time.Second, 2*time.Second))
+		for n, statement := range []string{"BEGIN IMMEDIATE", "COMMIT"} {
+			if _, err := conn.ExecContext(f.Context(), statement); err != nil {
+				f.Fatal(err)
+			}
+			if n == 0 {
+				f.inject(1)
+				time.Sleep(6 * time.Second)
+			}
+		}
+		recoveries = append(recoveries, recovery{at: time.Now()})
+		time.Sleep(2 * time.Second)
+	}
+	f.settle(l, nil, outcome{}, recoveries...)
 	if n := l.answered(500, 502, 503, 504); n > 0 {
 		f.Errorf("%d webhooks were refused; facts can wait in the broker", n)
 	}
