@@ -97,6 +97,7 @@ func syncs(f *fault, how string) {
 			text, _ := os.ReadFile(trace)
 			return strings.Contains(string(text), "INJECTED") || strings.Contains(string(text), "DELAYED")
 		})
+		time.Sleep(500 * time.Millisecond) // what was on the disk by then has been answered
 		before := l.answered(200)
 		if time.Sleep(3 * time.Second); !strings.Contains(how, "error") {
 			time.Sleep(3 * time.Second)
