@@ -31,8 +31,18 @@ fmt: $(BIN)/gofumpt ## Format the code
 kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 	go test ./cmd/crmsync -run TestKill -kills 20 -v -timeout 20m
 
+.PHONY: faults
+faults: ## Break what the program stands on, a few rounds of each fault, about five minutes
+	go test ./cmd/crmsync -run TestFaults -faults push -v -parallel 5 -timeout 20m
+
+.PHONY: chaos
+chaos: ## Break it at length, hours, and write docs/faults.md; mutants write their part
+	go test ./cmd/crmsync -run TestFaults -faults larger -v -parallel 4 -timeout 12h -table $(CURDIR)/docs/faults.md
+	go test ./cmd/internal/app -run TestAllSidesAgreeInTheEnd -rapid.checks 500 -v -timeout 2h
+	.ci/mutants docs/faults.md
+
 .PHONY: mutants
-mutants: ## Break the code on purpose, fifteen ways; each must turn a test red
+mutants: ## Break the code on purpose, one way at a time; each must turn a test red
 	.ci/mutants
 
 .PHONY: vendor-clients

@@ -108,6 +108,9 @@ func startCommand(t *testing.T, env []string, command ...string) *process {
 		p.ended <- p.cmd.Wait()
 	}()
 	t.Cleanup(p.kill)
+	started.Lock()
+	defer started.Unlock()
+	started.by[t.Name()] = append(started.by[t.Name()], p)
 	return p
 }
 
@@ -312,4 +315,26 @@ func runCommand(t *testing.T, args ...string) (stdout, stderr string, code int) 
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run() // its exit code says the rest
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// ask200 reads JSON and reports whether the answer was 200.
+func ask200(address string, into any) bool {
+	response, err := http.Get(address)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(into) == nil
+}
+
+// started are the processes that each test has started.
+var started = struct {
+	sync.Mutex
+	by map[string][]*process
+}{by: map[string][]*process{}}
+
+func processesOf(t *testing.T) []*process {
+	started.Lock()
+	defer started.Unlock()
+	return started.by[t.Name()]
 }

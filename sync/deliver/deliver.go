@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crmsync/connectors"
@@ -66,6 +67,8 @@ type Worker struct {
 	Log          *slog.Logger
 
 	lease int64
+	// asked is when the lease was last asked for with success.
+	asked atomic.Pointer[time.Time]
 	lanes
 	stateLock sync.Mutex
 	ready     bool
@@ -100,6 +103,7 @@ const (
 // finished first, for at most eight seconds.
 func (w *Worker) Run(ctx context.Context) error {
 	for first := true; ; first = false {
+		asked := time.Now()
 		lease, ok, err := w.Store.Acquire(ctx, w.Account, w.Holder, first, leaseTTL)
 		switch {
 		case ctx.Err() != nil:
@@ -108,11 +112,12 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.Log.Warn("cannot ask for the lease", "error", err)
 		case ok:
 			w.lease = lease
+			w.asked.Store(&asked)
 			w.work(ctx)
 		default:
 			w.setState(false, StandingBy)
 		}
-		if !sleep(ctx, leaseTTL/3) {
+		if !sleep(ctx, leaseTTL/10) { // a standby takes over this soon after the lease has run out
 			return nil
 		}
 	}
@@ -146,9 +151,11 @@ func (w *Worker) work(ctx context.Context) {
 func (w *Worker) keepLease(ctx context.Context, lost context.CancelFunc) {
 	prolonged := time.Now()
 	for sleep(ctx, leaseTTL/3) {
+		asked := time.Now()
 		lease, ok, err := w.Store.Acquire(ctx, w.Account, w.Holder, false, leaseTTL)
 		if err == nil && ok && lease == w.lease {
 			prolonged = time.Now()
+			w.asked.Store(&asked)
 			continue
 		}
 		if err != nil && time.Since(prolonged) < leaseTTL {
@@ -160,6 +167,14 @@ func (w *Worker) keepLease(ctx context.Context, lost context.CancelFunc) {
 		lost()
 		return
 	}
+}
+
+// Holds reports whether the lease is held for a while yet, by this machine's
+// clock alone. A worker that was stopped and wakes up has calls at hand that
+// another replica has made meanwhile: who makes a call asks just before.
+func (w *Worker) Holds() bool {
+	asked := w.asked.Load()
+	return asked != nil && time.Since(*asked) < leaseTTL-leaseTTL/6
 }
 
 // setup asks the account for its fields until it has what is needed.

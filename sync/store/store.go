@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 	"gorm.io/driver/postgres"
@@ -77,17 +79,26 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 // OpenPostgres opens the database at url (postgres://user:password@host/name)
 // and brings its schema up to date. Errors do not contain the url.
 func OpenPostgres(ctx context.Context, url string) (*DB, error) {
-	db, err := open(postgres.Open(url), true)
+	settings, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", withoutURL(err, url))
 	}
-	pool, err := db.gorm.DB()
-	if err != nil {
-		return nil, err
-	}
+	pool := stdlib.OpenDB(*settings, stdlib.OptionAfterConnect(letGo))
 	pool.SetMaxOpenConns(10)
 	pool.SetMaxIdleConns(10)
+	db, err := open(postgres.New(postgres.Config{Conn: pool}), true)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open PostgreSQL: %w", withoutURL(err, url)), pool.Close())
+	}
 	return db, db.migrate(ctx)
+}
+
+// letGo has the server end a transaction that nobody goes on with: a replica
+// that was stopped in the middle of one would hold its locks for as long as it
+// sleeps, and the others up.
+func letGo(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET idle_in_transaction_session_timeout = '2s'")
+	return err
 }
 
 // lockFile waits until no other process holds the file: several that start

@@ -33,6 +33,36 @@ type committer struct {
 	conn    *nats.Conn
 	waiting chan *pendingMessage
 	closed  chan struct{}
+
+	mu sync.Mutex
+	// since is when the broker first answered nothing, with nothing stored
+	// since; zero if it stores.
+	since time.Time
+}
+
+// note remembers whether the broker stores.
+func (c *committer) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err == nil:
+		c.since = time.Time{}
+	case c.since.IsZero() && errors.Is(err, context.DeadlineExceeded):
+		c.since = time.Now()
+	}
+}
+
+// heard forgets what the broker did not answer.
+func (c *committer) heard() { c.note(nil) }
+
+// silent is how long nothing could be stored; 0 if the last could.
+func (c *committer) silent() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.since.IsZero() {
+		return 0
+	}
+	return time.Since(c.since)
 }
 
 type pendingMessage struct {
@@ -161,7 +191,8 @@ func (c *committer) commit(batch []*pendingMessage) error {
 
 // request sends one message and reads JetStream's verdict: on the message if
 // batchID is empty, else on the batch that it commits.
-func (c *committer) request(ctx context.Context, m *nats.Msg, batchID string, count int) error {
+func (c *committer) request(ctx context.Context, m *nats.Msg, batchID string, count int) (err error) {
+	defer func() { c.note(err) }()
 	if batchID == "" {
 		m.Header = nil
 	}

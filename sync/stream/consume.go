@@ -19,7 +19,7 @@ const group = "w"
 // would move between healthy replicas.
 const (
 	pullFor = time.Second
-	pinTTL  = 3 * time.Second
+	pinTTL  = 2 * time.Second
 )
 
 // ackWait is how long a replica that died keeps a message from the others.
@@ -58,8 +58,13 @@ func (b *Broker) puller(ctx context.Context, stream string, config jetstream.Con
 	return p, nil
 }
 
-func (p *puller) create(ctx context.Context) (err error) {
-	p.consumer, err = p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
+// create keeps the consumer that there was when it fails: while the broker is
+// away it fails again and again.
+func (p *puller) create(ctx context.Context) error {
+	consumer, err := p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
+	if err == nil {
+		p.consumer = consumer
+	}
 	return err
 }
 

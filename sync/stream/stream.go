@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -41,10 +38,11 @@ const maxPayload = 8 << 20
 
 // A Broker is a connection to JetStream with crmsync's streams in place.
 type Broker struct {
-	embedded *server.Server
+	embedded *embedded // nil if the broker is external
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	events   *committer
+	unwatch  func() // ends the watch over the embedded server
 	log      *slog.Logger
 }
 
@@ -59,6 +57,12 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b.events = newCommitter(b.conn) //nolint:contextcheck // it outlives ctx, until Close
+	if b.embedded != nil {
+		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{})
+		go func() { b.watch(watching); close(done) }()
+		b.unwatch = func() { stop(); <-done }
+	}
 	return b, nil
 }
 
@@ -82,9 +86,11 @@ func (b *Broker) connect(o Options) error {
 	}
 	urls := nats.DefaultURL
 	if len(o.URLs) == 0 {
-		if err := b.startEmbedded(o); err != nil {
+		e := &embedded{options: o}
+		if err := e.start(); err != nil {
 			return err
 		}
+		b.embedded = e
 		options = append(options, nats.InProcessServer(b.embedded))
 	} else {
 		urls = joinURLs(o.URLs)
@@ -112,34 +118,6 @@ func (b *Broker) connect(o Options) error {
 	return err
 }
 
-// startEmbedded starts a server in this process that listens nowhere. Every
-// acknowledged publish is on disk.
-func (b *Broker) startEmbedded(o Options) error {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return fmt.Errorf("create the broker's directory: %w", err)
-	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "crmsync",
-		JetStream:  true,
-		StoreDir:   filepath.Clean(o.Dir),
-		SyncAlways: true,
-		MaxPayload: maxPayload,
-		DontListen: true,
-		NoSigs:     true,
-	})
-	if err != nil {
-		return fmt.Errorf("embedded broker: %w", err)
-	}
-	s.SetLoggerV2(serverLog{o.Log}, false, false, false)
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		s.Shutdown()
-		return fmt.Errorf("the embedded broker did not start within 10 s; is %s writable and its disk not full?", o.Dir)
-	}
-	b.embedded = s
-	return nil
-}
-
 func (b *Broker) createStreams(ctx context.Context, o Options) error {
 	replicas := max(1, o.Replicas)
 	streams := []jetstream.StreamConfig{{
@@ -158,7 +136,10 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		if _, err := b.js.CreateOrUpdateStream(ctx, config); err != nil {
+		switch _, err := b.js.CreateOrUpdateStream(ctx, config); {
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
+			return fmt.Errorf("create stream %s: the NATS server has no JetStream, or its cluster has no leader yet: %w", config.Name, err)
+		case err != nil:
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
 		}
 	}
@@ -179,6 +160,9 @@ func (b *Broker) Ready(ctx context.Context) error {
 // Close ends the connection and the embedded server, if any, after what was
 // acknowledged is on disk.
 func (b *Broker) Close() {
+	if b.unwatch != nil {
+		b.unwatch()
+	}
 	if b.events != nil {
 		b.events.close()
 	}
@@ -186,8 +170,7 @@ func (b *Broker) Close() {
 		b.conn.Close()
 	}
 	if b.embedded != nil {
-		b.embedded.Shutdown()
-		b.embedded.WaitForShutdown()
+		b.embedded.stop()
 	}
 }
 

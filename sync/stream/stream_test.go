@@ -109,6 +109,26 @@ func TestWhatWasHandedOverButNotAcknowledgedComesAgainAtOnceAfterARestart(t *tes
 	}
 }
 
+// However often its recorder fails: deliveries of a fact are not attempts.
+func TestAFactComesAgainUntilItIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	publish(t, b, facts(1, "a"))
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	came := 0
+	err := b.ConsumeFacts(ctx, func(context.Context, []directory.Fact) bool {
+		if came++; came == 4 {
+			cancel()
+		}
+		return came == 4
+	})
+	if err != nil || came != 4 {
+		t.Errorf("it came %d times (error %v), want 4", came, err)
+	}
+}
+
 func TestConcurrentWebhooksAreAllStored(t *testing.T) {
 	t.Parallel()
 	b := open(t, stream.Options{})
@@ -239,6 +259,66 @@ func TestABrokerThatIsGoneRefusesAndComesBack(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	drain(t, b, 6)
+}
+
+// Whoever consumes facts outlives the broker, kill and all.
+func TestFactsComeAgainWhenTheBrokerDoes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	port := 10000 + rand.IntN(20000)
+	start := func(jetStream bool) *server.Server {
+		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: jetStream, StoreDir: dir, SyncAlways: true, MaxPayload: 8 << 20, NoSigs: true, NoLog: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(5 * time.Second) {
+			t.Fatal("the server did not start")
+		}
+		return s
+	}
+	s := start(true)
+	b := open(t, stream.Options{URLs: []string{s.ClientURL()}})
+	defer b.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	came := make(chan string, 10)
+	consumed := make(chan error)
+	go func() {
+		consumed <- b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
+			for _, f := range list {
+				came <- f.Key
+			}
+			return true
+		})
+	}()
+	publish(t, b, facts(1, "before"))
+	if got := <-came; got != "before0" {
+		t.Fatalf("%s came, want before0", got)
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	s = start(false) // as a server answers before it has read its streams
+	time.Sleep(3 * time.Second)
+	s.Shutdown()
+	s.WaitForShutdown()
+	s = start(true)
+	defer s.Shutdown()
+	for b.PublishFacts(t.Context(), facts(1, "after")) != nil {
+		time.Sleep(50 * time.Millisecond)
+	}
+	select {
+	case got := <-came:
+		if got != "after0" {
+			t.Errorf("%s came, want after0", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing came within 10 s")
+	}
+	cancel()
+	if err := <-consumed; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestABrokerThatTakesOnlySmallMessagesIsRefused(t *testing.T) {

@@ -49,7 +49,7 @@ func (a *App) newAccount(c config.Account) *account {
 		built.receiver = whatsapp.NewReceiver(c.AppSecrets(), c.VerifyToken.Reveal())
 		return built
 	}
-	connector, limiter := a.connector(c)
+	connector, limiter := a.connector(c, func() bool { return built.worker.Holds() })
 	built.limiter = limiter
 	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
 		if open {
@@ -83,8 +83,9 @@ func (a *App) newAccount(c config.Account) *account {
 	return built
 }
 
-// connector speaks to the account; the limiter paces its calls.
-func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter) {
+// connector speaks to the account; the limiter paces its calls, which are not
+// made unless holds says that this replica is the one that works for it.
+func (a *App) connector(c config.Account, holds func() bool) (connectors.Connector, *guard.Limiter) {
 	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
 	region, timeout, observe := a.config.DefaultRegion, c.Timeout.Duration(), a.observeCalls(c.Name)
 	switch c.Kind {
@@ -92,7 +93,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
 			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
-			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe,
+			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Observe: observe,
 		}), limiter
 	case config.Bitrix24:
 		// A leaky bucket: what drains in 25 seconds may come at once
@@ -101,7 +102,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		o := bitrix24.Options{
 			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
-			Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond,
+			Pace: fenced(limiter, holds), Quota: limiter.Wait, PerSecond: perSecond,
 		}
 		if c.Installed() {
 			o.BaseURL, o.TokenURL = c.BaseURL, c.TokenURL
@@ -114,7 +115,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe, Granted: limiter.Learn,
+			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Observe: observe, Granted: limiter.Learn,
 		}
 		if c.Installed() {
 			app := hubspot.OAuth{
@@ -136,6 +137,20 @@ func (a *App) renews(wait func(ctx context.Context)) {
 	a.renewing.Lock()
 	defer a.renewing.Unlock()
 	a.renewals = append(a.renewals, wait)
+}
+
+// fenced paces calls and lets none through once the account may be another
+// replica's: one that was stopped and wakes up would make them a second time.
+func fenced(limiter *guard.Limiter, holds func() bool) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		if err := limiter.Pace(ctx); err != nil {
+			return err
+		}
+		if !holds() {
+			return &connectors.Error{Class: connectors.Unavailable, Reason: "another replica may be working for this account", RetryAfter: time.Second}
+		}
+		return nil
+	}
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {

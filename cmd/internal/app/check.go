@@ -44,7 +44,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 			checks = append(checks, a.checkWhatsApp(ctx, account))
 			continue
 		}
-		connector, _ := a.connector(account)
+		connector, _ := a.connector(account, func() bool { return true })
 		findings, err := connector.Setup(ctx, deliver.FieldsOf(compiled, account.Name), fix)
 		if err != nil {
 			checks = append(checks, failed(name, fmt.Errorf("%s: %w", host(account), connectors.AsError(err))))

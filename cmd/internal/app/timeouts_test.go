@@ -30,7 +30,7 @@ func TestAnAccountThatNeverAnswers(t *testing.T) {
 			settings.Quota = config.Quota{Requests: 100, Per: config.Duration(time.Second)}
 			settings.Timeout, settings.BatchTimeout = config.Duration(call), config.Duration(batch)
 			a := &App{config: &config.Config{DataDir: t.TempDir()}, log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
-			connector, _ := a.connector(settings)
+			connector, _ := a.connector(settings, func() bool { return true })
 			began := time.Now()
 			message := connectors.MessageChange{RecordID: "1", ContactRecordID: "1", WAMID: "w", BusinessNumber: "1", Text: "x", Direction: connectors.In, At: began}
 			if settings.Kind == config.Bitrix24 { // HubSpot's first call is a large one

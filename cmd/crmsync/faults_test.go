@@ -1,0 +1,232 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The fault suite: what is broken on purpose, and what became of it.
+//
+//	go test ./cmd/crmsync -run TestFaults -faults push -v
+//	go test ./cmd/crmsync -run TestFaults/K1 -faults larger -seed 42 -v
+//
+// A seed repeats a run's decisions: what is broken, how often, and how long
+// after what. It cannot repeat what the operating system does meanwhile.
+var (
+	column     = flag.String("faults", "", "run the fault suite: push (a few rounds of each row) or larger")
+	faultSeed  = flag.Uint64("seed", 0, "repeat a run of the fault suite; 0 is by chance")
+	faultTable = flag.String("table", "", "write the fault suite's table into this file, such as docs/faults.md")
+)
+
+// A row is one line of the table.
+type row struct {
+	id, fault    string
+	push, larger int // rounds
+	// alone says that no other row may run beside this one, which measures.
+	alone bool
+	// within is how long after the fault the first delivery may take, if that
+	// is not five seconds.
+	within time.Duration
+	run    func(f *fault)
+	// not says why this machine or this program cannot run the row.
+	not string
+}
+
+// A fault is a row under way.
+type fault struct {
+	*testing.T
+	row    row
+	rounds int
+	larger bool
+	seed   uint64
+	random *rand.Rand
+
+	mu                                   sync.Mutex
+	sent, injected, lost, doubled, stuck int
+	recovered                            []time.Duration
+	notes                                []string
+	red                                  bool
+	unfinished                           bool
+}
+
+// count adds to what was broken so far.
+func (f *fault) inject(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.injected += n
+}
+
+// note puts a figure into the table's last column.
+func (f *fault) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
+
+// between is a random duration.
+func (f *fault) between(least, most time.Duration) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return least + time.Duration(f.random.Int64N(int64(most-least)))
+}
+
+// recoverWithin is how long after a fault the first delivery may take, where
+// the row does not say otherwise.
+const recoverWithin = 5 * time.Second
+
+// unload shows what the processes of a row that failed have logged last.
+func (f *fault) unload() {
+	if !f.Failed() {
+		return
+	}
+	all := processesOf(f.T)
+	for _, p := range all[max(0, len(all)-4):] {
+		lines := slices.Collect(strings.Lines(p.errors.String()))
+		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lines[max(0, len(lines)-25):], ""))
+	}
+}
+
+// judge closes a row.
+func (f *fault) judge() {
+	if f.injected == 0 {
+		f.Error("nothing was broken")
+	}
+	if f.sent == 0 {
+		f.Error("nothing was sent")
+	}
+	if f.lost+f.doubled+f.stuck > 0 {
+		f.Errorf("lost %d, doubled %d, stuck %d", f.lost, f.doubled, f.stuck)
+	}
+	if within := cmp.Or(f.row.within, recoverWithin); len(f.recovered) > 0 && slices.Max(f.recovered) > within {
+		f.Errorf("the first delivery came %v after the fault, want at most %v", slices.Max(f.recovered), within)
+	}
+}
+
+func (f *fault) String() string {
+	return fmt.Sprintf("%s, %s: seed %d, %d rounds, %d faults, %d sent; lost %d, doubled %d, stuck %d; recovery %s, at most %s%s",
+		f.row.id, f.row.fault, f.seed, f.rounds, f.injected, f.sent, f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), strings.Join(append([]string{""}, f.notes...), "; "))
+}
+
+// recovery is a percentile of the recoveries, 1 the slowest.
+func (f *fault) recovery(p float64) string {
+	if len(f.recovered) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", percentile(f.recovered, p).Seconds())
+}
+
+func TestFaults(t *testing.T) {
+	if *column == "" {
+		t.Skip("NOT RUN: it takes minutes, and measures; make faults runs it")
+	}
+	if *column != "push" && *column != "larger" {
+		t.Fatalf("-faults is %q; it is push or larger", *column)
+	}
+	seed := *faultSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) % 1_000_000_000
+	}
+	var mu sync.Mutex
+	done := map[string]*fault{}
+	t.Run("rows", func(t *testing.T) {
+		for _, r := range rows() {
+			t.Run(r.id, func(t *testing.T) {
+				f := &fault{T: t, row: r, rounds: r.push, larger: *column == "larger", seed: seed}
+				if f.larger {
+					f.rounds = r.larger
+				}
+				if r.not != "" {
+					t.Skipf("NOT RUN: %s", r.not)
+				}
+				if f.rounds == 0 {
+					t.Skip("NOT RUN: it is not in this column; make chaos runs it")
+				}
+				if !r.alone {
+					t.Parallel()
+				}
+				h := fnv.New64a()
+				h.Write([]byte(r.id))
+				f.random = rand.New(rand.NewPCG(seed, h.Sum64()))
+				mu.Lock()
+				done[r.id] = f
+				mu.Unlock()
+				// Also when the row ends early: its line must not be missing.
+				f.unfinished = true
+				defer func() {
+					f.red = t.Failed()
+					t.Log(f)
+					f.unload()
+				}()
+				r.run(f)
+				f.judge()
+				f.unfinished = false
+			})
+		}
+	})
+	if *faultTable == "" {
+		return
+	}
+	if err := writeFaultTable(*faultTable, seed, done); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows are the catalogue's, in its order.
+func rows() []row {
+	return slices.Concat(crashRows, brokerRows, databaseRows, crmRows, webhookRows, timeRows, diskRows)
+}
+
+// writeFaultTable replaces the part of a page between the marks.
+func writeFaultTable(file string, seed uint64, done map[string]*fault) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Seed `%d`, %s.\n\n", seed, time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	b.WriteString("| row | what is broken | rounds | faults | sent | lost | doubled | stuck | recovery, median | slowest | limit | also |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n")
+	var not []row
+	for _, r := range rows() {
+		f := done[r.id]
+		if f == nil {
+			not = append(not, r)
+			continue
+		}
+		name := r.id
+		if f.red || f.unfinished {
+			name += " **RED**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s |\n", name, r.fault, f.rounds, f.injected, f.sent,
+			f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), cmp.Or(r.within, recoverWithin), strings.Join(f.notes, "; "))
+	}
+	b.WriteString("\nNot run, and why:\n\n| row | what would be broken | why not |\n|---|---|---|\n")
+	for _, r := range not {
+		why := r.not
+		if why == "" {
+			why = "left out of this run, or of this column"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", r.id, r.fault, why)
+	}
+	return replaceBetween(file, "faults "+*column, b.String())
+}
+
+// replaceBetween replaces what stands between <!-- name --> and <!-- /name -->.
+func replaceBetween(file, name, text string) error {
+	file = filepath.Clean(file)
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(page), "<!-- "+name+" -->\n")
+	_, after, closed := strings.Cut(rest, "<!-- /"+name+" -->")
+	if !found || !closed {
+		return fmt.Errorf("%s has no place for the table %s", file, name)
+	}
+	return os.WriteFile(file, []byte(before+"<!-- "+name+" -->\n"+text+"<!-- /"+name+" -->"+after), 0o600)
+}
