@@ -45,7 +45,9 @@ type Broker struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	events   *committer
-	log      *slog.Logger
+	// incarnation tells this EVENTS from another that was created before it.
+	incarnation string
+	log         *slog.Logger
 }
 
 // Open starts or reaches the broker and creates the streams that are missing.
@@ -158,8 +160,12 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		if _, err := b.js.CreateOrUpdateStream(ctx, config); err != nil {
+		s, err := b.js.CreateOrUpdateStream(ctx, config)
+		if err != nil {
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
+		}
+		if config.Name == "EVENTS" {
+			b.incarnation = incarnationOf(s.CachedInfo())
 		}
 	}
 	return nil

@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"crmsync/config"
+	"crmsync/sync/audit"
+	"crmsync/sync/store"
+	"crmsync/sync/stream"
+)
+
+// AuditReport, AuditPeriod and the rest are what an audit finds.
+type (
+	AuditReport  = audit.Report
+	AuditPeriod  = audit.Period
+	AuditFinding = audit.Finding
+	AuditCounts  = audit.Counts
+)
+
+const (
+	// heldPath is where a worker says what its broker holds.
+	heldPath = "/api/v1/held"
+	// lookAgain is how often an audit looks again before it reports what might
+	// just have been on its way, and lookAfter after how long.
+	lookAgain = 5
+	lookAfter = time.Second
+)
+
+// Audit counts what was received and what has become of it, beside a running
+// worker or without one.
+func Audit(ctx context.Context, c *config.Config, p AuditPeriod) (*AuditReport, error) {
+	var db *store.DB
+	if hasStore(c) {
+		var err error
+		if db, err = OpenStore(ctx, c); err != nil {
+			return nil, err
+		}
+		defer db.Close()
+	}
+	report, err := auditOnce(ctx, c, db, p)
+	for n := 0; n < lookAgain && err == nil && !report.Closes; n++ {
+		if !pause(ctx, lookAfter) {
+			return nil, ctx.Err()
+		}
+		earlier := report
+		if report, err = auditOnce(ctx, c, db, p); err == nil {
+			report.Persistent(earlier)
+		}
+	}
+	return report, err
+}
+
+func auditOnce(ctx context.Context, c *config.Config, db *store.DB, p AuditPeriod) (*AuditReport, error) {
+	held, why := heldBy(ctx, c)
+	tally := &audit.Tally{}
+	if db != nil {
+		name := ""
+		if held != nil {
+			name = held.Stream
+		}
+		var err error
+		if tally, err = db.Audit(ctx, p, name, held != nil && held.Letters > 0); err != nil {
+			return nil, err
+		}
+	}
+	report := audit.Close(p, tally, held, why, crms(c))
+	if db == nil {
+		report.Notes = append(report.Notes, "there is no database yet; crmsync serve creates it")
+	}
+	return report, nil
+}
+
+// crms are the accounts that are delivered to.
+func crms(c *config.Config) []string {
+	var names []string
+	for _, a := range c.Accounts {
+		if a.Kind != config.WhatsApp {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
+// heldBy asks the broker what it holds: an external one itself, an embedded one
+// through the worker in which it runs, or if there is none, by starting it for a
+// moment.
+func heldBy(ctx context.Context, c *config.Config) (held *audit.Held, why string) {
+	held = &audit.Held{}
+	if len(c.NATS.URLs) > 0 {
+		err := reach(ctx, c, held)
+		if err != nil {
+			return nil, err.Error()
+		}
+		return held, ""
+	}
+	asked := askWorker(ctx, c.DataDir, heldPath, held)
+	if asked == nil {
+		return held, ""
+	}
+	if _, err := os.Stat(streams(c)); errors.Is(err, fs.ErrNotExist) {
+		return nil, "nothing has been received yet"
+	}
+	_, unlock, err := lockData(c.DataDir, 0)
+	if err != nil {
+		return nil, "the worker in which the broker runs cannot be asked: " + asked.Error()
+	}
+	defer unlock()
+	b, err := openBroker(ctx, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err.Error()
+	}
+	defer b.Close()
+	if *held, err = b.Held(ctx); err != nil {
+		return nil, err.Error()
+	}
+	return held, ""
+}
+
+func reach(ctx context.Context, c *config.Config, held *audit.Held) error {
+	o, err := brokerOptions(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	b, err := stream.Reach(o)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	*held, err = b.Held(ctx)
+	return err
+}
+
+// held answers what the broker holds.
+func (a *App) held(w http.ResponseWriter, r *http.Request) {
+	held, err := a.broker.Held(r.Context())
+	if err != nil {
+		a.log.Warn("cannot say what the broker holds", "error", err)
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the broker does not answer"})
+		return
+	}
+	answer(w, http.StatusOK, held)
+}
+
+// countEvents makes the database count the events that are recorded from now
+// on.
+func (a *App) countEvents(ctx context.Context) error {
+	held, err := a.broker.Held(ctx)
+	if err != nil {
+		return err
+	}
+	return a.store.CountEvents(ctx, held.Stream, held.First)
+}
+
+// noteFeeds notes, before the first batch is recorded, which accounts it will
+// be for.
+func (a *App) noteFeeds(ctx context.Context) error {
+	if a.feedsNoted {
+		return nil
+	}
+	feeds := map[string][]string{}
+	for _, account := range a.config.Accounts {
+		if account.Kind == config.WhatsApp {
+			feeds[account.Name] = a.config.DeliverTo(account.Name)
+		}
+	}
+	err := a.store.Feeds(ctx, feeds)
+	a.feedsNoted = err == nil
+	return err
+}
