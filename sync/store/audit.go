@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,7 +198,7 @@ func (a *auditing) stranded() error {
 		}
 		in, args = a.within("l.updated_at", "l.updated_at")
 		orphan := link + "WHERE l.kind = '" + e.kind + "' AND " + in + " AND NOT EXISTS (SELECT 1 FROM " + e.table + " e WHERE e." + e.id + " = l.entity_id)"
-		if _, err := a.find("owed, and not recorded", orphan, args...); err != nil {
+		if _, err := a.find("linked, and not in the directory", orphan, args...); err != nil {
 			return err
 		}
 	}
@@ -294,6 +295,13 @@ func add(found map[string]*audit.Finding, account, problem, name string) {
 
 func (a *auditing) keep(found map[string]*audit.Finding) {
 	for _, f := range found {
-		a.tally.Findings = append(a.tally.Findings, *f)
+		i := slices.IndexFunc(a.tally.Findings, func(k audit.Finding) bool { return k.Account == f.Account && k.Problem == f.Problem })
+		if i < 0 {
+			a.tally.Findings = append(a.tally.Findings, *f)
+			continue
+		}
+		k := &a.tally.Findings[i] // of another kind of entity
+		k.Count += f.Count
+		k.Names = append(k.Names, f.Names[:min(len(f.Names), audit.MostNames-len(k.Names))]...)
 	}
 }

@@ -21,6 +21,8 @@ type (
 	AuditPeriod  = audit.Period
 	AuditFinding = audit.Finding
 	AuditCounts  = audit.Counts
+	AuditSource  = audit.Source
+	AuditAccount = audit.Account
 )
 
 const (
