@@ -22,41 +22,73 @@ func auditCommand() *cobra.Command {
 		Long: "Prove that everything received is accounted for: recorded, and in each account in\n" +
 			"agreement, pending, dead-lettered or skipped for a reason. It works beside a running\n" +
 			"worker and without one, and changes nothing.\n\n" +
-			"Exit code 1 says that something does not close; what, is listed by its number.",
+			"With --against-crm it also reads a sample of the records in each account, through a\n" +
+			"tenth of its quota, and compares them with what the account was told.\n\n" +
+			"Exit code 1 says that something does not close, or that an account shows something\n" +
+			"else; what, is listed by its number.",
 		Args: cobra.NoArgs,
 	}
 	load := configFlag(c)
 	output := outputFlag(c)
 	since := c.Flags().String("since", "", "only what was received, recorded or changed since: 24h or 7d ago, a date, or an RFC 3339 time")
 	until := c.Flags().String("until", "", "only what was received or recorded before: as --since")
+	against := c.Flags().Bool("against-crm", false, "compare a sample with what the accounts hold")
+	sample := c.Flags().Int("sample", 1000, "how many records of each account to compare, contacts and messages (with --against-crm)")
+	account := c.Flags().String("account", "", "compare only this account (with --against-crm)")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := output()
 		if err != nil {
 			return err
 		}
 		period, err := periodOf(*since, *until, time.Now())
-		if err != nil {
+		switch {
+		case err != nil:
 			return usageError{err}
+		case *sample < 1:
+			return usageError{fmt.Errorf("--sample is %d; write how many records", *sample)}
+		case !*against && (*account != "" || cmd.Flags().Changed("sample")):
+			return usageError{errors.New("--sample and --account go with --against-crm")}
 		}
 		settings, err := load()
 		if err != nil {
 			return err
 		}
-		report, err := app.Audit(cmd.Context(), settings, period)
-		if err != nil {
+		if names := app.CRMs(settings); *account != "" && !slices.Contains(names, *account) {
+			return usageError{fmt.Errorf("--account is %q; the configuration has %s", *account, strings.Join(names, ", "))}
+		}
+		var both auditReport
+		if both.AuditReport, err = app.Audit(cmd.Context(), settings, period); err != nil {
 			return err
 		}
-		if asJSON {
-			err = writeJSON(cmd.OutOrStdout(), report)
-		} else {
-			printAudit(cmd.OutOrStdout(), report)
+		if !asJSON {
+			printAudit(cmd.OutOrStdout(), both.AuditReport)
 		}
-		if err == nil && !report.Closes {
+		if *against {
+			if both.AgainstCRM, err = app.Compare(cmd.Context(), settings, *account, *sample); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			err = writeJSON(cmd.OutOrStdout(), both)
+		} else if *against {
+			printComparison(cmd.OutOrStdout(), both.AgainstCRM)
+		}
+		if err == nil && !both.fine() {
 			err = errReported
 		}
 		return err
 	}
 	return c
+}
+
+// auditReport is what audit prints.
+type auditReport struct {
+	*app.AuditReport
+	AgainstCRM []*app.Consistency `json:"against_crm,omitempty"`
+}
+
+func (r *auditReport) fine() bool {
+	return r.Closes && !slices.ContainsFunc(r.AgainstCRM, func(c *app.Consistency) bool { return !c.Agrees() })
 }
 
 func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error) {
@@ -135,6 +167,37 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	fmt.Fprintln(out, "\nThis does not close:")
 	for _, f := range r.Findings {
 		fmt.Fprintf(out, "  %s\n", findingText(f))
+	}
+}
+
+func printComparison(out io.Writer, list []*app.Consistency) {
+	fmt.Fprintln(out)
+	var rows [][]any
+	for _, c := range list {
+		rows = append(rows, []any{c.Account, thousands(c.Contacts), thousands(c.Messages), thousands(c.Missing), thousands(c.Differing)})
+	}
+	writeNumbers(out, []any{"Compared with", "Contacts", "Messages", "Missing", "Differing"}, rows)
+	fmt.Fprintln(out)
+	fine := true
+	for _, c := range list {
+		fine = fine && c.Agrees()
+		if c.Problem != "" {
+			fmt.Fprintf(out, "%s could not be compared to the end: %s\n", c.Account, c.Problem)
+		}
+		const most = 10
+		for _, d := range c.Drifts[:min(most, len(c.Drifts))] {
+			what := "is not there any more"
+			if !d.Missing {
+				what = "differs in " + strings.Join(d.Fields, ", ")
+			}
+			fmt.Fprintf(out, "%s: %s, record %s, %s\n", c.Account, d.Entity, d.RecordID, what)
+		}
+		if more := len(c.Drifts) - most; more > 0 {
+			fmt.Fprintf(out, "%s: %s more (--output json lists them)\n", c.Account, thousands(more))
+		}
+	}
+	if fine {
+		fmt.Fprintln(out, "The accounts show what they were told.")
 	}
 }
 

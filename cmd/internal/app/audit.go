@@ -71,15 +71,15 @@ func auditOnce(ctx context.Context, c *config.Config, db *store.DB, p AuditPerio
 			return nil, err
 		}
 	}
-	report := audit.Close(p, tally, held, why, crms(c))
+	report := audit.Close(p, tally, held, why, CRMs(c))
 	if db == nil {
 		report.Notes = append(report.Notes, "there is no database yet; crmsync serve creates it")
 	}
 	return report, nil
 }
 
-// crms are the accounts that are delivered to.
-func crms(c *config.Config) []string {
+// CRMs are the accounts that are delivered to.
+func CRMs(c *config.Config) []string {
 	var names []string
 	for _, a := range c.Accounts {
 		if a.Kind != config.WhatsApp {
