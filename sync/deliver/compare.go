@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (c *Comparison) kind(ctx context.Context, kind directory.EntityKind, list [
 		most = limits.Contacts
 	}
 	for part := range slices.Chunk(list, max(most, 1)) {
-		drifts, err := look(ctx, part)
+		drifts, err := patiently(ctx, part, look)
 		if err != nil {
 			return compared, err
 		}
@@ -102,7 +103,7 @@ func (c *Comparison) kind(ctx context.Context, kind directory.EntityKind, list [
 		return compared, ctx.Err()
 	}
 	for part := range slices.Chunk(odd, max(most, 1)) {
-		drifts, err := look(ctx, part)
+		drifts, err := patiently(ctx, part, look)
 		if err != nil {
 			return compared, err
 		}
@@ -118,6 +119,20 @@ func (c *Comparison) kind(ctx context.Context, kind directory.EntityKind, list [
 		}
 	}
 	return compared, nil
+}
+
+// patiently looks again a few times when an account is in trouble that may pass.
+func patiently(ctx context.Context, part []directory.Work, look func(context.Context, []directory.Work) ([]*audit.Drift, error)) (drifts []*audit.Drift, err error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		if drifts, err = look(ctx, part); err == nil || try == tries {
+			return drifts, err
+		}
+		e, ok := errors.AsType[*connectors.Error](err)
+		if !ok || !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized || !sleep(ctx, min(max(e.RetryAfter, 5*time.Second), time.Minute)) {
+			return nil, err
+		}
+	}
 }
 
 // call makes a call in its turn.

@@ -19,6 +19,7 @@ import (
 	"crmsync/config"
 	"crmsync/connectors"
 	"crmsync/connectors/whatsapp"
+	"crmsync/jobs"
 	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
@@ -56,6 +57,7 @@ type App struct {
 	// feedsNoted says that the database knows which accounts feed which.
 	feedsNoted bool
 	control    control
+	scheduler  jobs.Scheduler
 }
 
 // New builds a worker. It opens the database, the broker and the address to
@@ -98,6 +100,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	}
 	if len(silent) > 0 {
 		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
+	}
+	if a.scheduler, err = a.newScheduler(holder); err != nil {
+		return a, err
 	}
 	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo, WantsFiles: c.WantsFiles}
 	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
@@ -204,6 +209,7 @@ func (a *App) Run(ctx context.Context) error {
 	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	start("replay", a.replayFacts)
 	start("gauges", a.gauges)
+	start("jobs", a.scheduler.Run)
 	for _, account := range a.accounts {
 		if account.worker == nil {
 			continue

@@ -45,13 +45,19 @@ func Audit(ctx context.Context, c *config.Config, p AuditPeriod) (*AuditReport, 
 		}
 		defer db.Close()
 	}
-	report, err := auditOnce(ctx, c, db, p)
+	return persistently(ctx, func() (*AuditReport, error) { return auditOnce(ctx, c, db, p) })
+}
+
+// persistently repeats an audit that does not close: what is still there after
+// a few seconds was not just on its way.
+func persistently(ctx context.Context, once func() (*AuditReport, error)) (*AuditReport, error) {
+	report, err := once()
 	for n := 0; n < lookAgain && err == nil && !report.Closes; n++ {
 		if !pause(ctx, lookAfter) {
 			return nil, ctx.Err()
 		}
 		earlier := report
-		if report, err = auditOnce(ctx, c, db, p); err == nil {
+		if report, err = once(); err == nil {
 			report.Persistent(earlier)
 		}
 	}

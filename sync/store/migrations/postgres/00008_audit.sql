@@ -25,7 +25,21 @@ CREATE TABLE feeds (
     PRIMARY KEY (account, feeds, since)
 );
 
+-- Each time that a job was due, by the time it was due at: whoever puts it in
+-- here runs it, and no other replica does.
+CREATE TABLE job_runs (
+    job      TEXT NOT NULL,
+    slot     TIMESTAMPTZ NOT NULL,
+    holder   TEXT NOT NULL,
+    begun_at TIMESTAMPTZ NOT NULL,
+    seen_at  TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    problem  TEXT NOT NULL,
+    PRIMARY KEY (job, slot)
+);
+
 -- +goose Down
+DROP TABLE job_runs;
 DROP TABLE feeds;
 DROP TABLE recorded_events;
 ALTER TABLE facts DROP COLUMN entity_id;
