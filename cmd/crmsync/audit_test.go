@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,5 +188,105 @@ func TestAPeriodIsReadAsPeopleWriteIt(t *testing.T) {
 	}
 	if got := strings.Join([]string{thousands(0), thousands(999), thousands(1000), thousands(1234567)}, " "); got != "0 999 1,000 1,234,567" {
 		t.Errorf("numbers %s", got)
+	}
+}
+
+// What people change and delete in a CRM is found by a comparison, also by the
+// one that happens by itself; and the quota is kept.
+func TestWhatPeopleChangeInACRMIsFound(t *testing.T) {
+	info := simulate(t)
+	worker := serve(t, info, "CRMSYNC_JOBS_CONSISTENCY_CHECK=* * * * *")
+	l := newLoad(info)
+	for n := range 30 {
+		l.post(fmt.Sprintf("wamid.COMPARE%d", n), fmt.Sprintf("1555000%04d", n), "hello")
+	}
+	compare := func() (by map[string]app.Consistency, code int) {
+		t.Helper()
+		p := start(t, nil, "audit", "--against-crm", "--sample", "60", "--config", info.Config, "--output", "json")
+		var report struct {
+			AgainstCRM []app.Consistency `json:"against_crm"`
+		}
+		line := p.line(90 * time.Second)
+		if err := json.Unmarshal([]byte(line), &report); err != nil {
+			t.Fatal(err)
+		}
+		p.wait(10 * time.Second)
+		by = map[string]app.Consistency{}
+		for _, c := range report.AgainstCRM {
+			by[c.Account] = c
+		}
+		if strings.Contains(line, "15550") || strings.Contains(line, "hello") || strings.Contains(line, "Person") {
+			t.Errorf("it gives away %s", line)
+		}
+		return by, p.cmd.ProcessState.ExitCode()
+	}
+	eventually(t, 60*time.Second, "all is in agreement", func() bool {
+		r, _ := auditOf(t, info, nil)
+		return !slices.ContainsFunc(r.Accounts, func(a app.AuditAccount) bool { return a.Agreed < 60 })
+	})
+	by, code := compare()
+	for _, crm := range info.CRMs() {
+		if c := by[crm.Account]; c.Contacts != 30 || c.Messages != 30 || !c.Agrees() {
+			t.Errorf("%s: %+v", crm.Account, c)
+		}
+	}
+	if code != 0 || len(by) != 3 {
+		t.Errorf("exit code %d, accounts %d", code, len(by))
+	}
+
+	field := map[string]string{"hubspot": "firstname", "zoho": "First_Name", "bitrix24": "NAME"}
+	for _, crm := range info.CRMs() {
+		ask(t, crm.URL+"/_sim/contacts", map[string]any{"phone": "+15550000003", "fields": map[string]any{field[crm.Account]: "Somebody else"}}, nil)
+		var people []sandbox.SimContact
+		get(t, crm.URL+"/_sim/contacts?phone="+url.QueryEscape("+15550000004"), &people)
+		request, err := http.NewRequest(http.MethodDelete, crm.URL+"/_sim/contacts?id="+people[0].ID, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("deleting a contact: %v %v", response, err)
+		}
+		response.Body.Close()
+	}
+	by, code = compare()
+	for _, crm := range info.CRMs() {
+		c := by[crm.Account]
+		if c.Missing < 1 || c.Differing != 1 || c.Fields[field[crm.Account]] != 1 {
+			t.Errorf("%s: %+v", crm.Account, c)
+		}
+	}
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+
+	missing := func(account string) string {
+		return `crmsync_consistency_records{account="` + account + `",outcome="missing"}`
+	}
+	var file string
+	for _, crm := range info.CRMs() {
+		eventually(t, 150*time.Second, crm.Account+" is compared by itself", func() bool { return metric(t, info, missing(crm.Account)) >= 1 })
+		reports, err := filepath.Glob(filepath.Join(filepath.Dir(info.Config), "data", "reports", "consistency-"+crm.Account+"-*.json"))
+		if err != nil || len(reports) == 0 {
+			t.Fatalf("no report of %s (error %v)", crm.Account, err)
+		}
+		file = reports[len(reports)-1]
+	}
+	var report struct {
+		Due        time.Time        `json:"due"`
+		AgainstCRM *app.Consistency `json:"against_crm"`
+		Audit      *app.AuditReport `json:"audit"`
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || json.Unmarshal(text, &report) != nil || report.Due.Second() != 0 || !report.Audit.Closes || report.AgainstCRM.Missing < 1 {
+		t.Errorf("report %s (error %v)", text, err)
+	}
+	for _, crm := range info.CRMs() {
+		if s := statsOf(t, crm); s.Throttled > 0 {
+			t.Errorf("%s has refused %d calls for its quota", crm.Account, s.Throttled)
+		}
+	}
+	if code := worker.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
 }

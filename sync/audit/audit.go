@@ -20,7 +20,7 @@ type Report struct {
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
 	// Closes says that all sums close and nothing is stranded.
-	Closes bool `json:"closes"`
+	Closes bool   `json:"closes"`
 	Events Events `json:"events"`
 	// Sources are the accounts that report facts.
 	Sources []Source `json:"sources"`
