@@ -111,6 +111,8 @@ type world struct {
 	*memory
 	t    *testing.T
 	done []string
+	// begun counts what was not done to its end too.
+	begun int
 }
 
 // replica runs a scheduler until stop is called.
@@ -123,6 +125,9 @@ func (w *world) replica(name, expression string, mine func() bool, do func(ctx c
 	s := Scheduler{Ledger: w, Holder: name, Log: slog.New(slog.DiscardHandler), Jobs: []Job{{
 		Name: "check", Schedule: schedule, Mine: mine,
 		Do: func(ctx context.Context, due time.Time) error {
+			w.mu.Lock()
+			w.begun++
+			w.mu.Unlock()
 			err := do(ctx)
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -158,8 +163,8 @@ func TestAJobIsDoneOnceByOneOfThreeReplicas(t *testing.T) {
 		for _, stop := range stops {
 			stop()
 		}
-		if len(w.done) != 4 || len(w.runs["check"]) != 4 {
-			t.Errorf("done %v, want four times", w.done)
+		if len(w.done) != 4 || len(w.runs["check"]) != 4 || w.begun != 4 {
+			t.Errorf("done %v, begun %d times, want four", w.done, w.begun)
 		}
 	})
 }

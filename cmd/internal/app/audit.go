@@ -15,7 +15,7 @@ import (
 	"crmsync/sync/stream"
 )
 
-// AuditReport, AuditPeriod and the rest are what an audit finds.
+// What an audit is asked for, and what it finds.
 type (
 	AuditReport  = audit.Report
 	AuditPeriod  = audit.Period
