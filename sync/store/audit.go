@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,59 +153,92 @@ func (a *auditing) missing() error {
 // putOff is longer than anything puts a delivery off.
 const putOff = 25 * time.Hour
 
-// stranded finds links in states that nobody will ever do anything about.
+// A check is a problem that a link l, with its entity e, has under a condition.
+type check struct {
+	problem, where string
+	args           []any
+}
+
+// checks are what may be wrong with the links of a kind: states that nobody
+// will ever do anything about.
+func (a *auditing) checks(kind string) []check {
+	list := []check{
+		{"in no known state", "l.state NOT IN ('pending', 'agreed', 'dead', 'skipped')", nil},
+		{"said to be in agreement, with an older version than the account should show", "l.state = 'agreed' AND l.agreed < l.wanted", nil},
+		{"skipped, and nothing says why", "l.state = 'skipped' AND l.reason = ''", nil},
+		{"pending, and put off for longer than a day", "l.state = 'pending' AND l.next_attempt > ?", []any{utc(a.now.Add(putOff))}},
+	}
+	recordless := check{"said to be in agreement, without a record", "l.state = 'agreed' AND l.record_id = ''", nil}
+	const behind = "changed since, and the account is not owed the change"
+	switch kind {
+	case "contact":
+		return append(list, recordless, check{behind, "l.wanted < e.version", nil})
+	case "message":
+		return append(list, recordless,
+			check{behind, `l.wanted < e.version AND EXISTS (SELECT 1 FROM feeds f WHERE f.account = e.account AND f.feeds = l.account
+				AND f.until IS NULL AND f.since <= e.updated_at)`, nil},
+			check{"waiting for a contact that will never have a record", `l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links c
+				WHERE c.account = l.account AND c.kind = 'contact' AND c.entity_id = e.contact_id AND (c.record_id <> '' OR c.state IN ('pending', 'dead')))`, nil})
+	}
+	return append(list, check{"waiting for a message that will never have a record", `l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links m
+		WHERE m.account = l.account AND m.kind = 'message' AND m.entity_id = l.entity_id AND (m.record_id <> '' OR m.state IN ('pending', 'dead')))`, nil})
+}
+
+// stranded finds links in states that nobody will ever do anything about, and
+// links to what is not there.
 func (a *auditing) stranded() error {
-	const link = "SELECT l.account, l.kind, l.entity_id AS id FROM links l "
+	const link = "SELECT l.account, l.kind, l.entity_id AS id"
 	for _, e := range entityTables {
-		in, args := a.within("e."+e.created, "e."+e.updated)
-		from := link + "JOIN " + e.table + " e ON e." + e.id + " = l.entity_id WHERE l.kind = '" + e.kind + "' AND " + in + " AND "
-		checks := []struct{ problem, where string }{
-			{"in no known state", "l.state NOT IN ('pending', 'agreed', 'dead', 'skipped')"},
-			{"said to be in agreement, with an older version than the account should show", "l.state = 'agreed' AND l.agreed < l.wanted"},
-			{"skipped, and nothing says why", "l.state = 'skipped' AND l.reason = ''"},
-		}
-		if e.kind != "file" {
-			checks = append(checks, struct{ problem, where string }{"said to be in agreement, without a record", "l.state = 'agreed' AND l.record_id = ''"})
-		}
-		switch e.kind {
-		case "contact":
-			checks = append(checks, struct{ problem, where string }{"changed since, and the account is not owed the change", "l.wanted < e.version"})
-		case "message":
-			checks = append(checks,
-				struct{ problem, where string }{
-					"changed since, and the account is not owed the change",
-					"l.wanted < e.version AND EXISTS (SELECT 1 FROM feeds f WHERE f.account = e.account AND f.feeds = l.account AND f.until IS NULL AND f.since <= e.updated_at)",
-				},
-				struct{ problem, where string }{
-					"waiting for a contact that will never have a record",
-					`l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links c WHERE c.account = l.account AND c.kind = 'contact' AND c.entity_id = e.contact_id
-						AND (c.record_id <> '' OR c.state IN ('pending', 'dead')))`,
-				})
-		case "file":
-			checks = append(checks, struct{ problem, where string }{
-				"waiting for a message that will never have a record",
-				`l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links m WHERE m.account = l.account AND m.kind = 'message' AND m.entity_id = l.entity_id
-					AND (m.record_id <> '' OR m.state IN ('pending', 'dead')))`,
-			})
-		}
-		for _, c := range checks {
-			if _, err := a.find(c.problem, from+c.where, args...); err != nil {
-				return err
-			}
-		}
-		late := append(append([]any{}, args...), utc(a.now.Add(putOff)))
-		if _, err := a.find("pending, and put off for longer than a day", from+"l.state = 'pending' AND l.next_attempt > ?", late...); err != nil {
+		if err := a.strandedOf(e.kind, "FROM links l JOIN "+e.table+" e ON e."+e.id+" = l.entity_id", "e."+e.created, "e."+e.updated); err != nil {
 			return err
 		}
-		in, args = a.within("l.updated_at", "l.updated_at")
-		orphan := link + "WHERE l.kind = '" + e.kind + "' AND " + in + " AND NOT EXISTS (SELECT 1 FROM " + e.table + " e WHERE e." + e.id + " = l.entity_id)"
-		if _, err := a.find("linked, and not in the directory", orphan, args...); err != nil {
+		in, args := a.within("l.updated_at", "l.updated_at")
+		_, err := a.find("linked, and not in the directory", link+" FROM links l WHERE l.kind = '"+e.kind+"' AND "+in+
+			" AND NOT EXISTS (SELECT 1 FROM "+e.table+" e WHERE e."+e.id+" = l.entity_id)", args...)
+		if err != nil {
 			return err
 		}
 	}
 	in, args := a.within("l.updated_at", "l.updated_at")
-	_, err := a.find("of no known kind", link+"WHERE l.kind NOT IN ('contact', 'message', 'file') AND "+in, args...)
+	_, err := a.find("of no known kind", link+" FROM links l WHERE l.kind NOT IN ('contact', 'message', 'file') AND "+in, args...)
 	return err
+}
+
+// strandedOf makes all checks of a kind in one go through its links.
+func (a *auditing) strandedOf(kind, from, created, updated string) error {
+	checks := a.checks(kind)
+	flags, either := make([]string, len(checks)), make([]string, len(checks))
+	var args []any
+	for i, c := range checks {
+		flags[i], either[i] = "WHEN "+c.where+" THEN "+strconv.Itoa(i), "("+c.where+")"
+		args = append(args, c.args...)
+	}
+	in, period := a.within(created, updated)
+	args = append(args, period...)
+	for _, c := range checks {
+		args = append(args, c.args...)
+	}
+	var rows []struct {
+		Account string
+		ID      int64
+		Problem int
+	}
+	err := a.db.Raw("SELECT l.account, l.entity_id AS id, CASE "+strings.Join(flags, " ")+" END AS problem "+from+
+		" WHERE l.kind = '"+kind+"' AND "+in+" AND ("+strings.Join(either, " OR ")+") ORDER BY 1, 2", args...).Scan(&rows).Error
+	if err != nil {
+		return err
+	}
+	found := make([]map[string]*audit.Finding, len(checks))
+	for _, r := range rows {
+		if found[r.Problem] == nil {
+			found[r.Problem] = map[string]*audit.Finding{}
+		}
+		add(found[r.Problem], r.Account, checks[r.Problem].problem, fmt.Sprintf("%s %d", kind, r.ID))
+	}
+	for _, f := range found {
+		a.keep(f)
+	}
+	return nil
 }
 
 // letters finds dead links without an open letter, and the other way round.

@@ -15,14 +15,19 @@ import (
 	"crmsync/sync/stream"
 )
 
-// What an audit is asked for, and what it finds.
 type (
-	AuditReport  = audit.Report
-	AuditPeriod  = audit.Period
-	AuditFinding = audit.Finding
-	AuditCounts  = audit.Counts
-	AuditSource  = audit.Source
+	// AuditPeriod is what an audit is asked about.
+	AuditPeriod = audit.Period
+	// AuditReport is what it finds.
+	AuditReport = audit.Report
+	// AuditSource is what it finds of an account that reports.
+	AuditSource = audit.Source
+	// AuditAccount is what it finds of an account that is delivered to.
 	AuditAccount = audit.Account
+	// AuditCounts say how an account stands to what it should show.
+	AuditCounts = audit.Counts
+	// AuditFinding is something that does not close.
+	AuditFinding = audit.Finding
 )
 
 const (
