@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,9 +190,11 @@ func TestTheFirstStartDoesNothingBeforeItsTime(t *testing.T) {
 	inWorld(t, func(w *world) {
 		stop := w.replica("a", "0 3 * * *", nil, func(context.Context) error { return nil })
 		time.Sleep(2*time.Hour + 59*time.Minute)
+		w.mu.Lock()
 		if len(w.done) != 0 {
-			t.Errorf("done %v at three", w.done)
+			t.Errorf("done %v before three", w.done)
 		}
+		w.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		stop()
 		if len(w.done) != 1 {
@@ -202,12 +205,13 @@ func TestTheFirstStartDoesNothingBeforeItsTime(t *testing.T) {
 
 func TestAJobFollowsTheAccountToAnotherReplica(t *testing.T) {
 	inWorld(t, func(w *world) {
-		owner := "a"
-		mine := func(name string) func() bool { return func() bool { return owner == name } }
+		var owner atomic.Value
+		owner.Store("a")
+		mine := func(name string) func() bool { return func() bool { return owner.Load() == name } }
 		long := func(ctx context.Context) error { return at(ctx, 10*time.Minute) }
 		stopA, stopB := w.replica("a", "0 * * * *", mine("a"), long), w.replica("b", "0 * * * *", mine("b"), long)
 		time.Sleep(time.Hour + 2*time.Minute)
-		owner = "b"
+		owner.Store("b")
 		time.Sleep(20 * time.Minute)
 		stopA()
 		stopB()
@@ -225,9 +229,11 @@ func TestAJobThatDiedWithItsReplicaIsDoneAgain(t *testing.T) {
 		stop() // in the middle
 		stop = w.replica("b", "0 * * * *", nil, long)
 		time.Sleep(20 * time.Second)
+		w.mu.Lock()
 		if r := w.last("check"); r.holder != "a" {
 			t.Errorf("%s has taken it over at once", r.holder)
 		}
+		w.mu.Unlock()
 		time.Sleep(15 * time.Minute)
 		stop()
 		if len(w.done) != 1 || w.done[0] != "b 01:00" {
