@@ -64,6 +64,9 @@ func auditCommand() *cobra.Command {
 			printAudit(cmd.OutOrStdout(), both.AuditReport)
 		}
 		if *against {
+			if !asJSON {
+				fmt.Fprintf(cmd.OutOrStdout(), "\nComparing at most %s records of each account, through a tenth of its quota …\n", thousands(*sample))
+			}
 			if both.AgainstCRM, err = app.Compare(cmd.Context(), settings, *account, *sample); err != nil {
 				return err
 			}

@@ -146,6 +146,16 @@ func TestWhatWaitsInTheBrokerIsReceived(t *testing.T) {
 	if len(l.acked) != 3 {
 		t.Errorf("%d acknowledged", len(l.acked))
 	}
+	// That is told to nobody who cannot read the data directory.
+	for _, path := range []string{"held", "compare?account=hubspot&sample=10"} {
+		response, err := http.Get(info.Worker.URL + "/api/v1/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.Body.Close(); response.StatusCode != http.StatusNotFound {
+			t.Errorf("%s is answered %s", path, response.Status)
+		}
+	}
 	if _, err := lock.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}

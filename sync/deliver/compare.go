@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,9 @@ const (
 func (c *Comparison) Run(ctx context.Context, n int) (*audit.Consistency, error) {
 	found := &audit.Consistency{Account: c.Account, At: time.Now().UTC().Truncate(time.Millisecond), Drifts: []audit.Drift{}}
 	err := c.run(ctx, n, found)
+	slices.SortFunc(found.Drifts, func(x, y audit.Drift) int {
+		return cmp.Or(cmp.Compare(x.Entity.Kind, y.Entity.Kind), cmp.Compare(x.Entity.ID, y.Entity.ID))
+	})
 	if err != nil {
 		found.Problem = err.Error()
 	}

@@ -112,7 +112,9 @@ func heldBy(ctx context.Context, c *config.Config) (held *audit.Held, why string
 		}
 		return held, ""
 	}
-	asked := askWorker(ctx, c.DataDir, heldPath, held)
+	soon, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	asked := askWorker(soon, c.DataDir, heldPath, held)
 	if asked == nil {
 		return held, ""
 	}

@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,9 +23,12 @@ type Consistency = audit.Consistency
 // share is how much of an account's quota a comparison takes.
 const share = 10 // one in so many
 
+// comparePath is where a worker compares an account that it works for.
+const comparePath = "/api/v1/compare"
+
 // Compare compares every CRM account, or only one, with the directory: at most
-// n records of each, read through a tenth of its quota. A worker may be running
-// beside it.
+// n records of each, read through a tenth of its quota. An account that a worker
+// on this data directory works for is compared by that worker.
 func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Consistency, error) {
 	compiled, err := LoadMapping(c)
 	if err != nil {
@@ -45,12 +51,64 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 		i := len(found)
 		found = append(found, nil)
 		running.Go(func() {
-			r := a.compareAside(ctx, account, n)
-			found[i] = r
+			path := comparePath + "?account=" + account.Name + "&sample=" + strconv.Itoa(n)
+			var here Consistency
+			if askWorker(ctx, c.DataDir, path, &here) == nil {
+				found[i] = &here
+			} else {
+				found[i] = a.compareAside(ctx, account, n)
+			}
 		})
 	}
 	running.Wait()
 	return found, ctx.Err()
+}
+
+// compareHere answers what a comparison has found of an account that this worker
+// works for. It lasts as long as it takes, or until the worker stops.
+func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	name := r.FormValue("account")
+	n, err := strconv.Atoi(r.FormValue("sample"))
+	i := slices.IndexFunc(a.config.Accounts, func(c config.Account) bool { return c.Name == name })
+	account := a.account(name)
+	if err != nil || i < 0 || account == nil || account.worker == nil {
+		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such account"})
+		return
+	}
+	if ready, _ := account.worker.State(); !ready {
+		answer(w, http.StatusConflict, map[string]string{"error": "this worker does not work for the account"})
+		return
+	}
+	db, err := OpenStore(ctx, a.config)
+	if err == nil {
+		defer db.Close()
+		err = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		a.log.Warn("cannot compare an account", "account", name, "error", err)
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the database does not answer"})
+		return
+	}
+	found := a.compare(ctx, a.config.Accounts[i], account.guard, db, restOf(a.config.Accounts[i]), n)
+	if ctx.Err() != nil {
+		found.Problem = "the worker has been stopped meanwhile"
+	}
+	answer(w, http.StatusOK, found)
+}
+
+// restOf is how long an account is left alone between two calls, so that they
+// take a share of its quota.
+func restOf(c config.Account) time.Duration {
+	return share * c.Quota.Per.Duration() / time.Duration(max(c.Quota.Requests, 1))
 }
 
 // compareAside compares an account through a connection of its own.

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // A control is how commands on the same machine ask a running worker what only
@@ -85,7 +84,7 @@ func askWorker(ctx context.Context, dir, path string, into any) error {
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.Token)
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ func (a *App) server() *http.Server {
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET "+heldPath, a.control.only(a.held))
-	return &http.Server{
+	stopping := make(chan struct{})
+	mux.Handle("GET "+comparePath, a.control.only(func(w http.ResponseWriter, r *http.Request) { a.compareHere(stopping, w, r) }))
+	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -27,6 +29,8 @@ func (a *App) server() *http.Server {
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 	}
+	server.RegisterOnShutdown(func() { close(stopping) })
+	return server
 }
 
 // ready says whether webhooks can be accepted: 200 while the broker and the

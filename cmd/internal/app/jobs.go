@@ -77,8 +77,7 @@ func (a *App) checkConsistency(ctx context.Context, settings config.Account, acc
 		return err
 	}
 	defer db.Close()
-	rest := share * settings.Quota.Per.Duration() / time.Duration(max(settings.Quota.Requests, 1))
-	found := a.compare(ctx, settings, account.guard, db, rest, a.config.Jobs.ConsistencySample)
+	found := a.compare(ctx, settings, account.guard, db, restOf(settings), a.config.Jobs.ConsistencySample)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
