@@ -26,6 +26,10 @@ var (
 
 // defaults fills in what accounts leave open. A quota of 0 is not left open.
 func (p *parser) defaults() {
+	p.config.Retention.setDefaults()
+	for i := range p.config.Notify {
+		p.config.Notify[i].setDefaults()
+	}
 	for i := range p.config.Accounts {
 		a := &p.config.Accounts[i]
 		requests := []string{"accounts", strconv.Itoa(i), "quota", "requests"}
@@ -43,6 +47,7 @@ func (p *parser) check() {
 		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)
 	}
 	p.public()
+	p.receivers()
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		p.at([]string{"log", "level"}, "log level %q is not one of debug, info, warn, error", c.Log.Level)
 	}

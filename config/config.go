@@ -48,6 +48,13 @@ type Config struct {
 	// Defaults to none. Environment: CRMSYNC_DEFAULT_REGION.
 	DefaultRegion string `yaml:"default_region,omitempty" env:"DEFAULT_REGION"`
 
+	// MaxCPU is the share of the machine's processors, or of those that a
+	// container may use, from which on deliveries slow down so that webhooks
+	// are answered in time.
+	//
+	// Defaults to 70%; 100% never slows down. Environment: CRMSYNC_MAX_CPU.
+	MaxCPU Percent `yaml:"max_cpu,omitempty" env:"MAX_CPU"`
+
 	Log      Log       `yaml:"log,omitempty" envPrefix:"LOG_"`
 	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
@@ -61,6 +68,13 @@ type Config struct {
 	// Placeholders are secrets that are still the sample's. A worker does not
 	// start with them.
 	Placeholders Findings `yaml:"-" env:"-" json:"-"`
+
+	Retention Retention `yaml:"retention,omitempty" envPrefix:"RETENTION_"`
+
+	// Notify are told of dead letters that are overdue.
+	//
+	// Defaults to nobody but the log.
+	Notify []Notify `yaml:"notify,omitempty" env:"-"`
 }
 
 // placeholder stands in the sample for every secret.
@@ -273,11 +287,14 @@ type Account struct {
 	// Zoho, whose limit is credits per day.
 	Quota Quota `yaml:"quota,omitempty" envPrefix:"QUOTA_"`
 
-	// Timeout is how long one call may take; calls that carry a batch get
-	// 10s.
+	// Timeout is how long one call may take, answer included, BatchTimeout one
+	// that carries a batch. A file may take 30s.
 	//
-	// Defaults to 3.5s.
-	Timeout Duration `yaml:"timeout,omitempty" env:"TIMEOUT"`
+	// Default to 3.5s, and to 10s for HubSpot, 15s for Zoho and 20s for
+	// Bitrix24, which works a batch off one by one; a batch gets no less than
+	// Timeout.
+	Timeout      Duration `yaml:"timeout,omitempty" env:"TIMEOUT"`
+	BatchTimeout Duration `yaml:"batch_timeout,omitempty" env:"BATCH_TIMEOUT"`
 
 	// CreateFields lets serve create the fields that the mapping names and
 	// the account lacks, as check --live --fix does.
@@ -329,7 +346,7 @@ var keys = map[string][]string{
 	"verify_token": {WhatsApp}, "verify_token_file": {WhatsApp}, "deliver_to": {WhatsApp},
 	"media": {WhatsApp}, "media_max_size": {WhatsApp},
 	"api_version": {WhatsApp, HubSpot},
-	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
+	"quota":       {HubSpot, Zoho, Bitrix24}, "timeout": {HubSpot, Zoho, Bitrix24}, "batch_timeout": {HubSpot, Zoho, Bitrix24}, "create_fields": {HubSpot, Zoho, Bitrix24},
 }
 
 // WantsFiles reports whether the files that come with an account's messages are
@@ -351,6 +368,18 @@ func (c *Config) DeliverTo(account string) []string {
 		}
 	}
 	return crms
+}
+
+// NotFeeding returns the WhatsApp accounts that do not feed a CRM account.
+func (c *Config) NotFeeding(account string) []string {
+	var names []string
+	for i := range c.Accounts {
+		a := &c.Accounts[i]
+		if a.Kind == WhatsApp && len(a.DeliverTo) > 0 && !slices.Contains(a.DeliverTo, account) {
+			names = append(names, a.Name)
+		}
+	}
+	return names
 }
 
 // WebhookAddress is where the vendor of a CRM account sends its webhooks, empty
@@ -378,6 +407,7 @@ func Default() *Config {
 		Listen:  "127.0.0.1:8080",
 		DataDir: "data",
 		Mapping: "mapping.yaml",
+		MaxCPU:  70,
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
@@ -420,5 +450,9 @@ func (a *Account) setDefaults() {
 	}
 	if a.Timeout == 0 {
 		a.Timeout = Duration(3500 * time.Millisecond)
+	}
+	if a.BatchTimeout == 0 {
+		seconds := map[string]time.Duration{HubSpot: 10, Zoho: 15, Bitrix24: 20}[a.Kind]
+		a.BatchTimeout = max(Duration(seconds*time.Second), a.Timeout)
 	}
 }

@@ -39,14 +39,15 @@ func parse(t *testing.T, text string, environ ...string) *config.Config {
 func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	t.Parallel()
 	c := parse(t, good)
-	if c.Listen != "127.0.0.1:8080" || c.DataDir != "data" || c.Mapping != "mapping.yaml" || c.Log.Level != "info" || c.NATS.MaxBytes != 10<<30 {
+	if c.Listen != "127.0.0.1:8080" || c.DataDir != "data" || c.Mapping != "mapping.yaml" || c.Log.Level != "info" || c.NATS.MaxBytes != 10<<30 || c.MaxCPU.Share() != 0.7 {
 		t.Errorf("defaults = %+v", c)
 	}
 	if got := c.Retry.Pauses(); !slices.Equal(got, []time.Duration{time.Second, 30 * time.Second}) || c.Retry.SettleWithin.Duration() != 24*time.Hour {
 		t.Errorf("retry = %+v", c.Retry)
 	}
 	hubspot := c.Accounts[1]
-	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond {
+	if hubspot.APIVersion != "2026-09" || hubspot.Quota.Requests != 190 || hubspot.Quota.Per.Duration() != 10*time.Second || hubspot.Timeout.Duration() != 3500*time.Millisecond ||
+		hubspot.BatchTimeout.Duration() != 10*time.Second {
 		t.Errorf("account = %+v", hubspot)
 	}
 	if c.WebhookAddress("hubspot") != "" {
@@ -306,8 +307,9 @@ func TestTheSamplesAreRight(t *testing.T) {
 		t.Error("secrets of one's own count as the sample's")
 	}
 	// The sample spells out the defaults; if they move, so must it.
-	if sample.Listen != plain.Listen || sample.NATS.MaxBytes != plain.NATS.MaxBytes || sample.Retry.SettleWithin != plain.Retry.SettleWithin ||
-		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout {
+	if sample.Listen != plain.Listen || sample.MaxCPU != plain.MaxCPU || sample.NATS.MaxBytes != plain.NATS.MaxBytes || sample.Retry.SettleWithin != plain.Retry.SettleWithin ||
+		sample.Accounts[1].Quota != plain.Accounts[1].Quota || sample.Accounts[1].APIVersion != plain.Accounts[1].APIVersion || sample.Accounts[1].Timeout != plain.Accounts[1].Timeout ||
+		sample.Accounts[1].BatchTimeout != plain.Accounts[1].BatchTimeout {
 		t.Errorf("the sample's defaults are not the program's")
 	}
 	if _, err := config.Samples.ReadFile("mapping.yaml"); err != nil {

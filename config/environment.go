@@ -17,6 +17,9 @@ func (p *parser) environment() {
 	for i := range p.config.Accounts {
 		p.overlay(&p.config.Accounts[i], p.variable("accounts", strconv.Itoa(i))+"_")
 	}
+	for i := range p.config.Notify {
+		p.overlay(&p.config.Notify[i], p.variable("notify", strconv.Itoa(i))+"_")
+	}
 	for _, s := range p.config.secrets() {
 		// A secret in the environment replaces the file's, whichever way
 		// either is given.
@@ -68,7 +71,9 @@ func (p *parser) variable(path ...string) string {
 			if i != 1 {
 				break // an element of a list, which is one variable
 			}
-			step = p.config.Accounts[n].Name
+			if step = strconv.Itoa(n + 1); path[0] == "accounts" {
+				step = p.config.Accounts[n].Name
+			}
 		}
 		name += "_" + strings.ToUpper(strings.ReplaceAll(step, "-", "_"))
 	}
@@ -95,6 +100,9 @@ func (p *parser) notes() {
 	for _, s := range p.config.secrets() {
 		if s.value.Reveal() == placeholder {
 			name := strings.Join(s.path, ".")
+			if path := s.path; path[0] == "notify" {
+				name = "notify: url"
+			}
 			if s.account != "" {
 				name = "account " + s.account + ": " + s.path[2]
 			}

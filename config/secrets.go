@@ -20,6 +20,10 @@ func (c *Config) secrets() []secretKey {
 		{&c.Database.URL, &c.Database.URLFile, []string{"database", "url"}, ""},
 		{&c.NATS.Token, &c.NATS.TokenFile, []string{"nats", "token"}, ""},
 	}
+	for i := range c.Notify {
+		n := &c.Notify[i]
+		all = append(all, secretKey{&n.URL, &n.URLFile, []string{"notify", strconv.Itoa(i), "url"}, ""})
+	}
 	for i := range c.Accounts {
 		a := &c.Accounts[i]
 		add := func(key string, value *Secret, file *string) {

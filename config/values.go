@@ -71,6 +71,28 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Percent is a share, written like 70%.
+type Percent int
+
+// Share returns it as a fraction.
+func (p Percent) Share() float64 { return float64(p) / 100 }
+
+func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Percent) UnmarshalText(text []byte) error {
+	number, ok := strings.CutSuffix(string(text), "%")
+	n, err := strconv.Atoi(strings.TrimSpace(number))
+	if !ok || err != nil || n < 1 || n > 100 {
+		return fmt.Errorf("%q is not a share; write one from 1%% to 100%%", text)
+	}
+	*p = Percent(n)
+	return nil
+}
+
 // Size is a number of bytes, written like 512MiB or 10GiB.
 type Size int64
 

@@ -56,6 +56,10 @@ func (p *parser) yaml(source []byte) bool {
 		p.config.Accounts = nil
 		p.refusals = append(p.refusals, refusal{line: list.Line, column: list.Column})
 	}
+	if _, list := p.node("notify"); list != nil && len(list.Content) != len(p.config.Notify) {
+		p.config.Notify = nil
+		p.refusals = append(p.refusals, refusal{line: list.Line, column: list.Column})
+	}
 	return p.faults(err)
 }
 
@@ -102,6 +106,7 @@ func expectation(tag, typeName string) string {
 		"string": "a text", "config.Secret": "a text", "[]string": "a list such as [a, b]",
 		"int": "a whole number", "bool": "true or false", "config.Size": "a size such as 10GiB",
 		"config.Duration": "a duration such as 3.5s", "[]config.Duration": "a list of durations such as [1s, 30s]",
+		"[]config.Notify":  "a list of receivers, each with a - before its url",
 		"[]config.Account": "a list of accounts, each with a - before its name",
 	}[typeName]
 	is := map[string]string{
@@ -114,7 +119,7 @@ func expectation(tag, typeName string) string {
 // suggestion names the key of a type that is nearest to a misspelt one.
 func suggestion(key, typeName string) string {
 	types := map[string]reflect.Type{}
-	for _, v := range []any{Config{}, Log{}, Database{}, NATS{}, TLS{}, Retry{}, Account{}, Quota{}} {
+	for _, v := range []any{Config{}, Log{}, Database{}, NATS{}, TLS{}, Retry{}, Retention{}, Notify{}, Account{}, Quota{}} {
 		t := reflect.TypeOf(v)
 		types[t.String()] = t
 	}

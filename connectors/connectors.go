@@ -66,10 +66,13 @@ type Writer interface {
 type Limits struct {
 	Contacts int
 	Messages int
-	// Calls is how many calls about new people, and how many about messages,
-	// may be under way at once: more than one, 0 being one, where a connector
-	// joins them in the requests that it makes.
+	// Calls is how many calls about new people may be under way at once: more
+	// than one, 0 being one, where a connector joins them in the requests that
+	// it makes and sees to it that they do not take each other's records.
 	Calls int
+	// MessageCalls is how many calls about messages, each about others, may be
+	// under way at once; 0 is one.
+	MessageCalls int
 	// FileCalls is how many requests one file takes; 0 is one.
 	FileCalls int
 	// LookAfter is how long a create whose answer was lost may still be on

@@ -5,6 +5,7 @@ package mapping
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,6 +63,10 @@ func revisionOf(source []byte) string {
 	sum := sha256.Sum256(source)
 	return hex.EncodeToString(sum[:])[:12]
 }
+
+// Nearest returns the contact field whose name is closest to a misspelt one,
+// empty if none is near.
+func Nearest(name string) string { return nearest(name, slices.Sorted(maps.Keys(Contact))) }
 
 // nearest returns the catalogue's name closest to a misspelt one, empty if
 // none is near.

@@ -95,10 +95,10 @@ func (r *auditReport) fine() bool {
 }
 
 func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error) {
-	if p.Since, err = momentOf("--since", since, now); err != nil {
+	if p.Since, err = boundOf("--since", since, now); err != nil {
 		return p, err
 	}
-	if p.Until, err = momentOf("--until", until, now); err != nil {
+	if p.Until, err = boundOf("--until", until, now); err != nil {
 		return p, err
 	}
 	if !p.Until.IsZero() && !p.Since.Before(p.Until) {
@@ -107,8 +107,8 @@ func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error)
 	return p, nil
 }
 
-// momentOf reads a time, a date, or how long ago something was.
-func momentOf(flag, text string, now time.Time) (time.Time, error) {
+// boundOf reads a time, a date, or how long ago something was.
+func boundOf(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

@@ -179,12 +179,12 @@ func TestAPeriodIsReadAsPeopleWriteIt(t *testing.T) {
 		"2026-11-20T09:00:00+08:00": time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC),
 		"2026-11-20":                time.Date(2026, 11, 20, 0, 0, 0, 0, time.Local),
 	} {
-		if got, err := momentOf("--since", text, now); err != nil || !got.Equal(want) {
+		if got, err := boundOf("--since", text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: %v, error %v, want %v", text, got, err, want)
 		}
 	}
 	for _, wrong := range []string{"yesterday", "-24h", "-7d", "24", "2026-13-01", "xd"} {
-		if _, err := momentOf("--since", wrong, now); err == nil || !strings.Contains(err.Error(), "--since") {
+		if _, err := boundOf("--since", wrong, now); err == nil || !strings.Contains(err.Error(), "--since") {
 			t.Errorf("%q: error %v", wrong, err)
 		}
 	}

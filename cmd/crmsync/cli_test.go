@@ -202,6 +202,11 @@ func TestExitCodes(t *testing.T) {
 		"--version":                {[]string{"--version"}, 0, "crmsync "},
 		"a state never heard of":   {[]string{"deadletters", "list", "--state", "opne"}, exitUsage, "it is one of open, replaying"},
 		"a class never heard of":   {[]string{"deadletters", "replay", "--class", "reject"}, exitUsage, "it is one of rejected, conflict"},
+		"an age in words":          {[]string{"deadletters", "list", "--older", "old"}, exitUsage, "such as 30m, 2h or 3d"},
+		"a due time in words":      {[]string{"deadletters", "replay", "--due-before", "soon"}, exitUsage, "--due-before is \"soon\""},
+		"waiting and not waiting":  {[]string{"deadletters", "replay", "--all", "--wait", "--no-wait"}, exitUsage, "contradict"},
+		"editing nothing":          {[]string{"deadletters", "edit", "hubspot.contact.1"}, exitUsage, "say what to mend"},
+		"editing another account":  {[]string{"deadletters", "edit", "hubspot.contact.1", "--set", "account=zoho"}, exitUsage, "the fields are"},
 		"a negative --limit":       {[]string{"deadletters", "list", "--limit", "-1"}, exitUsage, "--limit is -1"},
 		"replaying without a file": {[]string{"deadletters", "replay", "--config", "none.yaml"}, exitUsage, "--all"},
 		"discarding without --reason": {

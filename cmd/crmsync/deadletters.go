@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,10 +19,10 @@ import (
 func deadlettersCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "deadletters",
-		Short: "List and settle what could not be delivered",
+		Short: "List, mend and settle what could not be delivered",
 		RunE:  needsCommand,
 	}
-	c.AddCommand(lettersList(), lettersShow(), lettersReplay(), lettersDiscard())
+	c.AddCommand(lettersList(), lettersShow(), lettersEdit(), lettersReplay(), lettersDiscard())
 	return c
 }
 
@@ -48,35 +48,23 @@ func withWorklist(c *cobra.Command, f func(ctx context.Context, list *app.Workli
 	}
 }
 
-// filterFlags adds the flags that select letters.
-func filterFlags(c *cobra.Command, state string) *app.LetterFilter {
-	f := &app.LetterFilter{}
-	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
-	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
-	c.Flags().StringVar(&f.Group, "group", "", "only letters of this group, as list --group-by cause names it")
-	c.Flags().BoolVar(&f.Overdue, "overdue", false, "only letters that should have been settled by now")
-	if state != "" {
-		c.Flags().StringVar(&f.State, "state", state, "open, replaying, delivered, discarded or all")
-	}
-	return f
-}
-
 func lettersList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first"}
-	filter := filterFlags(c, "open")
+	filter := filterFlags(c)
+	c.Flags().StringVar(&filter.State, "state", "open", "open, replaying, delivered, discarded or all")
 	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many; 0 for all")
 	by := c.Flags().String("group-by", "", "cause: one line for all letters of a cause")
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if *by != "" && *by != "cause" {
 			return fmt.Errorf("--group-by is %q; letters are grouped by cause", *by)
 		}
-		return errors.Join(cobra.NoArgs(cmd, args), valid(filter))
+		return errors.Join(cobra.NoArgs(cmd, args), filter.read())
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, _ []string) error {
 		if *by != "" {
-			return listGroups(ctx, c, list, *filter, asJSON)
+			return listGroups(ctx, c, list, filter.LetterFilter, asJSON)
 		}
-		letters, err := list.Letters(ctx, *filter)
+		letters, err := list.Letters(ctx, filter.LetterFilter)
 		if err != nil {
 			return err
 		}
@@ -109,12 +97,16 @@ func listGroups(ctx context.Context, c *cobra.Command, list *app.Worklist, filte
 		fmt.Fprintln(c.OutOrStdout(), "No dead letters.")
 		return nil
 	}
+	writeGroups(c.OutOrStdout(), groups)
+	return nil
+}
+
+func writeGroups(w io.Writer, groups []app.LetterGroup) {
 	rows := make([][]any, len(groups))
 	for i, g := range groups {
-		rows[i] = []any{g.ID, g.Letters, g.Account, g.Class, cmp.Or(g.Code, "-"), age(g.CreatedAt), dueAt(g.DueAt), because(g.Reason, g.Field)}
+		rows[i] = []any{g.ID, g.Letters, g.Account, g.Title, g.Class, age(g.CreatedAt), dueAt(g.DueAt), g.Reason}
 	}
-	writeTable(c.OutOrStdout(), []any{"Group", "Letters", "Account", "Class", "Code", "Oldest", "First due", "Reason"}, rows)
-	return nil
+	writeTable(w, []any{"Group", "Letters", "Account", "Cause", "Class", "Oldest", "First due", "Reason"}, rows)
 }
 
 func reason(l app.Letter) string { return because(l.Reason, l.Field) }
@@ -127,7 +119,15 @@ func because(reason, field string) string {
 	return reason + " (field " + field + ")"
 }
 
-func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }
+func age(t time.Time) string { return brief(time.Since(t)) }
+
+// brief is a duration to the second, or to the minute if it is over an hour.
+func brief(d time.Duration) string {
+	if d >= time.Hour {
+		return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
+	}
+	return d.Truncate(time.Second).String()
+}
 
 func due(l app.Letter) string {
 	if !l.SettledAt.IsZero() {
@@ -138,58 +138,9 @@ func due(l app.Letter) string {
 
 func dueAt(t time.Time) string {
 	if left := time.Until(t); left > 0 {
-		return "in " + left.Truncate(time.Minute).String()
+		return "in " + brief(left)
 	}
 	return "OVERDUE"
-}
-
-func lettersShow() *cobra.Command {
-	c := &cobra.Command{Use: "show ID", Short: "Show one dead letter: what failed, why, and what to do", Args: cobra.ExactArgs(1)}
-	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
-		letters, err := list.Letters(ctx, app.LetterFilter{IDs: args, State: "all"})
-		if err != nil {
-			return err
-		}
-		if len(letters) == 0 {
-			return fmt.Errorf("there is no dead letter %q; crmsync deadletters list --state all shows them", args[0])
-		}
-		l := letters[0]
-		if asJSON {
-			return writeJSON(c.OutOrStdout(), l)
-		}
-		row := func(name string, value any) {
-			if text := fmt.Sprint(value); text != "" {
-				fmt.Fprintf(c.OutOrStdout(), "%-10s %s\n", name, text)
-			}
-		}
-		row("Letter", l.ID)
-		row("State", l.State)
-		row("Account", l.Account)
-		if l.Entity.ID != 0 {
-			row("About", l.Entity)
-		} else {
-			row("About", "a part of a webhook that cannot be read")
-		}
-		row("Class", l.Class)
-		row("Code", l.Code)
-		row("Field", l.Field)
-		row("Reason", reason(l))
-		row("Attempts", l.Attempts)
-		row("Tried", strings.Join(l.History, ", "))
-		row("Mapping", l.Revision)
-		row("Failed", failedAt(l).Local().Format(time.RFC3339))
-		row("Due", l.DueAt.Local().Format(time.RFC3339))
-		if !l.SettledAt.IsZero() {
-			row("Settled", l.SettledAt.Local().Format(time.RFC3339))
-		}
-		row("By", l.SettledBy)
-		row("Note", l.Note)
-		if !l.State.Settled() {
-			fmt.Fprintf(c.OutOrStdout(), "\nMend the cause, then: %[1]s deadletters replay %[2]s\nOr let it go:         %[1]s deadletters discard %[2]s --reason '…'\n", program(), l.ID)
-		}
-		return nil
-	})
-	return c
 }
 
 // failedAt is when the delivery failed, the last time if it is known.
@@ -200,53 +151,24 @@ func failedAt(l app.Letter) time.Time {
 	return l.CreatedAt
 }
 
-func lettersReplay() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "replay [ID…]",
-		Short: "Try dead letters again: those named, or all that the filter selects",
-	}
-	filter := filterFlags(c, "")
-	all := c.Flags().Bool("all", false, "all open letters")
-	dryRun := c.Flags().Bool("dry-run", false, "only say how many")
-	c.Args = func(_ *cobra.Command, args []string) error {
-		return errors.Join(selects(filter, args, *all), valid(filter))
-	}
-	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
-		filter.IDs = args
-		if *dryRun {
-			filter.State = "open"
-			letters, err := list.Letters(ctx, *filter)
-			if err != nil {
-				return err
-			}
-			return settled(c, asJSON, "replayed", "would be tried again", int64(len(letters)), args)
-		}
-		n, err := list.Replay(ctx, *filter, operator())
-		if err != nil {
-			return err
-		}
-		return settled(c, asJSON, "replayed", "to be tried again", n, args)
-	})
-	return c
-}
-
 func lettersDiscard() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "discard [ID…] --reason TEXT",
 		Short: "Settle dead letters without delivering them",
 	}
-	filter := filterFlags(c, "")
+	filter := filterFlags(c)
 	all := c.Flags().Bool("all", false, "all open letters")
+	by := byFlag(c)
 	why := c.Flags().String("reason", "", "why they need not arrive")
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if strings.TrimSpace(*why) == "" {
 			return errors.New("say why with --reason; it is kept with the letter")
 		}
-		return errors.Join(selects(filter, args, *all), valid(filter))
+		return errors.Join(filter.selects(args, *all), filter.read())
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
 		filter.IDs = args
-		n, err := list.Discard(ctx, *filter, operator(), *why)
+		n, err := list.Discard(ctx, filter.LetterFilter, *by, *why)
 		if err != nil {
 			return err
 		}
@@ -255,44 +177,37 @@ func lettersDiscard() *cobra.Command {
 	return c
 }
 
-// selects makes sure that everything is settled only by somebody who says so.
-func selects(f *app.LetterFilter, ids []string, all bool) error {
-	if len(ids) == 0 && f.Account == "" && f.Class == "" && f.Group == "" && !f.Overdue && !all {
-		return errors.New("name letters, select them with --account, --class, --group or --overdue, or say --all")
-	}
-	return nil
-}
-
-// valid makes sure that a mistyped filter is no empty worklist.
-func valid(f *app.LetterFilter) error {
-	switch {
-	case f.State != "" && !slices.Contains(app.LetterStates, f.State):
-		return fmt.Errorf("--state is %q; it is one of %s", f.State, strings.Join(app.LetterStates, ", "))
-	case f.Class != "" && !slices.Contains(app.LetterClasses, f.Class):
-		return fmt.Errorf("--class is %q; it is one of %s", f.Class, strings.Join(app.LetterClasses, ", "))
-	case f.Limit < 0:
-		return fmt.Errorf("--limit is %d; it is 0 for all, or how many", f.Limit)
-	}
-	return nil
-}
-
 func settled(c *cobra.Command, asJSON bool, key, text string, n int64, named []string) error {
 	if asJSON {
 		if err := writeJSON(c.OutOrStdout(), map[string]int64{key: n}); err != nil {
 			return err
 		}
 	} else {
-		letters := "letters"
-		if n == 1 {
-			letters = "letter"
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%d open %s %s.\n", n, letters, text)
+		fmt.Fprintf(c.OutOrStdout(), "%s %s.\n", countOf(n, "open letter"), text)
 	}
+	return allOpen(n, named)
+}
+
+// allOpen fails if of the letters named fewer were open.
+func allOpen(n int64, named []string) error {
 	if int(n) < len(named) {
 		fmt.Fprintln(os.Stderr, "crmsync: some of the letters named are not open; crmsync deadletters list --state all shows them")
 		return errReported
 	}
 	return nil
+}
+
+// countOf is "1 letter" or "2 letters".
+func countOf(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// byFlag adds --by: who acts, for the record.
+func byFlag(c *cobra.Command) *string {
+	return c.Flags().String("by", operator(), "who you are, for the record")
 }
 
 // operator is who runs the command, for the record.

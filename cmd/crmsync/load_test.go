@@ -89,13 +89,25 @@ func (l *load) postPicture(wamid, from string) {
 	l.deliver(wamid, from, fmt.Sprintf(`"type":"image","image":{"id":%q,"mime_type":"image/jpeg"}`, l.picture))
 }
 
+// deliverFrom posts a message of somebody with a profile name.
+func (l *load) deliverFrom(wamid, from, name string) {
+	l.postBody(wamid, l.body(wamid, from, name, `"type":"text","text":{"body":"Hello!"}`))
+}
+
 // deliver posts a message, whose content is members of its JSON object.
 func (l *load) deliver(wamid, from, content string) {
-	body := fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":%q,"changes":[{"field":"messages","value":{`+
+	l.postBody(wamid, l.body(wamid, from, "Person "+from, content))
+}
+
+func (l *load) body(wamid, from, name, content string) []byte {
+	return fmt.Appendf(nil, `{"object":"whatsapp_business_account","entry":[{"id":%q,"changes":[{"field":"messages","value":{`+
 		`"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550783881","phone_number_id":%q},`+
-		`"contacts":[{"profile":{"name":"Person %s"},"wa_id":%q}],`+
+		`"contacts":[{"profile":{"name":%q},"wa_id":%q}],`+
 		`"messages":[{"from":%q,"id":%q,"timestamp":"%d",%s}]}}]}]}`,
-		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, from, from, from, wamid, time.Now().Unix(), content)
+		l.info.WhatsApp.WABAID, l.info.WhatsApp.PhoneNumberID, name, from, from, wamid, time.Now().Unix(), content)
+}
+
+func (l *load) postBody(wamid string, body []byte) {
 	began := time.Now()
 	l.mu.Lock()
 	if l.began[wamid].IsZero() {

@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,8 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the worker",
 		Long: "Run the worker: accept webhooks, record them, deliver to the CRM accounts.\n\n" +
+			"Accounts and mapping can change while it runs: the files are read again when they\n" +
+			"change, and on SIGHUP. Files that are not valid change nothing, and the log says why.\n\n" +
 			"SIGTERM or Ctrl-C stops it within ten seconds; what is in flight is finished,\n" +
 			"the rest is found at the next start. A second one stops it at once.",
 		Args: cobra.NoArgs,
@@ -33,10 +37,14 @@ func serveCommand() *cobra.Command {
 		for _, note := range settings.Notes {
 			log.Warn("odd configuration", "where", note.File, "problem", note.Problem)
 		}
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGHUP)
+		source := app.NewSource(cmd.Flag("config").Value.String(), settings, load, asked)
 		worker, err := app.New(cmd.Context(), settings, log)
 		if err != nil {
 			return err
 		}
+		worker.Follow(source)
 		return worker.Run(cmd.Context())
 	}
 	return c

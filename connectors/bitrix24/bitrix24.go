@@ -213,5 +213,5 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 
 // Limits are those of Bitrix24's batches.
 func (c *Client) Limits() connectors.Limits {
-	return connectors.Limits{Contacts: perLook, Messages: 2 * perBatch, Calls: 8, LookAfter: lookAfter}
+	return connectors.Limits{Contacts: perLook, Messages: 2 * perBatch, Calls: 8, MessageCalls: 8, LookAfter: lookAfter}
 }

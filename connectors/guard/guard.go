@@ -56,6 +56,11 @@ type Guard struct {
 	open atomic.Bool
 
 	mu sync.Mutex
+	// resumed is closed when the account is resumed; nil while it is not
+	// paused.
+	resumed chan struct{}
+	// trouble is why the breaker opened, or why the last probe failed.
+	trouble *connectors.Error
 	// failed is when a call last failed. One that had begun by then may have
 	// shared its request, and does not count again.
 	failed time.Time
@@ -197,15 +202,57 @@ func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renew
 // way and until one has succeeded.
 func (g *Guard) Open() bool { return g.open.Load() }
 
-// Wait blocks until a call would be let through and, unless the call is full
-// already, the quota has room for a request; it takes neither. Batches form
-// while it waits. It returns ctx's error when that comes first.
+// Trouble is why the breaker is open, nil while it is not.
+func (g *Guard) Trouble() *connectors.Error {
+	if !g.Open() {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.trouble
+}
+
+// Pause holds the account's calls back, or lets them go on. A call that is
+// under way ends as it would; those that begin are failures of class
+// Unavailable, and say nothing about the account.
+func (g *Guard) Pause(on bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case on && g.resumed == nil:
+		g.resumed = make(chan struct{})
+	case !on && g.resumed != nil:
+		close(g.resumed)
+		g.resumed = nil
+	}
+}
+
+// paused returns what is closed when the account is resumed, nil while it is
+// not paused.
+func (g *Guard) paused() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.resumed
+}
+
+// Wait blocks until the account is not paused, a call would be let through
+// and, unless the call is full already, the quota has room for a request; it
+// takes neither. Batches form while it waits. It returns ctx's error when that
+// comes first.
 func (g *Guard) Wait(ctx context.Context, full bool) error {
 	for {
 		g.mu.Lock()
-		done := g.done
+		done, resumed := g.done, g.resumed
 		g.mu.Unlock()
 
+		if resumed != nil {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-resumed:
+			}
+			continue
+		}
 		switch g.breaker.State() {
 		case gobreaker.StateOpen:
 			// The breaker wants the time to have passed, not come.
@@ -233,7 +280,7 @@ func (g *Guard) Wait(ctx context.Context, full bool) error {
 		case !waited:
 			return nil
 		}
-		// The breaker may have opened meanwhile.
+		// The breaker may have opened meanwhile, or somebody paused.
 	}
 }
 

@@ -526,7 +526,7 @@ func TestThrottlingPausesAndSlows(t *testing.T) {
 		if err := g.Wait(t.Context(), false); err != nil || time.Since(start) != 10*time.Second {
 			t.Errorf("waited %v, %v", time.Since(start), err)
 		}
-		if share := l.current(); share != 0.5 {
+		if share := l.current(time.Now()); share != 0.5 {
 			t.Errorf("two complaints at once leave %v of the rate, want half", share)
 		}
 		time.Sleep(time.Minute)

@@ -17,10 +17,15 @@ import (
 // and rate together stay below the quota. The window is taken a little longer
 // than it is, because requests do not arrive at the distances at which they
 // are sent.
+//
+// The quota is a ceiling. Below it the rate follows what the vendor says: each
+// refusal halves it, each window without one raises it a little.
 type Limiter struct {
-	bucket *rate.Limiter
-	full   rate.Limit
-	per    time.Duration
+	bucket   *rate.Limiter
+	full     rate.Limit
+	burst    int
+	requests int
+	per      time.Duration
 
 	mu sync.Mutex
 	// paused is until when nothing goes out.
@@ -29,6 +34,13 @@ type Limiter struct {
 	// us half the rate; share is how much of it was left then.
 	slowed, halved time.Time
 	share          float64
+	// ceiling is as large a share as the vendor grants by its own word.
+	ceiling float64
+	// knee is the share at which the vendor last complained although it was
+	// not all of it, 0 if that was long ago: near it the rate rises slowly.
+	knee float64
+	// set is the share that the bucket has.
+	set float64
 	// sent are the times of the last requests, next the oldest of them.
 	sent []time.Time
 	next int
@@ -40,6 +52,13 @@ const (
 	// patience is how long a request that is under way waits for a pause to
 	// end before it gives up.
 	patience = 5 * time.Second
+
+	// least is the share of the quota that is always used; each window adds
+	// step, or smallStep from nearKnee of the way to the last complaint on.
+	least     = 0.1
+	step      = 0.1
+	smallStep = 0.01
+	nearKnee  = 0.85
 )
 
 // NewLimiter returns a limiter of requests in any window of length per.
@@ -53,11 +72,15 @@ func NewLimiter(requests int, per time.Duration) *Limiter {
 	}
 	full := rate.Limit(flow / (per.Seconds() * slack))
 	return &Limiter{
-		bucket: rate.NewLimiter(full, burst),
-		full:   full,
-		per:    per,
-		share:  1,
-		sent:   make([]time.Time, requests),
+		bucket:   rate.NewLimiter(full, burst),
+		full:     full,
+		burst:    burst,
+		requests: requests,
+		per:      per,
+		share:    1,
+		ceiling:  1,
+		set:      1,
+		sent:     make([]time.Time, requests),
 	}
 }
 
@@ -70,11 +93,15 @@ func NewBucket(burst int, perSecond float64) *Limiter {
 	// The window is how long an empty bucket takes to fill.
 	per := time.Duration(float64(burst) / float64(full) * float64(time.Second))
 	return &Limiter{
-		bucket: rate.NewLimiter(full, burst),
-		full:   full,
-		per:    per,
-		share:  1,
-		sent:   make([]time.Time, 2*burst),
+		bucket:   rate.NewLimiter(full, burst),
+		full:     full,
+		burst:    burst,
+		requests: 2 * burst,
+		per:      per,
+		share:    1,
+		ceiling:  1,
+		set:      1,
+		sent:     make([]time.Time, 2*burst),
 	}
 }
 
@@ -129,22 +156,40 @@ func (l *Limiter) Wait(ctx context.Context) (waited bool, err error) {
 
 // Slow is told that the vendor has refused a request for its quota: nothing
 // goes out for the given time, at least a second, and then half as much as
-// before, a tenth more with each window. Complaints about one window count as
-// one.
+// before, a tenth of the quota more with each window. Complaints about one
+// window count as one.
 func (l *Limiter) Slow(wait time.Duration) {
-	share := l.current()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
+	share := l.current(now)
 	if until := now.Add(max(wait, time.Second)); until.After(l.paused) {
 		l.paused = until
 	}
 	l.share = share
 	if l.halved.IsZero() || now.Sub(l.halved) >= l.per {
-		l.share, l.halved = max(share/2, 0.1), now
+		if share < l.ceiling {
+			l.knee = share
+		}
+		l.share, l.halved = max(share/2, least), now
 	}
 	l.slowed = now
-	l.bucket.SetLimit(l.full * rate.Limit(l.share))
+	l.apply(l.share)
+}
+
+// Learn is told by the vendor how many requests it allows in any window of
+// length per. That lowers the rate at once, and never raises it over the quota.
+func (l *Limiter) Learn(requests int, per time.Duration) {
+	if requests <= 0 || per <= 0 {
+		return
+	}
+	told := float64(requests) / per.Seconds() / (float64(l.requests) / l.per.Seconds())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if told = min(max(told, least), 1); told != l.ceiling {
+		l.ceiling = told
+		l.apply(l.current(time.Now()))
+	}
 }
 
 // Used is how many requests went out in the window that ends now, as a share
@@ -162,32 +207,47 @@ func (l *Limiter) Used() float64 {
 	return float64(n) / float64(len(l.sent))
 }
 
-// current is the share of the full rate that applies by now.
-func (l *Limiter) current() float64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// current is the share of the full rate that applies at a time. It is called
+// with mu held.
+func (l *Limiter) current(now time.Time) float64 {
 	if l.slowed.IsZero() {
-		return 1
+		return l.ceiling
 	}
 	// The windows that count are those after the pause.
 	from := l.slowed
 	if l.paused.After(from) {
 		from = l.paused
 	}
-	windows := int(time.Since(from) / l.per)
-	return min(l.share+0.1*float64(max(windows, 0)), 1)
+	share := l.share
+	for n := now.Sub(from) / l.per; n > 0 && share < l.ceiling; n-- {
+		if l.knee > 0 && share+step > nearKnee*l.knee {
+			share += smallStep
+		} else {
+			share += step
+		}
+	}
+	return min(share, l.ceiling)
+}
+
+// apply gives the bucket a share of its rate and burst. It is called with mu
+// held.
+func (l *Limiter) apply(share float64) {
+	if share != l.set {
+		l.set = share
+		l.bucket.SetLimit(l.full * rate.Limit(share))
+		l.bucket.SetBurst(max(int(float64(l.burst)*share), 1))
+	}
 }
 
 // catchUp brings the rate up to date and returns what is left of a pause.
 func (l *Limiter) catchUp() time.Duration {
-	share := l.current()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if limit := l.full * rate.Limit(share); limit > l.bucket.Limit() {
-		l.bucket.SetLimit(limit)
+	now := time.Now()
+	share := l.current(now)
+	l.apply(share)
+	if share == l.ceiling {
+		l.slowed, l.knee = time.Time{}, 0
 	}
-	if share == 1 {
-		l.slowed = time.Time{}
-	}
-	return time.Until(l.paused)
+	return l.paused.Sub(now)
 }

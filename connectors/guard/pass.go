@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -54,6 +55,9 @@ var (
 // breaker and the limiter how it went. It returns an error when it did not make
 // the call.
 func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *connectors.Error {
+	if g.paused() != nil {
+		return &connectors.Error{Class: connectors.Unavailable, Reason: "the account is paused", RetryAfter: time.Second}
+	}
 	defer g.tell()
 	defer g.wake()
 	_, err := g.breaker.Execute(func() (struct{}, error) {
@@ -69,6 +73,9 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 			return struct{}{}, errIgnored
 		}
 		g.trip.Store(v.unauthorized)
+		g.mu.Lock()
+		g.trouble = v.because
+		g.mu.Unlock()
 		return struct{}{}, errFailed
 	})
 
@@ -116,8 +123,11 @@ type verdict struct {
 	// failed: at least one record failed as it does when the account is down.
 	failed       bool
 	unauthorized bool
-	throttled    bool
-	wait         time.Duration
+	// because is why: that the account is not open to us, before anything
+	// else.
+	because   *connectors.Error
+	throttled bool
+	wait      time.Duration
 }
 
 func judge(errs []*connectors.Error) (v verdict) {
@@ -145,8 +155,10 @@ func judge(errs []*connectors.Error) (v verdict) {
 			// No call was made.
 		case connectors.Unauthorized:
 			v.unauthorized, v.failed = true, true
+			v.because = e
 		default:
 			v.failed = true
+			v.because = cmp.Or(v.because, e)
 		}
 	}
 	// A record can be refused before anybody is asked: it proves nothing

@@ -46,6 +46,7 @@ func (c *Client) call(ctx context.Context, k kind, method, path string, query ur
 		return rest.Failure(err, k == creating)
 	}
 	c.today(ctx, a.Header)
+	c.window(a.Header)
 	switch {
 	case a.Status == http.StatusNotFound && k != named:
 		return noSuchAddress()

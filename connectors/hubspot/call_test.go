@@ -225,3 +225,26 @@ func TestHeadersOfADayMayBeMissing(t *testing.T) {
 		t.Error(e)
 	}
 }
+
+// HubSpot's answers say how large the quota is: it depends on what the account
+// has bought.
+func TestTheQuotaThatHubSpotGrants(t *testing.T) {
+	type quota struct {
+		requests int
+		per      time.Duration
+	}
+	var told []quota
+	c := newDesk(t, Options{Granted: func(n int, per time.Duration) { told = append(told, quota{n, per}) }}, func(w http.ResponseWriter, _ *http.Request) {
+		if len(told) == 0 {
+			w.Header().Set("X-HubSpot-RateLimit-Max", "100")
+			w.Header().Set("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")
+		}
+		_, _ = w.Write([]byte(`{"results":[]}`))
+	})
+	for range 2 {
+		_ = c.call(t.Context(), plain, http.MethodGet, "/x", nil, nil, nil)
+	}
+	if !slices.Equal(told, []quota{{100, 10 * time.Second}}) {
+		t.Errorf("told %v", told)
+	}
+}

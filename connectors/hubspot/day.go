@@ -51,6 +51,16 @@ func (d *day) spent(now time.Time) *connectors.Error {
 	}
 }
 
+// window passes on what the headers of an answer say about the quota in a
+// moving window. It depends on the account's tier, and people buy more.
+func (c *Client) window(h http.Header) {
+	most, err := strconv.Atoi(h.Get("X-HubSpot-RateLimit-Max"))
+	length, err2 := strconv.Atoi(h.Get("X-HubSpot-RateLimit-Interval-Milliseconds"))
+	if c.granted != nil && err == nil && err2 == nil && most > 0 && length > 0 {
+		c.granted(most, time.Duration(length)*time.Millisecond)
+	}
+}
+
 // today reads off the headers of an answer how much of the day's quota is left.
 func (c *Client) today(ctx context.Context, h http.Header) {
 	limit, err := strconv.Atoi(h.Get("X-HubSpot-RateLimit-Daily"))

@@ -63,6 +63,10 @@ type Options struct {
 	// complete answer.
 	Observe func(status int, took time.Duration)
 
+	// Granted is told how many requests HubSpot says it allows in any window
+	// of a length, with every answer that says so; nil is nobody.
+	Granted func(requests int, per time.Duration)
+
 	// HTTP makes the calls; nil is a client of its own.
 	HTTP *http.Client
 }
@@ -83,6 +87,7 @@ type Client struct {
 	version      version
 	renew        func(ctx context.Context, refused string) error
 	day          day
+	granted      func(requests int, per time.Duration)
 	region       string
 	batchTimeout time.Duration
 	paceSearch   func(ctx context.Context) error
@@ -119,6 +124,7 @@ func New(o Options) *Client {
 		paths:        pathsOf(o.APIVersion),
 		version:      version{wanted: o.APIVersion},
 		renew:        o.Renew,
+		granted:      o.Granted,
 		region:       o.Region,
 		batchTimeout: o.BatchTimeout,
 		paceSearch:   o.PaceSearch,
@@ -205,7 +211,7 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 // Limits are those of HubSpot's batches. Where a unique property tells messages
 // apart HubSpot itself refuses the second of two, so looking early is harmless.
 func (c *Client) Limits() connectors.Limits {
-	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, FileCalls: fileCalls, LookAfter: 5 * time.Second}
+	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, MessageCalls: 3, FileCalls: fileCalls, LookAfter: 5 * time.Second}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.schema != nil && c.schema.key {

@@ -47,7 +47,7 @@ func TestMessagesAreUpsertedByADigest(t *testing.T) {
 	if !strings.Contains(a.body, want) || !strings.Contains(a.body, `"trigger":[],"duplicate_check_fields":["WA_Message_ID"]`) {
 		t.Errorf("upsert %s", a.body)
 	}
-	if c.Limits() != (connectors.Limits{Contacts: 100, Messages: 100, LookAfter: time.Second}) {
+	if c.Limits() != (connectors.Limits{Contacts: 100, Messages: 100, MessageCalls: 3, LookAfter: time.Second}) {
 		t.Errorf("limits %+v", c.Limits())
 	}
 }

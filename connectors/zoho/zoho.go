@@ -207,7 +207,7 @@ func (c *Client) UpdateMessages(ctx context.Context, changes []connectors.Messag
 // Limits are those of Zoho's batches. In a module of their own messages have a
 // key that Zoho itself keeps unique, so looking early is harmless.
 func (c *Client) Limits() connectors.Limits {
-	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, LookAfter: 5 * time.Second}
+	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, MessageCalls: 3, LookAfter: 5 * time.Second}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.schema != nil && c.schema.module != nil {

@@ -28,10 +28,18 @@ type Letter struct {
 	Code   string `json:"code,omitempty"`
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
+	// Status is the HTTP status of the last answer, 0 if there was none.
+	Status int `json:"status,omitempty"`
 	// Attempts is how many calls failed because of this record.
 	Attempts int `json:"attempts"`
 	// History says what became of each, such as "503"; of many the last.
-	History []string `json:"history,omitempty"`
+	// AttemptedAt, where it is known, is when each of them ended.
+	History     []string    `json:"history,omitempty"`
+	AttemptedAt []time.Time `json:"attempted_at,omitempty"`
+	// Fields are what the last attempt would have written, without the values,
+	// and RecordID is where; empty for a record that was to be created.
+	Fields   []Field `json:"fields,omitempty"`
+	RecordID string  `json:"record_id,omitempty"`
 	// Revision is the mapping that was in force.
 	Revision  string    `json:"mapping_revision,omitempty"`
 	State     State     `json:"state"`
@@ -67,6 +75,19 @@ func ForEntity(account string, e directory.Entity) string {
 	return fmt.Sprintf("%s.%s.%d", account, e.Kind, e.ID)
 }
 
+// About says in a word or two what a letter is about.
+func (l *Letter) About() string {
+	if l.Entity.ID == 0 {
+		return "fact"
+	}
+	return l.Entity.String()
+}
+
+// Cause is what the letter has in common with others.
+func (l *Letter) Cause() Cause {
+	return Cause{Account: l.Account, Class: l.Class, Code: l.Code, Field: l.Field, Reason: l.Reason}
+}
+
 // OfFact is the letter of a fact that could not be read.
 func OfFact(f *directory.Fact, revision string, now time.Time, settleWithin time.Duration) Letter {
 	return Letter{
@@ -92,39 +113,18 @@ type Filter struct {
 	Account string
 	Class   string
 	State   State
-	// DueBefore selects letters that must have been settled by then; zero is
-	// any time.
-	DueBefore time.Time
+	// DueBefore selects letters that must have been settled by then, and
+	// CreatedBefore those that failed first before then; zero is any time.
+	DueBefore, CreatedBefore time.Time
 	// Cause selects the letters of one cause; nil those of any.
 	Cause *Cause
+	// Code and Field select by the vendor's words for the cause; where the
+	// vendor gave no code, Code is the reason.
+	Code, Field string
+	// Replay selects the letters that a replay has asked to try again.
+	Replay string
 	// Limit is the greatest number of letters, 0 for all.
 	Limit int
-}
-
-// A Cause is what letters that one mend may settle have in common.
-type Cause struct {
-	Account string           `json:"account"`
-	Class   connectors.Class `json:"class"`
-	Code    string           `json:"code,omitempty"`
-	Field   string           `json:"field,omitempty"`
-	Reason  string           `json:"reason"`
-}
-
-// Group names the letters of a cause: eight hexadecimal digits.
-func (c Cause) Group() string {
-	parts := []string{c.Account, string(c.Class), c.Code, c.Field, c.Reason}
-	return connectors.Digest([]byte(strings.Join(parts, "\x00")))[:8]
-}
-
-// A Group is the letters of one cause.
-type Group struct {
-	ID string `json:"group"`
-	Cause
-	// Letters is how many there are, CreatedAt when the first failed and DueAt
-	// when the first must have been settled.
-	Letters   int64     `json:"letters"`
-	CreatedAt time.Time `json:"created_at"`
-	DueAt     time.Time `json:"due_at"`
 }
 
 // A FactReplay is an unreadable part of a webhook that somebody wants read

@@ -64,7 +64,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 	for n, r := range results {
 		s := &batch[changed[n]]
 		if r.Err != nil {
-			s.err = r.Err
+			s.err, s.tried = r.Err, changes[n].Fields
 			continue
 		}
 		outcome := "updated"

@@ -29,6 +29,7 @@ type Store interface {
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
+	Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
 	Dropped(ctx context.Context, letterID, reason string) error
 }
@@ -81,10 +82,15 @@ type Observer interface {
 	Batch(account string, records int)
 }
 
+// StandingBy is the problem of a worker whose account another one works for.
+const StandingBy = "another replica works for this account"
+
 const (
 	leaseTTL     = 3 * time.Second
 	scanEvery    = time.Second
 	scanLimit    = 5000
+	reopenEvery  = 250 * time.Millisecond
+	reopenTurn   = 5 * time.Second
 	setupEvery   = 10 * time.Second
 	finishWithin = 8 * time.Second
 )
@@ -104,7 +110,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.lease = lease
 			w.work(ctx)
 		default:
-			w.setState(false, "another replica works for this account")
+			w.setState(false, StandingBy)
 		}
 		if !sleep(ctx, leaseTTL/3) {
 			return nil
@@ -127,6 +133,7 @@ func (w *Worker) work(ctx context.Context) {
 		}
 		running.Go(func() { newFiling(w).run(ctx) })
 		running.Go(func() { w.scan(ctx) })
+		running.Go(func() { w.reopen(ctx) })
 		w.follow(ctx)
 	}
 	running.Wait()
@@ -212,6 +219,32 @@ func (w *Worker) scan(ctx context.Context) {
 		w.enqueue(due)
 		if !sleep(ctx, scanEvery) {
 			return
+		}
+	}
+}
+
+// reopen lets dead letters in that somebody wants tried again: as many as a call
+// carries, less what waits or is in work already. So what is new never waits for
+// a long list of them, and they go out as fast as the account takes them all the
+// same. However busy the account is, a few get in every five seconds.
+func (w *Worker) reopen(ctx context.Context) {
+	limits := w.Connector.Limits()
+	room := max(limits.Contacts, limits.Messages, 1)
+	let := time.Now()
+	for pause := reopenEvery; sleep(ctx, pause); {
+		pause = reopenEvery
+		free := room - w.underWay()
+		if free <= 0 && time.Since(let) < reopenTurn {
+			continue
+		}
+		free, let = max(free, room/10, 1), time.Now()
+		list, err := w.Store.Reopen(ctx, w.Account, free)
+		if err != nil && ctx.Err() == nil {
+			w.Log.Warn("cannot look for dead letters to try again", "error", err)
+		}
+		if len(list) > 0 {
+			w.enqueue(list)
+			pause = reopenEvery / 5
 		}
 	}
 }

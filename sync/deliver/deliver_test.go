@@ -1,6 +1,7 @@
 package deliver_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,8 @@ type vendor struct {
 	// kept are fields that people have entered, if they may be kept.
 	kept   []string
 	filled []string
+	// batch is how much a call carries, 0 for a hundred.
+	batch int
 }
 
 // fill returns the fields that were given as guesses.
@@ -49,7 +52,8 @@ func newVendor() *vendor {
 }
 
 func (v *vendor) Limits() connectors.Limits {
-	return connectors.Limits{Contacts: 100, Messages: 100, LookAfter: time.Second}
+	n := cmp.Or(v.batch, 100)
+	return connectors.Limits{Contacts: n, Messages: n, LookAfter: time.Second}
 }
 
 func (v *vendor) Setup(context.Context, []connectors.Field, bool) ([]connectors.Finding, error) {

@@ -195,7 +195,7 @@ func (f *filing) attach(ctx context.Context, todo directory.Work, content []byte
 		s.agree(r.RecordID, nil, "created")
 		return nil
 	}
-	s.err = r.Err
+	s.err, s.tried = r.Err, map[string]any{"file": content}
 	if s.Link.InDoubtSince.IsZero() || r.Err.Class == connectors.UnknownOutcome || r.Err.Class == connectors.Unknown {
 		s.liftDoubt()
 	}

@@ -50,7 +50,6 @@ func (f *files) add(from string, ids ...int64) {
 	for _, id := range ids {
 		f.work[id] = directory.Work{
 			Link:            directory.Link{Account: "crm", Entity: directory.Entity{Kind: directory.FileEntity, ID: id}, State: directory.Pending, Wanted: 1},
-			Contact:         &directory.Contact{ID: 1},
 			Message:         &directory.Message{ID: id, Account: from, WAMID: fmt.Sprint(id), Type: "image", At: time.Now()},
 			File:            &directory.File{MessageID: id, Media: connectors.Media{ID: fmt.Sprint(id), MIMEType: "image/png"}},
 			ContactRecordID: "c", MessageRecordID: fmt.Sprint("m", id),

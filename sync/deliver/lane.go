@@ -49,22 +49,29 @@ func (l *lane) run(ctx context.Context) {
 	var running sync.WaitGroup
 	for range l.calls {
 		running.Go(func() {
-			for l.ready(ctx) {
-				l.next(ctx)
+			for {
+				before, ok := l.ready(ctx)
+				if !ok {
+					return
+				}
+				l.next(ctx, before)
 			}
 		})
 	}
 	running.Wait()
 }
 
-// ready waits until the next call may begin. It reports false when the work is
-// over.
-func (l *lane) ready(ctx context.Context) bool {
-	return l.queue.wait(ctx) == nil && l.worker.Wait(ctx, l.full()) == nil && l.breathe(ctx)
+// ready waits until the next call may begin, and returns when the one before
+// it began. It reports false when the work is over.
+func (l *lane) ready(ctx context.Context) (before time.Time, ok bool) {
+	if l.queue.wait(ctx) != nil || l.worker.Wait(ctx, l.full()) != nil {
+		return before, false
+	}
+	return l.breathe(ctx)
 }
 
 // next delivers the next batch.
-func (l *lane) next(ctx context.Context) {
+func (l *lane) next(ctx context.Context, before time.Time) {
 	l.mu.Lock()
 	ids := l.queue.take(l.batch())
 	parts := l.suspects.apart(ids)
@@ -73,7 +80,7 @@ func (l *lane) next(ctx context.Context) {
 		if ctx.Err() != nil {
 			return // found again by whoever works for the account next
 		}
-		l.deliver(ctx, part)
+		l.deliver(ctx, part, before)
 	}
 }
 
@@ -84,32 +91,47 @@ func (l *lane) full() bool {
 	return l.queue.len() >= l.size
 }
 
-// rested reports whether enough time has passed since the last call began.
-func (l *lane) rested() bool {
+// begin reports whether enough time has passed since the last call began, and
+// begins the next: of several that wait for it one goes on.
+func (l *lane) begin() (before time.Time, ok bool) {
 	const turn = 5 * time.Second
 	l.mu.Lock()
-	gone := time.Since(l.began)
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	before = l.began
+	gone := time.Since(before)
 	if l.before != nil && l.before.queue.len() > l.before.limit && gone < turn {
-		return false
+		return before, false
 	}
-	return gone >= l.every || l.full()
+	if gone < l.every && l.queue.len() < l.size {
+		return before, false
+	}
+	l.began = time.Now()
+	return before, true
 }
 
 // breathe waits until the next call may begin, or a full batch has come
 // together. It reports false when the work is over.
-func (l *lane) breathe(ctx context.Context) bool {
-	const look = 20 * time.Millisecond
-	for !l.rested() {
+func (l *lane) breathe(ctx context.Context) (before time.Time, ok bool) {
+	const look = 10 * time.Millisecond
+	for {
+		if before, ok = l.begin(); ok {
+			return before, ctx.Err() == nil
+		}
 		if !sleep(ctx, look) {
-			return false
+			return before, false
 		}
 	}
-	return ctx.Err() == nil
+}
+
+// unbegin takes back the beginning of a call that was not made.
+func (l *lane) unbegin(before time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.began = before
 }
 
 // deliver brings a batch to its end, also while the program stops.
-func (l *lane) deliver(ctx context.Context, ids []int64) {
+func (l *lane) deliver(ctx context.Context, ids []int64, before time.Time) {
 	w := l.worker
 	ctx, cancel := outlast(ctx, time.Minute)
 	defer cancel()
@@ -122,12 +144,9 @@ func (l *lane) deliver(ctx context.Context, ids []int64) {
 	work, ids = l.share(ids, work)
 	defer l.queue.done(ids)
 	if len(work) == 0 {
+		l.unbegin(before)
 		return
 	}
-	l.mu.Lock()
-	before := l.began
-	l.began = time.Now()
-	l.mu.Unlock()
 	batch, err := l.write(ctx, work)
 	if err != nil {
 		l.failed(ids, err)

@@ -103,6 +103,37 @@ func TestAsManyCallsBeginAsThereIsWorkFor(t *testing.T) {
 	})
 }
 
+// Calls that may overlap begin no closer together for it.
+func TestCallsThatOverlapKeepTheirDistance(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &held{}
+		var began []time.Time
+		l := newLane(laneWorker(m), directory.MessageEntity, 100, 100*time.Millisecond, func(_ context.Context, work []directory.Work) ([]settled, error) {
+			m.mu.Lock()
+			began = append(began, time.Now())
+			m.mu.Unlock()
+			time.Sleep(250 * time.Millisecond)
+			return settledAs(work, nil), nil
+		})
+		l.calls = 3
+		stop := runLane(l)
+		for id := range int64(200) {
+			l.queue.add(id)
+			time.Sleep(5 * time.Millisecond)
+		}
+		stop()
+		if len(began) < 8 {
+			t.Errorf("%d calls in a second, want about ten", len(began))
+		}
+		for i := 1; i < len(began); i++ {
+			if apart := began[i].Sub(began[i-1]); apart < 90*time.Millisecond {
+				t.Errorf("call %d began %v after the one before", i, apart)
+			}
+		}
+	})
+}
+
 // A batch is not taken up any more when the work is over, not even its next
 // part.
 func TestAStopBeginsNoMoreCalls(t *testing.T) {

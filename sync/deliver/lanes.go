@@ -25,20 +25,29 @@ func (l *lanes) waiting() int {
 	return n
 }
 
+// underWay is how much waits in them or is in work.
+func (l *lanes) underWay() int {
+	n := 0
+	for _, one := range l.all() {
+		n += one.queue.all()
+	}
+	return n
+}
+
 func (w *Worker) newLanes() lanes {
 	limits := w.Connector.Limits()
 	l := lanes{
 		newcomers: newLane(w, directory.ContactEntity, limits.Contacts, 400*time.Millisecond, w.writeContacts),
-		changes:   newLane(w, directory.ContactEntity, limits.Contacts, 500*time.Millisecond, w.writeContacts),
-		messages:  newLane(w, directory.MessageEntity, limits.Messages, 200*time.Millisecond, w.writeMessages),
+		changes:   newLane(w, directory.ContactEntity, limits.Contacts, time.Second, w.writeContacts),
+		messages:  newLane(w, directory.MessageEntity, limits.Messages, 150*time.Millisecond, w.writeMessages),
 	}
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true
 	l.changes.before = l.messages
+	l.messages.calls = max(limits.MessageCalls, 1)
 	if limits.Calls > 1 {
 		// The connector joins calls, so that small ones cost no more.
-		l.newcomers.calls, l.messages.calls = limits.Calls, limits.Calls
-		l.newcomers.every = l.messages.every
+		l.newcomers.calls, l.newcomers.every = limits.Calls, l.messages.every
 	}
 	return l
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
 
@@ -79,6 +80,11 @@ func changeOf(todo directory.Work) connectors.MessageChange {
 	}
 }
 
+// fieldsOf are the fields of a message, for a letter.
+func fieldsOf(m connectors.MessageChange) map[string]any {
+	return map[string]any{"text": m.Text, "direction": deadletter.Word(m.Direction), "status": deadletter.Word(m.Status), "at": m.At}
+}
+
 // find settles the doubt about messages that an earlier create may have
 // written.
 func (b *messageBatch) find(ctx context.Context) error {
@@ -109,7 +115,7 @@ func (b *messageBatch) forgetContact(ctx context.Context, i int) error {
 	if s.err == nil || s.err.Class != connectors.Conflict || s.err.RecordID != "" {
 		return nil
 	}
-	contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Contact.ID}
+	contact := directory.Entity{Kind: directory.ContactEntity, ID: b.work[i].Message.ContactID}
 	return w.Store.Forget(ctx, w.Account, w.lease, contact, b.work[i].ContactRecordID)
 }
 
@@ -168,7 +174,7 @@ func (b *messageBatch) call(ctx context.Context, indexes []int, method func(cont
 	}
 	for n, i := range indexes {
 		if results[n].Err != nil {
-			b.settled[i].err = results[n].Err
+			b.settled[i].err, b.settled[i].tried = results[n].Err, fieldsOf(changes[n])
 			continue
 		}
 		ok(i, results[n])

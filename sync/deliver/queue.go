@@ -112,6 +112,13 @@ func (q *queue) done(ids []int64) {
 	q.signal()
 }
 
+// all is how many wait or are in work.
+func (q *queue) all() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.state)
+}
+
 // len is how many ids wait.
 func (q *queue) len() int {
 	q.mu.Lock()

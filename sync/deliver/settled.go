@@ -2,11 +2,14 @@ package deliver
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
@@ -18,6 +21,8 @@ type settled struct {
 	outcome string
 	// err is set when the account or the record made trouble.
 	err *connectors.Error
+	// tried are the fields of a call that failed.
+	tried map[string]any
 	// retryAfter is when to look again, 0 for not by ourselves.
 	retryAfter  time.Duration
 	letter      *deadletter.Letter
@@ -76,26 +81,28 @@ func (w *Worker) fail(s *settled) {
 		s.postpone()
 		return
 	}
+	now := time.Now()
 	link.Attempts++
-	link.History = append(link.History, outcomeOf(s.err))
-	link.History = link.History[max(0, len(link.History)-mostHistory):]
+	link.History = lastOf(append(link.History, outcomeOf(s.err)))
+	link.AttemptedAt = lastOf(append(link.AttemptedAt, now))
 	link.Class, link.Reason = string(s.err.Class), s.err.Reason
 	if verdict == Rematch {
 		link.RecordID, link.Shadow = s.err.RecordID, nil
 	}
 	log := w.Log.With("entity", link.Entity.Kind, "id", link.Entity.ID, "attempt", link.Attempts, "class", s.err.Class, "code", s.err.Code, "reason", s.err.Reason)
 	if verdict != GiveUp {
-		link.State, link.NextAttempt = directory.Pending, time.Now().Add(pause)
+		link.State, link.NextAttempt = directory.Pending, now.Add(pause)
 		s.outcome, s.retryAfter = "retried", pause
 		log.Warn("delivery failed; trying again", "pause", pause.String())
 		return
 	}
-	now := time.Now()
 	link.State, link.NextAttempt = directory.Dead, time.Time{}
 	s.outcome = "dead"
 	s.letter = &deadletter.Letter{
 		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
-		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Attempts: link.Attempts, History: link.History,
+		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Status: s.err.Status,
+		Attempts: link.Attempts, History: link.History, AttemptedAt: link.AttemptedAt,
+		Fields: shapes(s.tried, w.Mapping().Lines(w.Account)), RecordID: link.RecordID,
 		Revision: w.Mapping().Revision(), State: deadletter.Open,
 		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
 	}
@@ -104,6 +111,25 @@ func (w *Worker) fail(s *settled) {
 
 // mostHistory is how many attempts are remembered.
 const mostHistory = 10
+
+func lastOf[T any](all []T) []T { return all[max(0, len(all)-mostHistory):] }
+
+// shapes describes what a call would have written, by the account's field
+// names.
+func shapes(tried map[string]any, lines []mapping.Line) []deadletter.Field {
+	fields := make([]deadletter.Field, 0, len(tried))
+	for _, name := range slices.Sorted(maps.Keys(tried)) {
+		f := deadletter.Field{Name: name, Shape: deadletter.Shape(tried[name])}
+		if i := slices.IndexFunc(lines, func(l mapping.Line) bool { return l.To == name }); i >= 0 {
+			f.From = lines[i].From
+			if option, ok := tried[name].(string); ok && slices.Contains(lines[i].Info.Options, option) {
+				f.Shape = option
+			}
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
 
 // outcomeOf says in a word or a few what became of an attempt: the status and
 // the vendor's code, or else what went wrong.

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ type Contact struct {
 	// Fields are the known values by canonical name (see [mapping.Contact]).
 	Fields    map[string]Value
 	CreatedAt time.Time
+
+	// withheld are fields that a view leaves out; see Without.
+	withheld []string
 
 	// Changed says that a value differs from what is stored, Dirty that
 	// anything does (a newer report of the same value is not a change).
@@ -120,7 +124,37 @@ func (c *Contact) View() map[string]any {
 			view["consent"] = "unknown"
 		}
 	}
+	for _, name := range c.withheld {
+		delete(view, name)
+	}
 	return view
+}
+
+// conversational are the fields that WhatsApp accounts report of their own
+// conversation with a person. The others are about the person.
+var conversational = []string{
+	"consent", "consent_at", "business_number", "business_phone",
+	"source_type", "source_id", "source_url", "source_headline", "click_id",
+}
+
+// Without is the contact as somebody sees it whom some WhatsApp accounts do not
+// concern: what those have said of their conversation is left out, and talk,
+// which is without their messages, is what is summed up. Who the person is
+// everybody knows.
+func (c *Contact) Without(accounts []string, talk Conversation) *Contact {
+	own := &Contact{ID: c.ID, Version: c.Version, CreatedAt: c.CreatedAt, Fields: make(map[string]Value, len(c.Fields))}
+	for name, v := range c.Fields {
+		derived := v.Fact == "" && v.Account == ""
+		switch {
+		case derived:
+		case slices.Contains(conversational, name) && slices.Contains(accounts, v.Account):
+			own.withheld = append(own.withheld, name)
+		default:
+			own.Fields[name] = v
+		}
+	}
+	own.SumUp(talk)
+	return own
 }
 
 // viewNames fills in name, first_name and last_name. A contact always has a
@@ -135,13 +169,12 @@ func (c *Contact) viewNames(view map[string]any) {
 	if _, known := view["first_name"]; known {
 		return
 	}
-	view["last_name"] = nil // none is known any more, should there have been one
-	if spoken == "" {
-		view["first_name"] = name
+	first, last, _ := strings.Cut(spoken, " ")
+	view["first_name"] = firstOf(first, name)
+	if _, edited := view["last_name"]; edited {
 		return
 	}
-	first, last, _ := strings.Cut(spoken, " ")
-	view["first_name"] = first
+	view["last_name"] = nil // none is known any more, should there have been one
 	if last = strings.TrimSpace(last); last != "" {
 		view["last_name"] = last
 	}

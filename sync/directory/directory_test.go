@@ -118,3 +118,27 @@ func TestTimesFromTheFutureAreNotBelieved(t *testing.T) {
 		}
 	}
 }
+
+// A person writes to two businesses. Neither hears what they agreed upon with
+// the other; both know who it is.
+func TestWhatSomebodyAgreedUponWithAnotherBusiness(t *testing.T) {
+	t.Parallel()
+	var c directory.Contact
+	c.Describe(&connectors.Person{WAID: "16315555555", ProfileName: "Kerry Fisher"}, start, "f1", "south")
+	c.Set("consent", directory.Value{Text: "opted_out", At: start, Fact: "f2", Account: "south"})
+	c.Set("business_phone", directory.Value{Text: "+15550783881", At: start, Fact: "f2", Account: "south"})
+	c.SumUp(directory.Conversation{FirstIn: start, LastIn: &directory.Message{At: start, Text: "to south", Direction: connectors.In}})
+
+	north := c.Without([]string{"south"}, directory.Conversation{FirstIn: start, LastIn: &directory.Message{At: start, Text: "to north", Direction: connectors.In}}).View()
+	if north["last_message_text"] != "to north" || north["first_name"] != "Kerry" {
+		t.Errorf("the north sees %v", north)
+	}
+	for _, name := range []string{"consent", "business_phone"} {
+		if value, shown := north[name]; shown {
+			t.Errorf("the north sees %s %v of the south", name, value)
+		}
+	}
+	if south := c.Without([]string{"north"}, directory.Conversation{}).View(); south["consent"] != "opted_out" || south["last_message_text"] != nil {
+		t.Errorf("the south sees %v", south)
+	}
+}

@@ -25,8 +25,10 @@ type Link struct {
 	Attempts    int
 	NextAttempt time.Time
 	// History says what became of each of them, such as "503, 503, no answer
-	// in time"; of many the last.
-	History []string
+	// in time"; of many the last. AttemptedAt is when, nil if that is not known
+	// of all.
+	History     []string
+	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
 }
@@ -53,11 +55,11 @@ type Want struct {
 // Work is everything that a worker needs to bring one account into agreement
 // about one entity.
 type Work struct {
-	Link    Link
+	Link Link
+	// Contact is set for contacts, Message for messages and files.
 	Contact *Contact
-	// Message is set for messages; Contact is then whose it is.
 	Message *Message
-	// File is set for files; Message is then the one that it came with.
+	// File is set for files; Message is the one that it came with.
 	File *File
 	// ContactRecordID is the record of a message's contact in this account,
 	// empty while it has none; MessageRecordID that of a file's message.

@@ -92,7 +92,9 @@ func read(t *testing.T, db *store.DB) world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := map[int64]string{}
 	for _, work := range contacts {
+		keys[work.Contact.ID] = work.Contact.AccountKey()
 		view := map[string]string{}
 		for name, v := range work.Contact.View() {
 			view[name] = fmt.Sprint(v)
@@ -105,7 +107,7 @@ func read(t *testing.T, db *store.DB) world {
 	}
 	for _, work := range messages {
 		m := work.Message
-		w.Messages[m.WAMID] = fmt.Sprintf("%s %s %q %s %s", work.Contact.AccountKey(), m.Direction, m.Body(), m.At.Format(time.RFC3339), m.Status)
+		w.Messages[m.WAMID] = fmt.Sprintf("%s %s %q %s %s", keys[m.ContactID], m.Direction, m.Body(), m.At.Format(time.RFC3339), m.Status)
 	}
 	return w
 }

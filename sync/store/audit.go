@@ -241,14 +241,15 @@ func (a *auditing) strandedOf(kind, from, created, updated string) error {
 	return nil
 }
 
-// letters finds dead links without an open letter, and the other way round.
+// letters finds dead links without an open letter, or one whose replay has yet
+// to begin, and letters without such a link.
 func (a *auditing) letters() error {
 	const letter = "d.id = l.account || '.' || l.kind || '.' || CAST(l.entity_id AS TEXT)"
 	in, args := a.within("l.updated_at", "l.updated_at")
 	if !a.lettersOnTheirWay {
 		_, err := a.find("dead, and no open letter says so",
 			`SELECT l.account, l.kind, l.entity_id AS id FROM links l WHERE l.state = 'dead' AND `+in+`
-			AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE `+letter+` AND d.state = 'open')`, args...)
+			AND NOT EXISTS (SELECT 1 FROM dead_letters d WHERE `+letter+` AND (d.state = 'open' OR d.state = 'replaying' AND d.queued > 0))`, args...)
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +32,7 @@ func (db *DB) PutLetters(ctx context.Context, letters []deadletter.Letter) error
 			DoUpdates: clause.Assignments(map[string]any{
 				"class": gorm.Expr("excluded.class"), "code": gorm.Expr("excluded.code"), "field": gorm.Expr("excluded.field"),
 				"reason": gorm.Expr("excluded.reason"), "attempts": gorm.Expr("excluded.attempts"), "history": gorm.Expr("excluded.history"), "revision": gorm.Expr("excluded.revision"),
+				"status": gorm.Expr("excluded.status"), "tried": gorm.Expr("excluded.tried"), "record_id": gorm.Expr("excluded.record_id"), "queued": 0,
 				"state": gorm.Expr("excluded.state"), "updated_at": gorm.Expr("excluded.updated_at"),
 				// A letter that was never settled keeps its deadline.
 				"due_at":     gorm.Expr("CASE WHEN dead_letters.state IN ('delivered', 'discarded') THEN excluded.due_at ELSE dead_letters.due_at END"),
@@ -63,35 +64,15 @@ func (db *DB) Letters(ctx context.Context, f deadletter.Filter) ([]deadletter.Le
 func (db *DB) Groups(ctx context.Context, f deadletter.Filter) ([]deadletter.Group, error) {
 	var rows []letterRow
 	err := selectLetters(db.gorm.WithContext(ctx), f).
-		Select("account", "class", "code", "field", "reason", "created_at", "due_at").Find(&rows).Error
+		Select("id", "account", "class", "code", "field", "reason", "created_at", "due_at").Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("group dead letters: %w", err)
 	}
-	groups := []deadletter.Group{}
-	at := map[deadletter.Cause]int{}
-	for _, r := range rows {
-		cause := deadletter.Cause{Account: r.Account, Class: connectors.Class(r.Class), Code: r.Code, Field: r.Field, Reason: r.Reason}
-		i, known := at[cause]
-		if !known {
-			i = len(groups)
-			at[cause] = i
-			groups = append(groups, deadletter.Group{Cause: cause, ID: cause.Group(), CreatedAt: r.CreatedAt.UTC(), DueAt: r.DueAt.UTC()})
-		}
-		g := &groups[i]
-		g.Letters++
-		g.CreatedAt, g.DueAt = earlier(g.CreatedAt, r.CreatedAt.UTC()), earlier(g.DueAt, r.DueAt.UTC())
+	letters := make([]deadletter.Letter, len(rows))
+	for i := range rows {
+		letters[i] = rows[i].letter()
 	}
-	slices.SortFunc(groups, func(a, b deadletter.Group) int {
-		return cmp.Or(cmp.Compare(b.Letters, a.Letters), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return groups, nil
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
+	return deadletter.Groups(letters), nil
 }
 
 func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
@@ -100,6 +81,18 @@ func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
 	}
 	if !f.DueBefore.IsZero() {
 		q = q.Where("due_at < ?", utc(f.DueBefore))
+	}
+	if !f.CreatedBefore.IsZero() {
+		q = q.Where("created_at < ?", utc(f.CreatedBefore))
+	}
+	if f.Code != "" {
+		q = q.Where("(code = ? OR code = '' AND (class = ? OR reason = ?))", f.Code, f.Code, f.Code)
+	}
+	if f.Field != "" {
+		q = q.Where("field = ?", f.Field)
+	}
+	if f.Replay != "" {
+		q = q.Where("replay = ?", f.Replay)
 	}
 	if len(f.IDs) > 0 {
 		q = q.Where("id IN ?", f.IDs)
@@ -116,26 +109,98 @@ func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
 	return q
 }
 
-// Replay asks for another try of the open letters that a filter selects and
-// returns how many they are. The worker notices within a second or two.
-func (db *DB) Replay(ctx context.Context, f deadletter.Filter, by string) (n int64, err error) {
-	return db.settleOpen(ctx, f, func(tx *gorm.DB, rows []letterRow) error {
+// Replay asks for another try of the open letters that a filter selects. It
+// returns a name for [deadletter.Filter.Replay] and how many they are. The
+// accounts' workers let them in as they have room; see [DB.Reopen].
+func (db *DB) Replay(ctx context.Context, f deadletter.Filter, by string) (replay string, n int64, err error) {
+	replay = rand.Text()
+	n, err = db.settleOpen(ctx, f, func(tx *gorm.DB, rows []letterRow) error {
+		now := db.now()
+		if err := addActions(tx, rows, deadletter.Action{At: now, By: by, Do: deadletter.Replayed}); err != nil {
+			return err
+		}
+		return updateLetters(tx, rows, map[string]any{
+			"state": string(deadletter.Replaying), "settled_by": by, "updated_at": now,
+			"replay": replay, "queued": gorm.Expr("CASE WHEN kind = '' THEN 0 ELSE 1 END"),
+		})
+	})
+	return replay, n, err
+}
+
+// Reopen lets replayed letters of an account in, at most so many: their
+// entities are pending again, with a fresh start. It returns those. Letters
+// whose entities have reached the account meanwhile, or shall not any more, are
+// settled.
+func (db *DB) Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
+	var ids []string
+	queued := db.gorm.WithContext(ctx).Model(&letterRow{}).Where("account = ? AND queued > 0", account).Limit(limit)
+	if err := queued.Pluck("id", &ids).Error; err != nil {
+		return nil, fmt.Errorf("read replayed dead letters: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var list []directory.Entity
+	err := db.tx(ctx, func(tx *gorm.DB) error {
+		var rows []letterRow
+		if err := db.lock(tx, "UPDATE").Where("id IN ? AND queued > 0 AND state = 'replaying'", ids).Find(&rows).Error; err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return nil
+		}
 		now := db.now()
 		if err := eachLink(tx, rows, map[string]any{
 			"state": string(directory.Pending), "attempts": 0, "history": "", "next_attempt": nil, "updated_at": now,
 		}); err != nil {
 			return err
 		}
-		if err := updateLetters(tx, rows, map[string]any{
-			"state": string(deadletter.Replaying), "settled_by": by, "updated_at": now,
-		}); err != nil {
+		if err := updateLetters(tx, rows, map[string]any{"queued": 0}); err != nil {
 			return err
 		}
-		// An entity that has reached its account meanwhile needs no try.
-		return tx.Exec(`UPDATE dead_letters SET state = 'delivered', settled_at = ?
-			WHERE state = 'replaying' AND kind <> '' AND EXISTS (SELECT 1 FROM links l WHERE l.account = dead_letters.account
-				AND l.kind = dead_letters.kind AND l.entity_id = dead_letters.entity_id AND l.state = 'agreed')`, now).Error
+		for _, r := range rows {
+			list = append(list, directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID})
+		}
+		for link, letter := range map[directory.State]deadletter.State{directory.Agreed: deadletter.Delivered, directory.Skipped: deadletter.Discarded} {
+			err := tx.Exec(`UPDATE dead_letters SET state = ?, settled_at = ?
+				WHERE id IN ? AND state = 'replaying' AND EXISTS (SELECT 1 FROM links l WHERE l.account = dead_letters.account
+					AND l.kind = dead_letters.kind AND l.entity_id = dead_letters.entity_id AND l.state = ?)`,
+				string(letter), now, ids, string(link)).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, fmt.Errorf("reopen dead letters of %s: %w", account, err)
+	}
+	return list, nil
+}
+
+// CountReplay counts the letters of a replay by state.
+func (db *DB) CountReplay(ctx context.Context, replay string) (map[deadletter.State]int64, error) {
+	var rows []struct {
+		State string
+		N     int64
+	}
+	err := db.gorm.WithContext(ctx).Raw("SELECT state, count(*) AS n FROM dead_letters WHERE replay = ? AND replay <> '' GROUP BY state", replay).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("count replayed dead letters: %w", err)
+	}
+	counts := map[deadletter.State]int64{}
+	for _, r := range rows {
+		counts[deadletter.State(r.State)] = r.N
+	}
+	return counts, nil
+}
+
+// Working reports whether a worker is alive: some account's lease has not run
+// out.
+func (db *DB) Working(ctx context.Context) (bool, error) {
+	var n int64
+	err := db.gorm.WithContext(ctx).Model(&leaseRow{}).Where("expires_at > ? AND account <> ?", db.now(), Notifications).Count(&n).Error
+	return n > 0, err
 }
 
 // Discard settles the open letters that a filter selects without delivering
@@ -151,28 +216,51 @@ func (db *DB) Discard(ctx context.Context, f deadletter.Filter, by, reason strin
 		if err := skipOrphans(tx, rows, now); err != nil {
 			return err
 		}
+		if err := addActions(tx, rows, deadletter.Action{At: now, By: by, Do: deadletter.Dropped}); err != nil {
+			return err
+		}
 		return updateLetters(tx, rows, map[string]any{
 			"state": string(deadletter.Discarded), "settled_by": by, "settled_at": now, "note": connectors.Clean(reason), "updated_at": now,
 		})
 	})
 }
 
+// settleOpen settles open letters, some at a time, with as long a pause after
+// each part as it took: where the database is locked as a whole, the recorder
+// and the workers get in between.
 func (db *DB) settleOpen(ctx context.Context, f deadletter.Filter, settle func(tx *gorm.DB, rows []letterRow) error) (n int64, err error) {
+	const some = 100
 	f.State = deadletter.Open
+	var ids []string
+	if err := selectLetters(db.gorm.WithContext(ctx).Model(&letterRow{}), f).Order("due_at, id").Pluck("id", &ids).Error; err != nil {
+		return 0, fmt.Errorf("read dead letters: %w", err)
+	}
+	for part := range slices.Chunk(ids, some) {
+		began := time.Now()
+		settled, err := db.settlePart(ctx, part, settle)
+		n += settled
+		if err != nil {
+			return n, fmt.Errorf("settle dead letters: %w", err)
+		}
+		if len(ids) > some {
+			time.Sleep(time.Since(began))
+		}
+	}
+	return n, nil
+}
+
+func (db *DB) settlePart(ctx context.Context, ids []string, settle func(tx *gorm.DB, rows []letterRow) error) (n int64, err error) {
+	var rows []letterRow
 	err = db.tx(ctx, func(tx *gorm.DB) error {
-		var rows []letterRow
-		if err := db.lock(selectLetters(tx, f), "UPDATE").Find(&rows).Error; err != nil {
-			return fmt.Errorf("read dead letters: %w", err)
+		if err := db.lock(tx, "UPDATE").Where("id IN ? AND state = 'open'", ids).Find(&rows).Error; err != nil || len(rows) == 0 {
+			return err
 		}
-		n = int64(len(rows))
-		for part := range chunks(rows) {
-			if err := settle(tx, part); err != nil {
-				return fmt.Errorf("settle dead letters: %w", err)
-			}
-		}
-		return nil
+		return settle(tx, rows)
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return int64(len(rows)), nil
 }
 
 // eachLink changes the dead links behind letters.

@@ -172,11 +172,10 @@ func (db *DB) Load(ctx context.Context, account string, kind directory.EntityKin
 		if kind == directory.ContactEntity {
 			w.Contact = parts.contacts[id]
 		} else if w.Message = parts.messages[id]; w.Message != nil {
-			w.Contact = parts.contacts[w.Message.ContactID]
 			w.ContactRecordID = parts.records[w.Message.ContactID]
 			w.File, w.MessageRecordID = parts.files[id], parts.logged[id]
 		}
-		if w.Contact != nil && (kind != directory.FileEntity || w.File != nil) {
+		if (w.Contact != nil || w.Message != nil) && (kind != directory.FileEntity || w.File != nil) {
 			work = append(work, w)
 		}
 	}
@@ -196,36 +195,31 @@ type workParts struct {
 }
 
 func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, ids []int64) error {
-	contactIDs := ids
+	if kind == directory.ContactEntity {
+		list, err := contacts(d, ids)
+		p.contacts = make(map[int64]*directory.Contact, len(list))
+		for _, c := range list {
+			p.contacts[c.ID] = c
+		}
+		return err
+	}
 	if kind == directory.FileEntity {
 		if err := p.loadFiles(d, account, ids); err != nil {
 			return err
 		}
 	}
-	if kind != directory.ContactEntity {
-		list, err := messages(d, ids)
-		if err != nil {
-			return err
-		}
-		p.messages = make(map[int64]*directory.Message, len(list))
-		contactIDs = contactIDs[:0:0]
-		for _, m := range list {
-			p.messages[m.ID] = m
-			contactIDs = append(contactIDs, m.ContactID)
-		}
-		if p.records, err = recordIDs(d, account, directory.ContactEntity, contactIDs); err != nil {
-			return err
-		}
-	}
-	list, err := contacts(d, contactIDs)
+	list, err := messages(d, ids)
 	if err != nil {
 		return err
 	}
-	p.contacts = make(map[int64]*directory.Contact, len(list))
-	for _, c := range list {
-		p.contacts[c.ID] = c
+	p.messages = make(map[int64]*directory.Message, len(list))
+	people := make([]int64, len(list))
+	for i, m := range list {
+		p.messages[m.ID] = m
+		people[i] = m.ContactID
 	}
-	return nil
+	p.records, err = recordIDs(d, account, directory.ContactEntity, people)
+	return err
 }
 
 func (p *workParts) loadFiles(d *gorm.DB, account string, ids []int64) error {

@@ -184,7 +184,7 @@ func TestAMessageIsNotDueBeforeItsContactHasARecord(t *testing.T) {
 			t.Fatalf("waiting for the contact = %v (error %v), want the message", waiting, err)
 		}
 		todo, ok := load(t, db, directory.MessageEntity, m.ID)
-		if !ok || todo.ContactRecordID != "501" || todo.Message.Text != "Hello!" || todo.Contact.ID != contactID {
+		if !ok || todo.ContactRecordID != "501" || todo.Message.Text != "Hello!" || todo.Message.ContactID != contactID {
 			t.Errorf("work = %+v", todo)
 		}
 		if err := db.Forget(ctx, "hubspot", number, link.Entity, "500"); err != nil {
@@ -219,6 +219,14 @@ func dead(t *testing.T, db *store.DB, id int64) {
 	link := work.Link
 	link.State, link.Attempts, link.Class = directory.Dead, 1, string(connectors.Rejected)
 	settle(t, db, number, link, 1)
+}
+
+// reopen lets replayed letters in, as a worker does.
+func reopen(t *testing.T, db *store.DB, want int) {
+	t.Helper()
+	if list, err := db.Reopen(ctx, "hubspot", 100); err != nil || len(list) != want {
+		t.Fatalf("reopened %v (error %v), want %d", list, err, want)
+	}
 }
 
 func open(t *testing.T, db *store.DB, f deadletter.Filter) []deadletter.Letter {
@@ -262,12 +270,13 @@ func TestAReplayedLetterMakesItsEntityPendingAndIsSettledOnDelivery(t *testing.T
 		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 1 || err != nil {
+		if _, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 1 || err != nil {
 			t.Fatalf("replayed %d (error %v), want 1", n, err)
 		}
-		if n, _ := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 0 {
+		if _, n, _ := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 0 {
 			t.Errorf("a letter that is being replayed was replayed again")
 		}
+		reopen(t, db, 1)
 		work, pending := load(t, db, directory.ContactEntity, id)
 		if !pending || work.Link.Attempts != 0 {
 			t.Errorf("link = %+v (pending %v), want pending with a fresh start", work.Link, pending)
@@ -467,7 +476,7 @@ func TestALetterOfWhatIsNotWantedAnyMoreIsSettled(t *testing.T) {
 		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 1 || err != nil {
+		if _, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{l.ID}}, "anna"); n != 1 || err != nil {
 			t.Fatalf("replayed %d (error %v), want 1", n, err)
 		}
 		for range 2 {
@@ -549,23 +558,26 @@ func TestAHistoryIsKeptUntilAFreshStart(t *testing.T) {
 		work, _ := load(t, db, directory.ContactEntity, id)
 		link := work.Link
 		link.Attempts, link.History = 2, []string{"503", "no answer in time"}
+		first := time.Now().UTC().Truncate(time.Millisecond)
+		link.AttemptedAt = []time.Time{first, first.Add(time.Second)}
 		settle(t, db, number, link, 1)
-		if work, _ = load(t, db, directory.ContactEntity, id); !slices.Equal(work.Link.History, link.History) {
+		if work, _ = load(t, db, directory.ContactEntity, id); !slices.Equal(work.Link.History, link.History) || !slices.Equal(work.Link.AttemptedAt, link.AttemptedAt) {
 			t.Errorf("history %q, want %q", work.Link.History, link.History)
 		}
 		link.State = directory.Dead
 		settle(t, db, number, link, 1)
 		l := letter("hubspot", id, time.Now())
-		l.History = link.History
+		l.History, l.AttemptedAt = link.History, link.AttemptedAt
 		if err := db.PutLetters(ctx, []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
 		}
-		if got := open(t, db, deadletter.Filter{})[0]; !slices.Equal(got.History, link.History) {
+		if got := open(t, db, deadletter.Filter{})[0]; !slices.Equal(got.History, link.History) || !slices.Equal(got.AttemptedAt, link.AttemptedAt) {
 			t.Errorf("the letter's history %q, want %q", got.History, link.History)
 		}
-		if n, err := db.Replay(ctx, deadletter.Filter{}, "anna"); n != 1 || err != nil {
+		if _, n, err := db.Replay(ctx, deadletter.Filter{}, "anna"); n != 1 || err != nil {
 			t.Fatalf("replayed %d (error %v), want 1", n, err)
 		}
+		reopen(t, db, 1)
 		if work, ok := load(t, db, directory.ContactEntity, id); !ok || len(work.Link.History) != 0 {
 			t.Errorf("history %q after a fresh start (pending %v)", work.Link.History, ok)
 		}

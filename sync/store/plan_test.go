@@ -10,7 +10,9 @@ import (
 	"gorm.io/gorm/logger"
 
 	"crmsync/connectors"
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
+	"crmsync/sync/store/storetest"
 )
 
 // heard notes the statements that are executed.
@@ -95,6 +97,19 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	_, err = db.Holders(ctx, "crm", []string{"501"})
 	check(err)
 	check(db.Delivered(ctx, []string{"x"}))
+	e := directory.Entity{Kind: directory.ContactEntity, ID: c.ID}
+	check(db.PutLetters(ctx, []deadletter.Letter{{ID: deadletter.ForEntity("crm", e), Account: "crm", Entity: e, State: deadletter.Open, UpdatedAt: time.Now()}}))
+	replay, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{deadletter.ForEntity("crm", e)}}, "me")
+	check(err)
+	list, err := db.Reopen(ctx, "crm", 10)
+	check(err)
+	if n != 1 || len(list) != 1 {
+		t.Fatalf("replayed %d, let in %v", n, list)
+	}
+	_, err = db.CountReplay(ctx, replay)
+	check(err)
+	_, err = db.Actions(ctx, deadletter.ForEntity("crm", e))
+	check(err)
 
 	pool, err := db.gorm.DB()
 	check(err)
@@ -122,5 +137,36 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	}
 	if seen < 20 {
 		t.Errorf("%d steps of plans seen", seen)
+	}
+}
+
+// What people did is only ever added to, whoever writes to the database.
+func TestWhatPeopleDidCannotBeChanged(t *testing.T) {
+	db, err := OpenSQLite(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	onlyAdded(t, db)
+	t.Run("postgres", func(t *testing.T) {
+		db, err := OpenPostgres(t.Context(), storetest.Postgres(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		onlyAdded(t, db)
+	})
+}
+
+func onlyAdded(t *testing.T, db *DB) {
+	t.Helper()
+	row := actionRow{LetterID: "a", At: db.now(), Who: "anna", Action: "discard"}
+	if err := db.gorm.Create(&row).Error; err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"UPDATE letter_actions SET who = 'nobody'", "DELETE FROM letter_actions"} {
+		if err := db.gorm.Exec(statement).Error; err == nil || !strings.Contains(err.Error(), "only added to") {
+			t.Errorf("%s: error %v", statement, err)
+		}
 	}
 }

@@ -23,13 +23,19 @@ const chunk = 500
 // Record runs f in one transaction. Recorders of all replicas take turns.
 func (db *DB) Record(ctx context.Context, f func(tx directory.Tx) error) error {
 	return db.tx(ctx, func(tx *gorm.DB) error {
-		if db.postgres {
-			if err := tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error; err != nil {
-				return err
-			}
+		if err := db.takeTurn(tx); err != nil {
+			return err
 		}
 		return f(&recordTx{db: tx, now: db.now(), settleWithin: db.SettleWithin})
 	})
+}
+
+// takeTurn waits until nobody else changes the directory.
+func (db *DB) takeTurn(tx *gorm.DB) error {
+	if !db.postgres {
+		return nil // the database is locked as a whole
+	}
+	return tx.Exec("SELECT pg_advisory_xact_lock(hashtext('crmsync.record'))").Error
 }
 
 // recordTx is a transaction of the recorder.
@@ -232,7 +238,7 @@ func (tx *recordTx) SaveFiles(files []directory.File) error {
 func (tx *recordTx) Conversations(contactIDs []int64) (map[int64]directory.Conversation, error) {
 	found := make(map[int64]directory.Conversation, len(contactIDs))
 	for part := range chunks(contactIDs) {
-		if err := tx.conversations(part, found); err != nil {
+		if err := conversations(tx.db, found, conversationSQL, part); err != nil {
 			return nil, fmt.Errorf("sum up conversations: %w", err)
 		}
 	}
@@ -250,7 +256,7 @@ const conversationSQL = `SELECT c.id,
 		(SELECT max(o.at) FROM messages o WHERE o.contact_id = c.id AND o.direction = 'out' AND o.group_id = ''), '0001-01-01 00:00:00+00:00')) AS unanswered
 	FROM contacts c WHERE c.id IN ?`
 
-func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.Conversation) error {
+func conversations(db *gorm.DB, into map[int64]directory.Conversation, sql string, args ...any) error {
 	var rows []struct {
 		ID         int64
 		FirstIn    *time.Time
@@ -259,7 +265,7 @@ func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.C
 		LastOut    *int64
 		Unanswered int
 	}
-	if err := tx.db.Raw(conversationSQL, contactIDs).Scan(&rows).Error; err != nil {
+	if err := db.Raw(sql, args...).Scan(&rows).Error; err != nil {
 		return err
 	}
 	var ids []int64
@@ -271,7 +277,7 @@ func (tx *recordTx) conversations(contactIDs []int64, into map[int64]directory.C
 		}
 	}
 	newest := make(map[int64]*directory.Message, len(ids))
-	list, err := messages(tx.db, ids)
+	list, err := messages(db, ids)
 	if err != nil {
 		return err
 	}

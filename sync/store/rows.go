@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,8 +143,9 @@ func (r *linkRow) link() (directory.Link, error) {
 		Entity:   directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
 		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
-		Attempts: r.Attempts, History: historyOf(r.History), NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
+		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
 	}
+	l.History, l.AttemptedAt = historyOf(r.History)
 	if r.Shadow == "" {
 		return l, nil
 	}
@@ -157,7 +160,7 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 		Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
 		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
-		Attempts: l.Attempts, History: strings.Join(l.History, historyDot), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
+		Attempts: l.Attempts, History: historyText(l.History, l.AttemptedAt), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
 		UpdatedAt: now,
 	}
 	if len(l.Shadow) > 0 {
@@ -171,13 +174,41 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 }
 
 // historyDot stands between the attempts of a history; none has it in itself.
-const historyDot = ", "
+// historyAt stands before the time of one, in milliseconds.
+const (
+	historyDot = ", "
+	historyAt  = " @"
+)
 
-func historyOf(text string) []string {
-	if text == "" {
-		return nil
+func historyText(history []string, times []time.Time) string {
+	entries := slices.Clone(history)
+	if len(times) == len(history) {
+		for i := range entries {
+			entries[i] += historyAt + strconv.FormatInt(times[i].UnixMilli(), 10)
+		}
 	}
-	return strings.Split(text, historyDot)
+	return strings.Join(entries, historyDot)
+}
+
+// historyOf takes a history apart. The times are nil unless all are known.
+func historyOf(text string) (history []string, times []time.Time) {
+	if text == "" {
+		return nil, nil
+	}
+	history = strings.Split(text, historyDot)
+	for i, entry := range history {
+		cut := strings.LastIndex(entry, historyAt)
+		if cut < 0 {
+			continue
+		}
+		if ms, err := strconv.ParseInt(entry[cut+len(historyAt):], 10, 64); err == nil {
+			history[i], times = entry[:cut], append(times, time.UnixMilli(ms).UTC())
+		}
+	}
+	if len(times) != len(history) {
+		times = nil
+	}
+	return history, times
 }
 
 type leaseRow struct {
@@ -218,26 +249,60 @@ type letterRow struct {
 	SettledAt *time.Time
 	SettledBy string
 	Note      string
+	Status    int
+	Tried     string
+	RecordID  string
+	Replay    string
+	Queued    int
 }
 
 func (letterRow) TableName() string { return "dead_letters" }
 
 func (r *letterRow) letter() deadletter.Letter {
-	return deadletter.Letter{
+	l := deadletter.Letter{
 		ID: r.ID, Account: r.Account, Entity: directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		FactID: r.FactID, Class: connectors.Class(r.Class), Code: r.Code, Field: r.Field, Reason: r.Reason,
-		Attempts: r.Attempts, History: historyOf(r.History), Revision: r.Revision, State: deadletter.State(r.State),
+		Status: r.Status, RecordID: r.RecordID, Attempts: r.Attempts, Revision: r.Revision, State: deadletter.State(r.State),
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DueAt: r.DueAt.UTC(),
 		SettledAt: orZero(r.SettledAt), SettledBy: r.SettledBy, Note: r.Note,
 	}
+	l.History, l.AttemptedAt = historyOf(r.History)
+	_ = json.Unmarshal([]byte(r.Tried), &l.Fields) // empty where nothing is known
+	return l
 }
 
 func rowOfLetter(l *deadletter.Letter) letterRow {
-	return letterRow{
+	r := letterRow{
 		ID: l.ID, Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		FactID: l.FactID, Class: string(l.Class), Code: l.Code, Field: l.Field, Reason: l.Reason,
-		Attempts: l.Attempts, History: strings.Join(l.History, historyDot), Revision: l.Revision, State: string(l.State),
+		Status: l.Status, RecordID: l.RecordID, Attempts: l.Attempts, History: historyText(l.History, l.AttemptedAt), Revision: l.Revision, State: string(l.State),
 		CreatedAt: utc(l.CreatedAt), UpdatedAt: utc(l.UpdatedAt), DueAt: utc(l.DueAt),
 		SettledAt: orNull(l.SettledAt), SettledBy: l.SettledBy, Note: l.Note,
 	}
+	if len(l.Fields) > 0 {
+		tried, _ := json.Marshal(l.Fields) // texts only
+		r.Tried = string(tried)
+	}
+	return r
 }
+
+type actionRow struct {
+	ID       int64 `gorm:"primaryKey;autoIncrement"`
+	LetterID string
+	At       time.Time
+	Who      string
+	Action   string
+	Field    string
+	Was      string
+	Became   string
+}
+
+func (actionRow) TableName() string { return "letter_actions" }
+
+type noticeRow struct {
+	LetterID string `gorm:"primaryKey"`
+	Receiver string `gorm:"primaryKey"`
+	SentAt   time.Time
+}
+
+func (noticeRow) TableName() string { return "letter_notices" }

@@ -47,7 +47,7 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 	// Every commit is on disk when it returns; writers queue up instead of
 	// failing; transactions take the write lock at once, so that two of them
 	// cannot deadlock on upgrading.
-	dsn := "file:" + filepath.Join(dir, "crmsync.db") +
+	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.Join(dir, "crmsync.db")) +
 		"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)" +
 		"&_pragma=synchronous(FULL)&_txlock=immediate&_time_format=sqlite"
 	// It holds people's numbers: the file is its owner's, and those that SQLite

@@ -102,10 +102,11 @@ func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
 		m := nats.NewMsg("deadletters." + token(l.Account) + "." + token(string(l.Class)))
 		m.Data = data
 		for key, value := range map[string]string{
-			"account": l.Account, "entity": l.Entity.String(), "class": string(l.Class), "reason": l.Reason,
-			"attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision, "due": l.DueAt.UTC().Format(time.RFC3339),
+			"letter": l.ID, "account": l.Account, "entity": l.About(), "class": string(l.Class), "code": l.Code, "field": l.Field,
+			"reason": l.Reason, "attempts": strconv.Itoa(l.Attempts), "mapping-revision": l.Revision,
+			"due": l.DueAt.UTC().Format(time.RFC3339),
 		} {
-			m.Header.Set(key, value)
+			m.Header.Set(key, value) // NATS makes blanks of line ends
 		}
 		if _, err := b.js.PublishMsg(ctx, m); err != nil {
 			return fmt.Errorf("dead letter %s: %w", l.ID, err)

@@ -36,7 +36,7 @@ const (
 	eventBatch = 200
 	// eventsApart is how far apart such transactions begin: a transaction for
 	// each fact would cost several times as much.
-	eventsApart = 20 * time.Millisecond
+	eventsApart = 40 * time.Millisecond
 )
 
 // ConsumeFacts hands facts to record in batches as they come, until ctx ends.

@@ -2,8 +2,13 @@ package app
 
 import (
 	"context"
+	"maps"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"crmsync/config"
 	"crmsync/connectors"
@@ -14,22 +19,32 @@ import (
 	"crmsync/connectors/zoho"
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
+	"crmsync/sync/directory"
+	"crmsync/sync/store"
 )
 
 // account is one configured account with the parts that serve it.
 type account struct {
 	name     string
+	settings config.Account
 	receiver connectors.Receiver
 	worker   *deliver.Worker
 	guard    *guard.Guard
 	limiter  *guard.Limiter
+	// paused is who has paused it, nil if nobody has.
+	paused atomic.Pointer[store.Pause]
+	// succeeded is when something was last brought about there.
+	succeeded atomic.Pointer[time.Time]
 	// subscriber is nil for an account without webhooks, and for WhatsApp's,
 	// which are set up by hand.
 	subscriber *subscriber
+	// stop ends the account's worker, and running waits for that.
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
-func (a *App) newAccount(c config.Account, holder string) *account {
-	built := &account{name: c.Name}
+func (a *App) newAccount(c config.Account) *account {
+	built := &account{name: c.Name, settings: c, stop: func() {}}
 	if c.Kind == "whatsapp" {
 		built.receiver = whatsapp.NewReceiver(c.AppSecrets(), c.VerifyToken.Reveal())
 		return built
@@ -38,18 +53,23 @@ func (a *App) newAccount(c config.Account, holder string) *account {
 	built.limiter = limiter
 	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
 		if open {
-			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name)
+			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name, "why", built.guard.Trouble())
 		} else {
 			a.log.Info("the account works again", "account", c.Name)
 		}
 	}})
 	built.worker = &deliver.Worker{
-		Account: c.Name, Connector: built.guard, Wait: built.guard.Wait,
-		Mapping: func() *mapping.Mapping { return a.mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
-		Store: a.store, Bury: a.broker.Bury,
+		Account: c.Name, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
+			if err := a.cpu.wait(ctx); err != nil {
+				return err
+			}
+			return built.guard.Wait(ctx, full)
+		},
+		Mapping: func() *mapping.Mapping { return a.now.Load().mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
+		Store: ownStore{a.store, func() []string { return a.now.Load().config.NotFeeding(c.Name) }}, Bury: a.broker.Bury,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
-		Holder: holder, CreateFields: c.CreateFields,
-		Observer: a.metrics, Log: a.log.With("account", c.Name),
+		Holder: a.holder, CreateFields: c.CreateFields,
+		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),
 	}
 	address := a.config.WebhookAddress(c.Name)
 	if built.receiver = a.receiver(c, address); built.receiver != nil {
@@ -72,7 +92,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
 			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
-			BaseURL: c.BaseURL, Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
 		// A leaky bucket: what drains in 25 seconds may come at once
@@ -80,7 +100,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
 		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		o := bitrix24.Options{
-			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, Observe: observe,
+			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
 			Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond,
 		}
 		if c.Installed() {
@@ -89,12 +109,12 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
 		client := bitrix24.New(o)
-		a.renewals = append(a.renewals, client.Wait)
+		a.renews(client.Wait)
 		return client, limiter
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-			Region: region, Timeout: timeout, Pace: limiter.Pace, Observe: observe,
+			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe, Granted: limiter.Learn,
 		}
 		if c.Installed() {
 			app := hubspot.OAuth{
@@ -104,11 +124,18 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
 			tokens := hubspot.NewTokenSource(app)
 			o.Token, o.Renew = tokens.Token, tokens.Renew
-			a.renewals = append(a.renewals, tokens.Wait)
+			a.renews(tokens.Wait)
 		}
 		return hubspot.New(o), limiter
 	}
 	panic("there is no connector for accounts of kind " + c.Kind)
+}
+
+// renews notes what is waited for before the database is closed.
+func (a *App) renews(wait func(ctx context.Context)) {
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
+	a.renewals = append(a.renewals, wait)
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {
@@ -125,15 +152,25 @@ func (a *App) observeCalls(name string) func(status int, took time.Duration) {
 // gauges keeps the gauges up to date: what the database counts every five
 // seconds, what is at hand every second.
 func (a *App) gauges(ctx context.Context) error {
+	shown := map[string]bool{}
 	for n := 0; ; n++ {
-		for _, account := range a.accounts {
+		gone := maps.Clone(shown)
+		for _, account := range a.now.Load().accounts {
 			if account.guard != nil {
 				a.metrics.breakerOpen.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.guard.Open()])
 				a.metrics.quotaUse.WithLabelValues(account.name).Set(account.limiter.Used())
+				a.metrics.paused.WithLabelValues(account.name).Set(map[bool]float64{true: 1}[account.paused.Load() != nil])
+				shown[account.name] = true
+				delete(gone, account.name)
 			}
 		}
 		if n%5 == 0 {
 			a.countAll(ctx)
+		}
+		for name := range gone {
+			for _, gauge := range []*prometheus.GaugeVec{a.metrics.breakerOpen, a.metrics.quotaUse, a.metrics.paused, a.metrics.backlog} {
+				gauge.DeleteLabelValues(name)
+			}
 		}
 		if !pause(ctx, time.Second) {
 			return nil
@@ -145,14 +182,16 @@ func (a *App) countAll(ctx context.Context) {
 	links, err := a.store.CountLinks(ctx)
 	if err == nil {
 		a.metrics.links.Reset()
-		for _, account := range a.accounts {
+		delivered := map[string]bool{}
+		for _, account := range a.now.Load().accounts {
 			if account.worker != nil {
+				delivered[account.name] = true
 				a.metrics.backlog.WithLabelValues(account.name).Set(0)
 			}
 		}
 		for _, c := range links {
 			a.metrics.links.WithLabelValues(c.Account, string(c.State)).Set(float64(c.N))
-			if c.State == "pending" {
+			if c.State == "pending" && delivered[c.Account] {
 				a.metrics.backlog.WithLabelValues(c.Account).Set(float64(c.N))
 			}
 		}
@@ -166,4 +205,41 @@ func (a *App) countAll(ctx context.Context) {
 			a.metrics.overdue.WithLabelValues(c.Account, c.Class).Set(float64(c.Overdue))
 		}
 	}
+}
+
+// ownStore leaves out of contacts what is none of an account's business: the
+// conversations on WhatsApp accounts that do not feed it.
+type ownStore struct {
+	*store.DB
+	foreign func() []string
+}
+
+func (s ownStore) Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error) {
+	work, err := s.DB.Load(ctx, account, kind, ids)
+	return s.own(ctx, kind, work, err)
+}
+
+// Sample leaves it out of a sample too.
+func (s ownStore) Sample(ctx context.Context, account string, kind directory.EntityKind, n int) ([]directory.Work, error) {
+	work, err := s.DB.Sample(ctx, account, kind, n)
+	return s.own(ctx, kind, work, err)
+}
+
+func (s ownStore) own(ctx context.Context, kind directory.EntityKind, work []directory.Work, err error) ([]directory.Work, error) {
+	foreign := s.foreign()
+	if err != nil || len(work) == 0 || len(foreign) == 0 || kind != directory.ContactEntity {
+		return work, err
+	}
+	ids := make([]int64, len(work))
+	for i := range work {
+		ids[i] = work[i].Link.Entity.ID
+	}
+	talks, err := s.ConversationsWithout(ctx, foreign, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range work {
+		work[i].Contact = work[i].Contact.Without(foreign, talks[work[i].Contact.ID])
+	}
+	return work, nil
 }

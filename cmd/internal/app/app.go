@@ -18,13 +18,10 @@ import (
 
 	"crmsync/config"
 	"crmsync/connectors"
-	"crmsync/connectors/whatsapp"
-	"crmsync/jobs"
 	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
-	"crmsync/sync/intake"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
 	"crmsync/sync/stream"
@@ -35,29 +32,38 @@ const stopWithin = 10 * time.Second
 
 // App is a worker, built and not yet started.
 type App struct {
+	// config is the one that it was started with; see inForce.
 	config   *config.Config
 	log      *slog.Logger
 	metrics  *metrics
+	cpu      cpu
 	store    *store.DB
+	notifier *notifier
 	broker   *stream.Broker
-	mapping  *mapping.Mapping
-	accounts []*account
-	media    map[string]*whatsapp.Client
+	now      atomic.Pointer[inForce]
 	recorder record.Recorder
-	intake   *intake.Handler
 	listener net.Listener
+	// source is where the configuration can be read again, nil if it cannot;
+	// rejected is why what is there is not in force, nil if it is.
+	source   *Source
+	rejected atomic.Pointer[string]
+	// start runs a part of the worker for as long as that runs.
+	start func(what string, run func(ctx context.Context) error)
 	// renewals wait for what is being done about tokens, which needs the
 	// database.
+	renewing sync.Mutex
 	renewals []func(ctx context.Context)
 	// endBy is when the program is to be over, zero as long as it is not asked
 	// to stop.
-	endBy    time.Time
-	unlock   func()
+	endBy  time.Time
+	unlock func()
+	// holder names the data directory among replicas.
+	holder   string
 	stopping atomic.Bool
-	// feedsNoted says that the database knows which accounts feed which.
-	feedsNoted bool
+	// feedsNoted is the configuration of which the database knows which
+	// accounts feed which.
+	feedsNoted *inForce
 	control    control
-	scheduler  jobs.Scheduler
 }
 
 // New builds a worker. It opens the database, the broker and the address to
@@ -69,43 +75,34 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 			a.close(ctx)
 		}
 	}()
-	if a.mapping, err = LoadMapping(c); err != nil {
+	compiled, err := LoadMapping(c)
+	if err != nil {
 		return a, err
 	}
 	holder, unlock, err := lockData(c.DataDir, 2*time.Second)
 	if err != nil {
 		return a, err
 	}
-	a.unlock = unlock
+	a.unlock, a.holder = unlock, holder
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return a, err
 	}
+	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
+		return a, err
+	}
+	if err = CheckJobs(c); err != nil {
 		return a, err
 	}
 	if err = a.countEvents(ctx); err != nil {
 		return a, err
 	}
-	a.media = a.mediaClients()
-	receivers := map[string]connectors.Receiver{}
-	var silent []string
-	for _, settings := range c.Accounts {
-		built := a.newAccount(settings, holder)
-		a.accounts = append(a.accounts, built)
-		if built.receiver != nil {
-			receivers[settings.Name] = built.receiver
-		} else if c.PublicURL == "" {
-			silent = append(silent, settings.Name)
-		}
+	a.now.Store(a.enforce(c, compiled, nil))
+	a.recorder = record.Recorder{
+		Store:      a.store,
+		DeliverTo:  func(account string) []string { return a.now.Load().deliverTo(account) },
+		WantsFiles: func(account string) bool { return a.now.Load().config.WantsFiles(account) },
 	}
-	if len(silent) > 0 {
-		log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
-	}
-	if a.scheduler, err = a.newScheduler(holder); err != nil {
-		return a, err
-	}
-	a.recorder = record.Recorder{Store: a.store, DeliverTo: c.DeliverTo, WantsFiles: c.WantsFiles}
-	a.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: log}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return a, fmt.Errorf("listen: %w", err)
 	}
@@ -198,31 +195,32 @@ func (a *App) Run(ctx context.Context) error {
 	defer stopWork()
 	failed := make(chan error, 8)
 	var running sync.WaitGroup
-	start := func(what string, run func(ctx context.Context) error) {
+	a.start = func(what string, run func(ctx context.Context) error) {
 		running.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				failed <- fmt.Errorf("%s: %w", what, err)
 			}
 		})
 	}
-	start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
-	start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
-	start("replay", a.replayFacts)
-	start("gauges", a.gauges)
-	start("jobs", a.scheduler.Run)
-	for _, account := range a.accounts {
-		if account.worker == nil {
-			continue
-		}
-		next, err := a.broker.Triggers(ctx, account.name)
-		if err != nil {
+	a.start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
+	a.start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
+	a.start("notify", a.notifier.run)
+	a.start("retention", a.forget)
+	a.start("replay", a.replayFacts)
+	a.start("gauges", a.gauges)
+	a.start("cpu", a.watchCPU)
+	if err := a.readPauses(ctx); err != nil {
+		return err
+	}
+	a.start("pauses", a.followPauses)
+	a.start("reports", a.sendReports)
+	for _, account := range a.now.Load().accounts {
+		if err := a.launch(ctx, account); err != nil {
 			return err
 		}
-		account.worker.Triggers = next
-		start("deliver to "+account.name, account.worker.Run)
-		if account.subscriber != nil {
-			start("subscribe to "+account.name, account.subscriber.run)
-		}
+	}
+	if a.source != nil {
+		a.start("configuration", a.followConfiguration)
 	}
 	server := a.server()
 	go func() {
@@ -230,7 +228,7 @@ func (a *App) Run(ctx context.Context) error {
 			failed <- fmt.Errorf("serve: %w", err)
 		}
 	}()
-	a.log.Info("ready", "listen", a.Address(), "accounts", len(a.accounts), "mapping_revision", a.mapping.Revision())
+	a.log.Info("ready", "listen", a.Address(), "accounts", len(a.now.Load().accounts), "mapping_revision", a.now.Load().mapping.Revision())
 
 	var err error
 	select {
@@ -277,6 +275,8 @@ func (a *App) close(ctx context.Context) {
 	}
 	renewed, cancel := context.WithDeadline(context.WithoutCancel(ctx), a.endBy)
 	defer cancel()
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
 	for _, wait := range a.renewals {
 		wait(renewed)
 	}
@@ -318,7 +318,7 @@ func (a *App) record(ctx context.Context, facts []directory.Fact) bool {
 func (a *App) lettersOf(malformed []*directory.Fact) []deadletter.Letter {
 	letters := make([]deadletter.Letter, len(malformed))
 	for i, f := range malformed {
-		letters[i] = deadletter.OfFact(f, a.mapping.Revision(), time.Now(), a.config.Retry.SettleWithin.Duration())
+		letters[i] = deadletter.OfFact(f, a.now.Load().mapping.Revision(), time.Now(), a.config.Retry.SettleWithin.Duration())
 		a.log.Error("part of a webhook cannot be read; a person must settle the dead letter",
 			"account", f.Account, "reason", f.Reason, "letter", letters[i].ID)
 	}
@@ -350,10 +350,10 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 	var parts []connectors.Fact
 	if fact, ok := record.Refused(r.Raw); ok {
 		parts = append(parts, fact)
-	} else if receiver := a.intake.Receivers[r.Account]; receiver != nil {
+	} else if receiver := a.now.Load().intake.Receivers[r.Account]; receiver != nil {
 		parts = receiver.Split(r.Raw)
 	} else {
-		return fmt.Errorf("account %s is gone, or has no webhooks any more", r.Account)
+		parts = append(parts, connectors.Fact{Kind: connectors.KindMalformed, Reason: "the account is gone, or has no webhooks any more"})
 	}
 	var facts []directory.Fact
 	var malformed []*directory.Fact
@@ -374,6 +374,22 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		return a.broker.Bury(ctx, letters)
 	}
 	return a.store.Delivered(ctx, []string{r.LetterID})
+}
+
+// forget removes, every hour, what settled dead letters need not keep.
+func (a *App) forget(ctx context.Context) error {
+	for {
+		n, err := a.store.ForgetSettled(ctx, time.Now().Add(-a.config.Retention.DeadLetters.Duration()))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot forget what settled dead letters hold; trying again", "error", err)
+		}
+		if n > 0 {
+			a.log.Info("settled dead letters have lost the parts of webhooks that they held; their history stays", "parts", n)
+		}
+		if !pause(ctx, time.Hour) {
+			return nil
+		}
+	}
 }
 
 // untilDone repeats f until it succeeds or the program stops; it reports which.

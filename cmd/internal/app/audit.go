@@ -172,19 +172,25 @@ func (a *App) countEvents(ctx context.Context) error {
 	return a.store.CountEvents(ctx, held.Stream, held.First)
 }
 
-// noteFeeds notes, before the first batch is recorded, which accounts it will
-// be for.
+// noteFeeds notes, before the first batch is recorded under a configuration,
+// which accounts it will be for.
 func (a *App) noteFeeds(ctx context.Context) error {
-	if a.feedsNoted {
+	now := a.now.Load()
+	if a.feedsNoted == now {
 		return nil
 	}
 	feeds := map[string][]string{}
-	for _, account := range a.config.Accounts {
+	for name := range now.former {
+		feeds[name] = now.deliverTo(name)
+	}
+	for _, account := range now.config.Accounts {
 		if account.Kind == config.WhatsApp {
-			feeds[account.Name] = a.config.DeliverTo(account.Name)
+			feeds[account.Name] = now.deliverTo(account.Name)
 		}
 	}
 	err := a.store.Feeds(ctx, feeds)
-	a.feedsNoted = err == nil
+	if err == nil {
+		a.feedsNoted = now
+	}
 	return err
 }

@@ -37,7 +37,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	}
 	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
 	defer a.close(ctx)
-	a.media = a.mediaClients()
+	a.now.Store(&inForce{config: c, mapping: compiled, media: a.mediaClients(c.Accounts)})
 	for _, account := range c.Accounts {
 		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {
@@ -58,7 +58,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 // checkWhatsApp asks about the token, if the account needs one.
 func (a *App) checkWhatsApp(ctx context.Context, account config.Account) Check {
 	check := Check{Name: "account " + account.Name, OK: true}
-	client := a.media[account.Name]
+	client := a.now.Load().media[account.Name]
 	if client == nil {
 		check.Notes = []string{"it only sends webhooks: the app secret and the verify token are set, and there is nothing to ask"}
 		return check

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,7 +33,8 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}, mapping: compiled}
+	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	a.now.Store(&inForce{config: c, mapping: compiled})
 	defer a.close(ctx)
 	if !hasStore(c) {
 		return []*Consistency{}, nil
@@ -78,9 +78,8 @@ func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *ht
 	}()
 	name := r.FormValue("account")
 	n, err := strconv.Atoi(r.FormValue("sample"))
-	i := slices.IndexFunc(a.config.Accounts, func(c config.Account) bool { return c.Name == name })
 	account := a.account(name)
-	if err != nil || i < 0 || account == nil || account.worker == nil {
+	if err != nil || account == nil || account.worker == nil {
 		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such account"})
 		return
 	}
@@ -98,7 +97,7 @@ func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *ht
 		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the database does not answer"})
 		return
 	}
-	found := a.compare(ctx, a.config.Accounts[i], account.guard, db, restOf(a.config.Accounts[i]), n)
+	found := a.compare(ctx, account.settings, account.guard, db, restOf(account.settings), n)
 	if ctx.Err() != nil {
 		found.Problem = "the worker has been stopped meanwhile"
 	}
@@ -117,7 +116,7 @@ func (a *App) compareAside(ctx context.Context, account config.Account, n int) *
 	connector, limiter := a.connector(account)
 	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
 	// It learns how messages are written there, and changes nothing.
-	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.mapping, account.Name), false); err != nil {
+	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false); err != nil {
 		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: connectors.AsError(err).Error()}
 	}
 	return a.compare(ctx, account, vendor, a.store, 0, n)
@@ -126,7 +125,7 @@ func (a *App) compareAside(ctx context.Context, account config.Account, n int) *
 // compare compares an account through a guard.
 func (a *App) compare(ctx context.Context, account config.Account, vendor *guard.Guard, db *store.DB, rest time.Duration, n int) *Consistency {
 	c := deliver.Comparison{
-		Account: account.Name, Connector: vendor, Store: db, Mapping: a.mapping, Rest: rest,
+		Account: account.Name, Connector: vendor, Store: ownStore{db, func() []string { return a.now.Load().config.NotFeeding(account.Name) }}, Mapping: a.now.Load().mapping, Rest: rest,
 		Wait: func(ctx context.Context) error { return vendor.Wait(ctx, false) },
 	}
 	found, err := c.Run(ctx, n)

@@ -11,9 +11,10 @@ import (
 
 func (a *App) server() *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("/webhooks/{account}", a.intake)
+	webhooks := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.now.Load().intake.ServeHTTP(w, r) })
+	mux.Handle("/webhooks/{account}", webhooks)
 	if path := a.config.PublicPath(); path != "" { // of a proxy that leaves it in
-		mux.Handle(path+"/webhooks/{account}", a.intake)
+		mux.Handle(path+"/webhooks/{account}", webhooks)
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", a.ready)
@@ -49,10 +50,14 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	report := map[string]any{"broker": check(a.broker.Ready(ctx)), "database": check(a.store.Ping(ctx))}
 	accounts := map[string]string{}
-	for _, account := range a.accounts {
+	for _, account := range a.now.Load().accounts {
 		accounts[account.name] = account.state()
 	}
 	report["accounts"] = accounts
+	report["configuration"] = "ok"
+	if why := a.rejected.Load(); why != nil {
+		report["configuration"] = *why
+	}
 	if a.stopping.Load() {
 		status = http.StatusServiceUnavailable
 		report["stopping"] = true
@@ -62,7 +67,7 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 
 // Delivering reports whether every account is being delivered to.
 func (a *App) Delivering() bool {
-	for _, account := range a.accounts {
+	for _, account := range a.now.Load().accounts {
 		if account.state() != "ok" {
 			return false
 		}
@@ -71,19 +76,19 @@ func (a *App) Delivering() bool {
 }
 
 func (a *account) state() string {
-	if a.worker == nil {
-		return "ok"
+	if p := a.paused.Load(); p != nil {
+		return "paused by " + p.PausedBy + " since " + p.PausedAt.UTC().Format(time.RFC3339) + ": deliveries wait"
 	}
-	ready, problem := a.worker.State()
-	switch {
-	case a.guard.Open():
-		return "in trouble: calls fail, deliveries wait"
-	case ready:
+	switch state, problem := a.report(); state {
+	case Receiving, Working:
 		return "ok"
-	case problem == "":
+	case Starting:
 		return "starting"
+	case BreakerOpen, Unauthorized:
+		return "in trouble: calls fail, deliveries wait: " + problem
+	default:
+		return problem
 	}
-	return problem
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -27,30 +27,19 @@ func consistencySchedule(c *config.Config) (jobs.Schedule, error) {
 	return s, nil
 }
 
-// newScheduler knows what this worker does on a schedule.
-func (a *App) newScheduler(holder string) (jobs.Scheduler, error) {
-	s := jobs.Scheduler{Ledger: a.store, Holder: holder, Log: a.log}
+// jobsOf are what this worker does for an account on a schedule.
+func (a *App) jobsOf(account *account) (*jobs.Scheduler, error) {
 	consistency, err := consistencySchedule(a.config)
-	if err != nil {
-		return s, err
-	}
-	for _, settings := range a.config.Accounts {
-		account := a.account(settings.Name)
-		if account == nil || account.worker == nil {
-			continue
-		}
-		s.Jobs = append(s.Jobs, jobs.Job{
-			Name: "consistency/" + account.name, Schedule: consistency,
-			// Whoever works for an account owns its quota.
-			Mine: func() bool { ready, _ := account.worker.State(); return ready },
-			Do:   func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, settings, account, due) },
-		})
-	}
-	return s, nil
+	return &jobs.Scheduler{Ledger: a.store, Holder: a.holder, Log: a.log, Jobs: []jobs.Job{{
+		Name: "consistency/" + account.name, Schedule: consistency,
+		// Whoever works for an account owns its quota.
+		Mine: func() bool { ready, _ := account.worker.State(); return ready && account.paused.Load() == nil },
+		Do:   func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
+	}}}, err
 }
 
 func (a *App) account(name string) *account {
-	for _, account := range a.accounts {
+	for _, account := range a.now.Load().accounts {
 		if account.name == name {
 			return account
 		}
@@ -69,7 +58,7 @@ type consistencyReport struct {
 // checkConsistency compares an account with what it was told, through its own
 // guard, and audits the database; it leaves a report, metrics and a line in the
 // log.
-func (a *App) checkConsistency(ctx context.Context, settings config.Account, account *account, due time.Time) error {
+func (a *App) checkConsistency(ctx context.Context, account *account, due time.Time) error {
 	// A database connection of its own: the embedded database has one for
 	// everybody else.
 	db, err := OpenStore(ctx, a.config)
@@ -77,7 +66,7 @@ func (a *App) checkConsistency(ctx context.Context, settings config.Account, acc
 		return err
 	}
 	defer db.Close()
-	found := a.compare(ctx, settings, account.guard, db, restOf(settings), a.config.Jobs.ConsistencySample)
+	found := a.compare(ctx, account.settings, account.guard, db, restOf(account.settings), a.config.Jobs.ConsistencySample)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -86,7 +75,7 @@ func (a *App) checkConsistency(ctx context.Context, settings config.Account, acc
 		return err
 	}
 	file := filepath.Join(a.config.DataDir, "reports", "consistency-"+account.name+"-"+due.UTC().Format("20060102T150405Z")+".json")
-	text, err := json.MarshalIndent(consistencyReport{due, a.mapping.Revision(), found, sums}, "", "  ")
+	text, err := json.MarshalIndent(consistencyReport{due, a.now.Load().mapping.Revision(), found, sums}, "", "  ")
 	if err == nil {
 		err = replaceFile(file, append(text, '\n'))
 	}
@@ -118,7 +107,7 @@ func (a *App) auditBeside(ctx context.Context, db *store.DB) (*audit.Report, err
 		if err != nil {
 			return nil, err
 		}
-		return audit.Close(audit.Period{}, tally, &held, "", CRMs(a.config)), nil
+		return audit.Close(audit.Period{}, tally, &held, "", CRMs(a.now.Load().config)), nil
 	})
 }
 

@@ -11,10 +11,10 @@ import (
 
 // mediaClients download the files of the WhatsApp accounts that are configured
 // to deliver them.
-func (a *App) mediaClients() map[string]*whatsapp.Client {
+func (a *App) mediaClients(accounts []config.Account) map[string]*whatsapp.Client {
 	clients := map[string]*whatsapp.Client{}
-	for i := range a.config.Accounts {
-		if c := &a.config.Accounts[i]; c.Media {
+	for i := range accounts {
+		if c := &accounts[i]; c.Media {
 			clients[c.Name] = whatsapp.NewClient(whatsapp.Options{
 				BaseURL: c.BaseURL, APIVersion: c.APIVersion, Token: c.Token.Reveal(),
 				MaxFile: int64(c.MediaMaxSize), Observe: a.observeCalls(c.Name),
@@ -26,7 +26,7 @@ func (a *App) mediaClients() map[string]*whatsapp.Client {
 
 // fetch downloads the file of a message.
 func (a *App) fetch(ctx context.Context, from, businessNumber string, m connectors.Media) ([]byte, *connectors.Error) {
-	client := a.media[from]
+	client := a.now.Load().media[from]
 	if client == nil {
 		return nil, &connectors.Error{Class: connectors.Rejected, Code: connectors.Unwanted, Reason: "media is off for account " + from}
 	}

@@ -25,6 +25,9 @@ type metrics struct {
 	callSeconds *prometheus.HistogramVec
 	quotaUse    *prometheus.GaugeVec
 	breakerOpen *prometheus.GaugeVec
+	paused      *prometheus.GaugeVec
+	cpuUsed     prometheus.Gauge
+	cpuPause    prometheus.Gauge
 	backlog     *prometheus.GaugeVec
 	links       *prometheus.GaugeVec
 	letters     *prometheus.GaugeVec
@@ -63,6 +66,10 @@ func newMetrics() *metrics {
 	m.callSeconds = histogram("crmsync_api_call_seconds", "How long an account takes to answer.", prometheus.DefBuckets, "account")
 	m.quotaUse = gauge("crmsync_quota_used_ratio", "Share of the account's call quota in use.", "account")
 	m.breakerOpen = gauge("crmsync_breaker_open", "1 while the account's circuit breaker is open.", "account")
+	m.paused = gauge("crmsync_account_paused", "1 while somebody has paused the account.", "account")
+	m.cpuUsed = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_cpu_used_ratio", Help: "Share of the processors that the process may use and does."})
+	m.cpuPause = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_cpu_pause_seconds", Help: "How long deliveries wait before each call, because of max_cpu."})
+	m.registry.MustRegister(m.cpuUsed, m.cpuPause)
 	m.backlog = gauge("crmsync_backlog", "Contacts, messages and files that the account does not show yet.", "account")
 	m.links = gauge("crmsync_links", "Contacts, messages and files by account and state.", "account", "state")
 	m.letters = gauge("crmsync_dead_letters_open", "Dead letters that nobody has settled.", "account", "class")

@@ -32,9 +32,22 @@ type LetterFilter struct {
 	Account, Class, State string
 	// Group is the ID of a [LetterGroup].
 	Group string
-	// Overdue selects letters that should have been settled by now.
-	Overdue bool
-	Limit   int
+	// Cause is a code, or a code and a field as in "INVALID_DATA on Mobile".
+	Cause string
+	// Older selects letters that failed first that long ago or longer.
+	Older time.Duration
+	// Overdue selects letters that should have been settled by now, DueBefore
+	// those that must be by then.
+	Overdue   bool
+	DueBefore time.Time
+	// Replay is what [Worklist.Replay] returned.
+	Replay string
+	Limit  int
+}
+
+// Selects reports whether anything but a state is asked for.
+func (f *LetterFilter) Selects() bool {
+	return len(f.IDs) > 0 || f.Account != "" || f.Class != "" || f.Group != "" || f.Cause != "" || f.Older > 0 || f.Overdue || !f.DueBefore.IsZero()
 }
 
 // LetterGroup is dead letters of one cause.
@@ -48,8 +61,13 @@ func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filte
 		state = ""
 	}
 	out := deadletter.Filter{IDs: f.IDs, Account: f.Account, Class: f.Class, State: state}
-	if f.Overdue {
-		out.DueBefore = time.Now()
+	out.Code, out.Field = deadletter.ParseCause(f.Cause)
+	out.Replay, out.DueBefore = f.Replay, f.DueBefore
+	if now := time.Now(); f.Overdue && (f.DueBefore.IsZero() || now.Before(f.DueBefore)) {
+		out.DueBefore = now
+	}
+	if f.Older > 0 {
+		out.CreatedBefore = time.Now().Add(-f.Older)
 	}
 	if f.Group != "" {
 		groups, err := w.db.Groups(ctx, out)
@@ -68,7 +86,10 @@ func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filte
 
 // Worklist is the worklist of a worker, which need not be running: both read
 // and write the same database.
-type Worklist struct{ db *store.DB }
+type Worklist struct {
+	db     *store.DB
+	config *config.Config
+}
 
 var errNoWorklist = errors.New("there is no database yet, and so no dead letter; crmsync serve creates it")
 
@@ -76,13 +97,13 @@ var errNoWorklist = errors.New("there is no database yet, and so no dead letter;
 // before the first worker has created the database.
 func OpenWorklist(ctx context.Context, c *config.Config) (*Worklist, error) {
 	if !hasStore(c) {
-		return &Worklist{}, nil
+		return &Worklist{config: c}, nil
 	}
 	db, err := OpenStore(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return &Worklist{db}, nil
+	return &Worklist{db, c}, nil
 }
 
 // Letters returns letters, the oldest first.
@@ -113,17 +134,44 @@ func (w *Worklist) Groups(ctx context.Context, f LetterFilter) ([]LetterGroup, e
 	return groups, err
 }
 
-// Replay asks for another try of open letters and returns how many they are.
-// A running worker notices within two seconds.
-func (w *Worklist) Replay(ctx context.Context, f LetterFilter, by string) (int64, error) {
+// Replay asks for another try of open letters. It returns a name by which
+// [LetterFilter] selects them, and how many they are. Running workers let them
+// in as they have room.
+func (w *Worklist) Replay(ctx context.Context, f LetterFilter, by string) (replay string, n int64, err error) {
 	if w.db == nil {
-		return 0, errNoWorklist
+		return "", 0, errNoWorklist
 	}
 	filter, err := w.filter(ctx, f)
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	return w.db.Replay(ctx, filter, by)
+}
+
+// LetterProgress is how far a replay has come.
+type LetterProgress struct {
+	// Applied are the letters that were delivered, Failed those that are open
+	// again, Dropped those of what is not to be delivered any more, and Waiting
+	// those that have not been tried yet.
+	Applied int64 `json:"applied"`
+	Failed  int64 `json:"failed"`
+	Dropped int64 `json:"dropped"`
+	Waiting int64 `json:"waiting"`
+	// Working says that a worker is alive.
+	Working bool `json:"-"`
+}
+
+// Progress says how far a replay has come.
+func (w *Worklist) Progress(ctx context.Context, replay string) (LetterProgress, error) {
+	counts, err := w.db.CountReplay(ctx, replay)
+	if err != nil {
+		return LetterProgress{}, err
+	}
+	working, err := w.db.Working(ctx)
+	return LetterProgress{
+		Applied: counts[deadletter.Delivered], Failed: counts[deadletter.Open], Dropped: counts[deadletter.Discarded],
+		Waiting: counts[deadletter.Replaying], Working: working,
+	}, err
 }
 
 // Discard settles open letters and returns how many they are.

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/app"
+)
+
+func lettersReplay() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "replay [ID…]",
+		Short: "Try dead letters again: those named, or all that the filter selects",
+		Long: "Tries dead letters again, with the mapping that is in force now. The workers let them in as\n" +
+			"the accounts' quotas allow, behind what is new. On a terminal, or with --wait, the command\n" +
+			"stays until all are settled, says what became of them, and fails if some failed again.",
+	}
+	filter := filterFlags(c)
+	all := c.Flags().Bool("all", false, "all open letters")
+	dryRun := c.Flags().Bool("dry-run", false, "only say how many")
+	by, waits := byFlag(c), waitFlags(c)
+	c.Args = func(_ *cobra.Command, args []string) error {
+		return errors.Join(filter.selects(args, *all), filter.read(), waits.check())
+	}
+	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
+		filter.IDs = args
+		if *dryRun {
+			filter.State = "open"
+			groups, err := list.Groups(ctx, filter.LetterFilter)
+			if err != nil {
+				return err
+			}
+			var n int64
+			for _, g := range groups {
+				n += g.Letters
+			}
+			return settled(c, asJSON, "replayed", "would be tried again", n, args)
+		}
+		return replayLetters(ctx, c, list, filter.LetterFilter, replaying{by: *by, wait: waits.wanted(), asJSON: asJSON})
+	})
+	return c
+}
+
+// waiting is whether a command stays until letters are settled.
+type waiting struct{ yes, no bool }
+
+func waitFlags(c *cobra.Command) *waiting {
+	w := &waiting{}
+	c.Flags().BoolVar(&w.yes, "wait", false, "stay until the letters are settled; the default on a terminal")
+	c.Flags().BoolVar(&w.no, "no-wait", false, "do not stay")
+	return w
+}
+
+func (w *waiting) check() error {
+	if w.yes && w.no {
+		return errors.New("--wait and --no-wait contradict each other")
+	}
+	return nil
+}
+
+func (w *waiting) wanted() bool { return w.yes || !w.no && isatty.IsTerminal(os.Stdout.Fd()) }
+
+// replaying says how letters are replayed.
+type replaying struct {
+	by           string
+	wait, asJSON bool
+	// edited are the fields that were mended before, if any.
+	edited []string
+}
+
+// replayReport is what became of a replay.
+type replayReport struct {
+	Replayed int64    `json:"replayed"`
+	Edited   []string `json:"edited,omitempty"`
+	*app.LetterProgress
+	// Failures are the causes of those that failed again.
+	Failures []app.LetterGroup `json:"failures,omitempty"`
+}
+
+// replayLetters tries letters again, and waits for them if asked to.
+func replayLetters(ctx context.Context, c *cobra.Command, list *app.Worklist, filter app.LetterFilter, how replaying) error {
+	replay, n, err := list.Replay(ctx, filter, how.by)
+	if err != nil {
+		return err
+	}
+	report := replayReport{Replayed: n, Edited: how.edited}
+	if !how.asJSON {
+		fmt.Fprintf(c.OutOrStdout(), "%s to be tried again.\n", countOf(n, "open letter"))
+	}
+	if how.wait && n > 0 {
+		p, err := await(ctx, os.Stderr, list, replay, n)
+		if err != nil {
+			return err
+		}
+		report.LetterProgress = &p
+		if p.Failed > 0 {
+			if report.Failures, err = list.Groups(context.WithoutCancel(ctx), app.LetterFilter{Replay: replay, State: "open"}); err != nil {
+				return err
+			}
+		}
+	}
+	if how.asJSON {
+		if err := writeJSON(c.OutOrStdout(), report); err != nil {
+			return err
+		}
+	} else if report.LetterProgress != nil {
+		summary(c.OutOrStdout(), report)
+	}
+	if p := report.LetterProgress; p != nil && p.Failed+p.Waiting > 0 {
+		return errReported
+	}
+	return allOpen(n, filter.IDs)
+}
+
+// summary says what became of letters that were tried again.
+func summary(w io.Writer, r replayReport) {
+	parts := []string{countOf(r.Applied, "letter") + " applied"}
+	if r.Dropped > 0 {
+		parts = append(parts, fmt.Sprint(r.Dropped, " not to be delivered any more"))
+	}
+	if r.Failed > 0 {
+		parts = append(parts, fmt.Sprint(r.Failed, " failed again"))
+	}
+	if r.Waiting > 0 {
+		parts = append(parts, fmt.Sprint(r.Waiting, " not tried yet"))
+	}
+	fmt.Fprintln(w, strings.Join(parts, ", ")+".")
+	if len(r.Failures) > 0 {
+		fmt.Fprintln(w)
+		writeGroups(w, r.Failures)
+	}
+	if r.Waiting > 0 && !r.Working {
+		fmt.Fprintln(w, "No worker is running; they are tried again as soon as one is.")
+	} else if r.Waiting > 0 {
+		fmt.Fprintln(w, "The worker goes on with them.")
+	}
+}
+
+// await waits until all letters of a replay are settled, no worker is alive,
+// or the operator has had enough.
+func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, total int64) (app.LetterProgress, error) {
+	const (
+		look  = 250 * time.Millisecond
+		alone = 5 * time.Second // a worker that is being restarted
+	)
+	shown := progress{w: w, terminal: isatty.IsTerminal(w.Fd()), total: total, began: time.Now()}
+	defer shown.end()
+	working := time.Now()
+	for {
+		// Its own context: an interrupt ends the wait and not a statement.
+		p, err := list.Progress(context.WithoutCancel(ctx), replay)
+		if err != nil {
+			return p, err
+		}
+		if p.Working {
+			working = time.Now()
+		}
+		shown.show(p)
+		if p.Waiting == 0 || time.Since(working) > alone {
+			return p, nil
+		}
+		select {
+		case <-ctx.Done():
+			return p, nil
+		case <-time.After(look):
+		}
+	}
+}
+
+// progress shows how far a replay has come: a bar on a terminal, else a line
+// every now and then.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	total    int64
+	began    time.Time
+	said     time.Time
+	last     string
+}
+
+func (p *progress) show(now app.LetterProgress) {
+	done := p.total - now.Waiting
+	text := fmt.Sprintf("%d of %d", done, p.total)
+	if now.Failed > 0 {
+		text += fmt.Sprintf(", %d failed again", now.Failed)
+	}
+	if !p.terminal {
+		const every = 5 * time.Second
+		if text != p.last && time.Since(p.began) >= every && time.Since(p.said) >= every {
+			fmt.Fprintln(p.w, text)
+			p.last, p.said = text, time.Now()
+		}
+		return
+	}
+	const width = 30
+	filled := int(width * done / max(p.total, 1))
+	bar := strings.Repeat("█", filled) + strings.Repeat("░", width-filled)
+	if took := time.Since(p.began); done > 0 && now.Waiting > 0 && took > 2*time.Second {
+		left := time.Duration(float64(took) / float64(done) * float64(now.Waiting))
+		text += ", about " + left.Round(time.Second).String() + " left"
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K%s  %s", bar, text)
+}
+
+func (p *progress) end() {
+	if p.terminal {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,280 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/connectors/whatsapp"
+	"crmsync/mapping"
+	"crmsync/sync/intake"
+)
+
+// inForce is what can change while the worker runs: the accounts and the
+// mapping. It is replaced as a whole and not changed.
+type inForce struct {
+	config   *config.Config
+	mapping  *mapping.Mapping
+	accounts []*account
+	media    map[string]*whatsapp.Client
+	intake   *intake.Handler
+	// former are the CRM accounts that WhatsApp accounts fed which are gone:
+	// some of what they have sent may still have to be recorded.
+	former map[string][]string
+}
+
+// deliverTo are the accounts that an account feeds, or did.
+func (f *inForce) deliverTo(name string) []string {
+	fed, gone := f.former[name]
+	if !gone {
+		return f.config.DeliverTo(name)
+	}
+	return slices.DeleteFunc(slices.Clone(fed), func(crm string) bool {
+		return !slices.ContainsFunc(f.config.Accounts, func(a config.Account) bool { return a.Name == crm })
+	})
+}
+
+// enforce builds what a configuration asks for; kept are the accounts, by
+// name, that go on as they are.
+func (a *App) enforce(c *config.Config, m *mapping.Mapping, kept map[string]*account) *inForce {
+	next := &inForce{config: c, mapping: m, media: a.mediaClients(c.Accounts)}
+	receivers := map[string]connectors.Receiver{}
+	var silent []string
+	for _, settings := range c.Accounts {
+		built := kept[settings.Name]
+		if built == nil {
+			built = a.newAccount(settings)
+		}
+		next.accounts = append(next.accounts, built)
+		if built.receiver != nil {
+			receivers[settings.Name] = built.receiver
+		} else if c.PublicURL == "" && kept[settings.Name] == nil {
+			silent = append(silent, settings.Name)
+		}
+	}
+	if len(silent) > 0 {
+		a.log.Info("public_url is not set: these accounts have no webhooks", "accounts", silent)
+	}
+	next.intake = &intake.Handler{Receivers: receivers, Publish: a.broker.PublishFacts, Observer: a.metrics, Log: a.log}
+	return next
+}
+
+// launch starts an account's worker.
+func (a *App) launch(ctx context.Context, account *account) error {
+	if account.worker == nil {
+		return nil
+	}
+	next, err := a.broker.Triggers(ctx, account.name)
+	if err != nil {
+		return err
+	}
+	account.worker.Triggers = next
+	stopped, stop := context.WithCancel(context.WithoutCancel(ctx))
+	account.stop = stop
+	run := func(what string, run func(ctx context.Context) error) {
+		account.running.Add(1)
+		a.start(what+" "+account.name, func(ctx context.Context) error {
+			defer account.running.Done()
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			defer context.AfterFunc(stopped, cancel)()
+			return run(ctx)
+		})
+	}
+	scheduler, err := a.jobsOf(account)
+	if err != nil {
+		return err
+	}
+	run("deliver to", account.worker.Run)
+	run("do the jobs of", scheduler.Run)
+	if account.subscriber != nil {
+		run("subscribe to", account.subscriber.run)
+	}
+	return nil
+}
+
+// A Source is where a configuration can be read again.
+type Source struct {
+	file  string
+	load  func() (*config.Config, error)
+	asked <-chan os.Signal
+	seen  string
+}
+
+// NewSource returns the source of a configuration that has just been loaded
+// from a file. The file is watched, and the mapping that it names; asked says
+// that somebody wants them to be read now.
+func NewSource(file string, c *config.Config, load func() (*config.Config, error), asked <-chan os.Signal) *Source {
+	return &Source{file, load, asked, stamps(file, c.Mapping)}
+}
+
+// watchEvery is how often files are looked at. A change counts when it is there
+// the next time too: nobody is at work on the file any more.
+const watchEvery = 500 * time.Millisecond
+
+// Follow makes the worker read its configuration again when that changes or
+// somebody asks for it. It is called before [App.Run].
+func (a *App) Follow(s *Source) { a.source = s }
+
+// stamps tell versions of files apart.
+func stamps(files ...string) string {
+	var b strings.Builder
+	for _, name := range files {
+		if f, err := os.Stat(name); err == nil {
+			fmt.Fprintln(&b, name, f.ModTime().UnixNano(), f.Size())
+		}
+	}
+	return b.String()
+}
+
+func (a *App) followConfiguration(ctx context.Context) error {
+	s := a.source
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	before := s.seen
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.asked:
+			asked = true
+		case <-ticker.C:
+		}
+		files := []string{s.file, a.now.Load().config.Mapping}
+		now := stamps(files...)
+		settled := now == before
+		before = now
+		if !asked && (!settled || now == s.seen) {
+			continue
+		}
+		s.seen = now
+		a.reload(ctx)
+		if other := a.now.Load().config.Mapping; other != files[1] {
+			s.seen = stamps(s.file, other)
+		}
+	}
+}
+
+// reload reads the configuration again and brings about what has changed. What
+// is not valid changes nothing.
+func (a *App) reload(ctx context.Context) {
+	c, err := a.source.load()
+	if err == nil && len(c.Placeholders) > 0 {
+		err = c.Placeholders
+	}
+	var compiled *mapping.Mapping
+	if err == nil {
+		compiled, err = LoadMapping(c)
+	}
+	if err != nil {
+		a.log.Error("the configuration on disk is not valid; the one before stays in force", "problems", strings.Split(err.Error(), "\n"))
+		why := "what is on disk is not valid and not in force; the log says what is wrong"
+		a.rejected.Store(&why)
+		return
+	}
+	for _, note := range c.Notes {
+		a.log.Warn("odd configuration", "where", note.File, "problem", note.Problem)
+	}
+	a.rejected.Store(nil)
+	if later := a.fixed(c); len(later) > 0 {
+		a.log.Warn("some of what has changed in the configuration takes effect at the next start", "keys", later)
+		why := "ok; changes of " + strings.Join(later, ", ") + " take effect at the next start"
+		a.rejected.Store(&why)
+	}
+	a.bringAbout(ctx, c, compiled)
+}
+
+// fixed puts back what cannot change while the worker runs, and returns the
+// keys that it would have changed.
+func (a *App) fixed(c *config.Config) (keys []string) {
+	now := reflect.ValueOf(a.config).Elem()
+	next := reflect.ValueOf(c).Elem()
+	for i := range now.NumField() {
+		key, _, _ := strings.Cut(now.Type().Field(i).Tag.Get("yaml"), ",")
+		if slices.Contains([]string{"accounts", "mapping", "-"}, key) || reflect.DeepEqual(now.Field(i).Interface(), next.Field(i).Interface()) {
+			continue
+		}
+		keys = append(keys, key)
+		next.Field(i).Set(now.Field(i))
+	}
+	return keys
+}
+
+// bringAbout ends what is gone or has changed, puts the configuration in force
+// and starts what is new or has changed. Other accounts do not notice.
+func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mapping.Mapping) {
+	was := a.now.Load()
+	kept := map[string]*account{}
+	var added, changed, removed []string
+	var ending sync.WaitGroup
+	for _, account := range was.accounts {
+		name := account.name
+		i := slices.IndexFunc(c.Accounts, func(s config.Account) bool { return s.Name == name })
+		switch {
+		case i < 0:
+			removed = append(removed, name)
+		case !reflect.DeepEqual(account.settings, c.Accounts[i]) || !sameFields(was.mapping.Lines(name), compiled.Lines(name)):
+			changed = append(changed, name)
+		default:
+			kept[name] = account
+			continue
+		}
+		account.stop()
+		ending.Go(account.running.Wait)
+	}
+	for _, settings := range c.Accounts {
+		if !slices.ContainsFunc(was.accounts, func(old *account) bool { return old.name == settings.Name }) {
+			added = append(added, settings.Name)
+		}
+	}
+	if len(added)+len(changed)+len(removed) == 0 && was.mapping.Revision() == compiled.Revision() {
+		a.log.Info("the configuration has been read again; accounts and mapping are as before")
+		return
+	}
+	// A worker that has ended has written its last: the next one, and the
+	// next mapping, begin after that.
+	ending.Wait()
+	if ctx.Err() != nil {
+		return
+	}
+	next := a.enforce(c, compiled, kept)
+	next.former = maps.Clone(was.former)
+	if next.former == nil {
+		next.former = map[string][]string{}
+	}
+	for _, name := range removed {
+		next.former[name] = was.config.DeliverTo(name)
+	}
+	for _, settings := range c.Accounts {
+		delete(next.former, settings.Name)
+	}
+	for _, account := range next.accounts {
+		for _, old := range was.accounts {
+			if old.name == account.name && old != account {
+				account.succeeded.Store(old.succeeded.Load())
+			}
+		}
+	}
+	a.now.Store(next)
+	a.log.Info("the configuration is in force", "added", added, "changed", changed, "removed", removed, "mapping_revision", compiled.Revision())
+	a.untilDone(ctx, "look which accounts are paused", a.readPauses)
+	for _, account := range next.accounts {
+		if kept[account.name] == nil {
+			a.untilDone(ctx, "follow what is owed to "+account.name, func(ctx context.Context) error { return a.launch(ctx, account) })
+		}
+	}
+}
+
+// sameFields reports whether two mappings write the same to an account.
+func sameFields(a, b []mapping.Line) bool {
+	return slices.EqualFunc(a, b, func(x, y mapping.Line) bool { return x.To == y.To && x.From == y.From })
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Retention says how long what is of no more use is kept.
+type Retention struct {
+	// DeadLetters is how long a settled dead letter keeps the part of a webhook
+	// that could not be read, with the text and the numbers in it. Its history
+	// stays.
+	//
+	// Defaults to 720h. Environment: CRMSYNC_RETENTION_DEAD_LETTERS.
+	DeadLetters Duration `yaml:"dead_letters,omitempty" env:"DEAD_LETTERS"`
+}
+
+func (r *Retention) setDefaults() {
+	if r.DeadLetters == 0 {
+		r.DeadLetters = Duration(30 * 24 * time.Hour)
+	}
+}
+
+// Notify is a receiver of notifications. Its values can be set in the
+// environment as CRMSYNC_NOTIFY_1_<KEY>, 1 being the first.
+type Notify struct {
+	// URL receives an HTTP POST. All of it is a secret, as Slack's are.
+	URL     Secret `yaml:"url,omitempty" env:"URL"`
+	URLFile string `yaml:"url_file,omitempty" env:"URL_FILE"`
+
+	// Format is json, or slack for whatever takes {"text":"…"}.
+	//
+	// Defaults to json.
+	Format string `yaml:"format,omitempty" env:"FORMAT"`
+
+	// Private says that the receiver is inside our own network: without it,
+	// addresses that are not public are refused when they are called.
+	//
+	// Defaults to false.
+	Private bool `yaml:"private,omitempty" env:"PRIVATE"`
+}
+
+func (n *Notify) setDefaults() {
+	if n.Format == "" {
+		n.Format = "json"
+	}
+}
+
+// receivers reports receivers of notifications that cannot be told anything.
+func (p *parser) receivers() {
+	for i := range p.config.Notify {
+		p.receiver(i, &p.config.Notify[i])
+	}
+}
+
+func (p *parser) receiver(i int, n *Notify) {
+	at := func(key string) []string { return []string{"notify", strconv.Itoa(i), key} }
+	text := n.URL.Reveal()
+	u, err := url.Parse(text)
+	switch {
+	case text == "" && n.URLFile == "":
+		p.at(at("url"), "receiver %d of notify has no url; write the address that takes a POST, or its file as url_file", i+1)
+	case text == "" || text == placeholder:
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		p.at(at("url"), "url of receiver %d is not an address; write one like https://hooks.slack.com/services/…", i+1)
+	}
+	if !slices.Contains([]string{"json", "slack"}, n.Format) {
+		p.at(at("format"), "format is %q; it is json or slack", n.Format)
+	}
+}
