@@ -70,10 +70,9 @@ func (db *DB) work(ctx context.Context, account string, kind directory.EntityKin
 			if kind == directory.ContactEntity {
 				w.Contact = parts.contacts[id]
 			} else if w.Message = parts.messages[id]; w.Message != nil {
-				w.Contact = parts.contacts[w.Message.ContactID]
 				w.ContactRecordID = parts.records[w.Message.ContactID]
 			}
-			if w.Contact != nil {
+			if w.Contact != nil || w.Message != nil {
 				work = append(work, w)
 			}
 		}
