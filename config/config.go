@@ -59,6 +59,7 @@ type Config struct {
 	Database Database  `yaml:"database,omitempty" envPrefix:"DATABASE_"`
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
 	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
+	Jobs     Jobs      `yaml:"jobs,omitempty" envPrefix:"JOBS_"`
 	Accounts []Account `yaml:"accounts" env:"-"`
 
 	// Notes are oddities and no faults: variables of the environment that
@@ -144,6 +145,28 @@ type Retry struct {
 	//
 	// Defaults to 24h. Environment: CRMSYNC_RETRY_SETTLE_WITHIN.
 	SettleWithin Duration `yaml:"settle_within,omitempty" env:"SETTLE_WITHIN"`
+}
+
+// Jobs says what happens when. A schedule is a cron expression: minute, hour,
+// day, month and weekday; or off.
+type Jobs struct {
+	// TimeZone is whose hours the schedules are in, such as Europe/Rome. An hour
+	// that a night of clock changes skips does not come in that night.
+	//
+	// Defaults to UTC. Environment: CRMSYNC_JOBS_TIME_ZONE.
+	TimeZone string `yaml:"time_zone,omitempty" env:"TIME_ZONE"`
+
+	// ConsistencyCheck is when a sample of the records in each CRM account is
+	// compared with what crmsync has told it. The report is a file in DataDir.
+	//
+	// Defaults to "0 3 * * 0", Sundays at three. Environment:
+	// CRMSYNC_JOBS_CONSISTENCY_CHECK.
+	ConsistencyCheck string `yaml:"consistency_check,omitempty" env:"CONSISTENCY_CHECK"`
+
+	// ConsistencySample is how many records of each account that compares.
+	//
+	// Defaults to 1000. Environment: CRMSYNC_JOBS_CONSISTENCY_SAMPLE.
+	ConsistencySample int `yaml:"consistency_sample,omitempty" env:"CONSISTENCY_SAMPLE"`
 }
 
 // Pauses are the delays as the engine takes them.
@@ -388,6 +411,7 @@ func Default() *Config {
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
+		Jobs:    Jobs{TimeZone: "UTC", ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
 	}
 }
 

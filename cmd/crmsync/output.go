@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 )
 
@@ -31,8 +32,22 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 // writeTable prints rows under a header, without lines around them.
-func writeTable(w io.Writer, header []any, rows [][]any) {
+func writeTable(w io.Writer, header []any, rows [][]any) { writeColumns(w, header, rows, nil) }
+
+// writeNumbers is writeTable with all but the first column to the right.
+func writeNumbers(w io.Writer, header []any, rows [][]any) {
+	var right []table.ColumnConfig
+	for i := range header {
+		if i > 0 {
+			right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+	}
+	writeColumns(w, header, rows, right)
+}
+
+func writeColumns(w io.Writer, header []any, rows [][]any, columns []table.ColumnConfig) {
 	t := table.NewWriter()
+	t.SetColumnConfigs(columns)
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Box.PaddingLeft = ""

@@ -86,20 +86,6 @@ func printSteps(w io.Writer, r *stress.Result) {
 	fmt.Fprintln(w)
 }
 
-// writeNumbers prints a table with all but its first column to the right.
-func writeNumbers(w io.Writer, header []any, rows [][]any) {
-	for column := 1; column < len(header); column++ {
-		width := 0
-		for _, row := range append(rows, header) {
-			width = max(width, len(fmt.Sprint(row[column])))
-		}
-		for _, row := range append(rows, header) {
-			row[column] = fmt.Sprintf("%*s", width, row[column])
-		}
-	}
-	writeTable(w, header, rows)
-}
-
 func delay(ms float64) string { return stress.Short(time.Duration(ms * 1e6)) }
 
 func mebibytes(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) }

@@ -22,7 +22,17 @@ type Fact struct {
 	Account string `json:"account"`
 	// ReceivedAt is when the webhook arrived.
 	ReceivedAt time.Time `json:"received_at"`
+	// Event is its place in EVENTS; zero if it does not come from there.
+	Event Event `json:"-"`
 	connectors.Fact
+}
+
+// An Event names a message of EVENTS.
+type Event struct {
+	// Stream tells one EVENTS from another that was created in its place.
+	Stream string
+	// Number rises by one with each message.
+	Number uint64
 }
 
 // FactID names the fact that an account reported under key.

@@ -7,6 +7,8 @@ type Tx interface {
 	Known(facts []Fact) (map[string]bool, error)
 	// SaveFacts stores new facts.
 	SaveFacts(outcomes []FactOutcome) error
+	// Passed notes that events have been recorded, or need not be.
+	Passed(events []Event) error
 
 	// Identities returns all holders, past and present, of any of the keys.
 	Identities(keys []IdentityKey) ([]Identity, error)
@@ -42,6 +44,9 @@ type FactOutcome struct {
 	Outcome string
 	// Raw is the vendor's JSON, where it is to be kept.
 	Raw []byte
+	// Entity is the message, else the contact, that it has changed or
+	// confirmed; zero if there is none.
+	Entity Entity
 }
 
 // Applied is the outcome of a fact that the directory has taken in.

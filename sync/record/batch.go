@@ -113,9 +113,6 @@ func (b *batch) touch(contactID int64, f *directory.Fact) {
 
 // save stores the working set.
 func (b *batch) save() error {
-	if err := b.tx.SaveFacts(b.outcomes); err != nil {
-		return err
-	}
 	if err := b.nameNewContacts(); err != nil {
 		return err
 	}
@@ -129,6 +126,10 @@ func (b *batch) save() error {
 	}
 	slices.SortFunc(messages, func(x, y *directory.Message) int { return x.At.Compare(y.At) })
 	if err := b.tx.SaveMessages(messages); err != nil {
+		return err
+	}
+	b.traceEffects()
+	if err := b.tx.SaveFacts(b.outcomes); err != nil {
 		return err
 	}
 	files := make([]directory.File, 0, len(b.files))
@@ -168,6 +169,25 @@ func (b *batch) save() error {
 		return err
 	}
 	return b.want(changed, messages)
+}
+
+// traceEffects notes what each fact has brought about, now that all of it has
+// an id.
+func (b *batch) traceEffects() {
+	effects := make(map[*directory.Fact]directory.Entity, len(b.facts))
+	for id, facts := range b.touched {
+		for _, f := range facts {
+			effects[f] = contactEntity(id)
+		}
+	}
+	for m, facts := range b.heard {
+		for _, f := range facts {
+			effects[f] = directory.Entity{Kind: directory.MessageEntity, ID: m.ID}
+		}
+	}
+	for i := range b.outcomes {
+		b.outcomes[i].Entity = effects[b.outcomes[i].Fact]
+	}
 }
 
 // nameNewContacts stores new contacts, which gives them an id, and puts it in

@@ -102,14 +102,18 @@ func Refused(raw []byte) (connectors.Fact, bool) {
 //
 // News of a CRM's record is not stored. It names the record and does not say
 // what it holds, so it is worth the same however often it comes; and it comes
-// for each of our own writes too.
+// for each of our own writes too. Only that its event has passed is noted.
 func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, error) {
+	events := eventsOf(facts)
 	facts, news := apart(facts)
-	if len(facts) == 0 {
+	if len(facts)+len(events) == 0 {
 		return Result{Recorded: news}, nil
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
+		if err := tx.Passed(events); err != nil || len(facts) == 0 {
+			return err
+		}
 		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles}
 		if err := b.load(facts); err != nil {
 			return err
@@ -128,6 +132,17 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	}
 	result.Recorded = append(result.Recorded, news...)
 	return result, nil
+}
+
+// eventsOf are the events that facts came as.
+func eventsOf(facts []directory.Fact) []directory.Event {
+	events := make([]directory.Event, 0, len(facts))
+	for i := range facts {
+		if facts[i].Event.Number != 0 {
+			events = append(events, facts[i].Event)
+		}
+	}
+	return events
 }
 
 // apart separates news of records from facts to store.

@@ -72,6 +72,7 @@ func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 			ID: o.Fact.ID, Account: o.Fact.Account, Kind: string(o.Fact.Kind), Type: connectors.Clean(o.Fact.Type),
 			At: utc(o.Fact.When()), ReceivedAt: utc(o.Fact.ReceivedAt), RecordedAt: tx.now,
 			Outcome: o.Outcome, Raw: o.Raw,
+			EntityKind: (*string)(&outcomes[i].Entity.Kind), EntityID: &outcomes[i].Entity.ID,
 		}
 		if o.Fact.Kind == connectors.KindMalformed {
 			letter := deadletter.OfFact(o.Fact, "", tx.now, tx.settleWithin)

@@ -23,6 +23,8 @@ type factRow struct {
 	RecordedAt time.Time
 	Outcome    string
 	Raw        []byte
+	EntityKind *string
+	EntityID   *int64
 }
 
 func (factRow) TableName() string { return "facts" }

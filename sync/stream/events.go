@@ -55,6 +55,9 @@ func (b *Broker) ConsumeFacts(ctx context.Context, record func(ctx context.Conte
 		facts := make([]directory.Fact, len(messages))
 		for i, m := range messages {
 			facts[i] = factOf(m)
+			if meta, err := m.Metadata(); err == nil {
+				facts[i].Event = directory.Event{Stream: b.incarnation, Number: meta.Sequence.Stream}
+			}
 		}
 		return record(ctx, facts)
 	})

@@ -43,7 +43,9 @@ type Broker struct {
 	js       jetstream.JetStream
 	events   *committer
 	unwatch  func() // ends the watch over the embedded server
-	log      *slog.Logger
+	// incarnation tells this EVENTS from another that was created before it.
+	incarnation string
+	log         *slog.Logger
 }
 
 // Open starts or reaches the broker and creates the streams that are missing.
@@ -136,11 +138,15 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		switch _, err := b.js.CreateOrUpdateStream(ctx, config); {
+		s, err := b.js.CreateOrUpdateStream(ctx, config)
+		switch {
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 			return fmt.Errorf("create stream %s: the NATS server has no JetStream, or its cluster has no leader yet: %w", config.Name, err)
 		case err != nil:
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
+		}
+		if config.Name == "EVENTS" {
+			b.incarnation = incarnationOf(s.CachedInfo())
 		}
 	}
 	return nil

@@ -231,9 +231,23 @@ type ownStore struct {
 
 func (s ownStore) Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error) {
 	work, err := s.DB.Load(ctx, account, kind, ids)
+	return s.own(ctx, kind, work, err)
+}
+
+// Sample leaves it out of a sample too.
+func (s ownStore) Sample(ctx context.Context, account string, kind directory.EntityKind, n int) ([]directory.Work, error) {
+	work, err := s.DB.Sample(ctx, account, kind, n)
+	return s.own(ctx, kind, work, err)
+}
+
+func (s ownStore) own(ctx context.Context, kind directory.EntityKind, work []directory.Work, err error) ([]directory.Work, error) {
 	foreign := s.foreign()
 	if err != nil || len(work) == 0 || len(foreign) == 0 || kind != directory.ContactEntity {
 		return work, err
+	}
+	ids := make([]int64, len(work))
+	for i := range work {
+		ids[i] = work[i].Link.Entity.ID
 	}
 	talks, err := s.ConversationsWithout(ctx, foreign, ids)
 	if err != nil {

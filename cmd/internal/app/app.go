@@ -60,6 +60,10 @@ type App struct {
 	// holder names the data directory among replicas.
 	holder   string
 	stopping atomic.Bool
+	// feedsNoted is the configuration of which the database knows which
+	// accounts feed which.
+	feedsNoted *inForce
+	control    control
 }
 
 // New builds a worker. It opens the database, the broker and the address to
@@ -75,7 +79,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if err != nil {
 		return a, err
 	}
-	holder, unlock, err := lockData(c.DataDir)
+	holder, unlock, err := lockData(c.DataDir, 2*time.Second)
 	if err != nil {
 		return a, err
 	}
@@ -87,6 +91,12 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
 	}
+	if err = CheckJobs(c); err != nil {
+		return a, err
+	}
+	if err = a.countEvents(ctx); err != nil {
+		return a, err
+	}
 	a.now.Store(a.enforce(c, compiled, nil))
 	a.recorder = record.Recorder{
 		Store:      a.store,
@@ -96,7 +106,8 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return a, fmt.Errorf("listen: %w", err)
 	}
-	return a, nil
+	a.control, err = openControl(c.DataDir, a.Address())
+	return a, err
 }
 
 // LoadMapping compiles the mapping that a configuration names. It has fields
@@ -153,19 +164,24 @@ func hasStore(c *config.Config) bool {
 func streams(c *config.Config) string { return filepath.Join(c.DataDir, "streams") }
 
 func openBroker(ctx context.Context, c *config.Config, log *slog.Logger) (*stream.Broker, error) {
-	tls, err := c.NATS.TLS.Config()
+	o, err := brokerOptions(c, log)
 	if err != nil {
 		return nil, err
 	}
 	if len(c.NATS.URLs) > 0 {
 		log.Warn("the broker is external: what it acknowledges is on disk only if its servers have sync_interval: always, which cannot be asked")
 	}
-	return stream.Open(ctx, stream.Options{
+	return stream.Open(ctx, o)
+}
+
+func brokerOptions(c *config.Config, log *slog.Logger) (stream.Options, error) {
+	tls, err := c.NATS.TLS.Config()
+	return stream.Options{
 		Dir:  streams(c),
 		URLs: c.NATS.URLs, CredentialsFile: c.NATS.CredentialsFile, Token: c.NATS.Token.Reveal(), TLS: tls,
 		MaxBytes: int64(c.NATS.MaxBytes), Replicas: c.NATS.Replicas,
 		Log: log,
-	})
+	}, err
 }
 
 // Address is where the worker listens, as host:port.
@@ -250,6 +266,7 @@ func (a *App) close(ctx context.Context) {
 	if a.listener != nil {
 		a.listener.Close()
 	}
+	a.control.close()
 	if a.broker != nil {
 		a.broker.Close()
 	}
@@ -276,6 +293,9 @@ func (a *App) close(ctx context.Context) {
 func (a *App) record(ctx context.Context, facts []directory.Fact) bool {
 	var result record.Result
 	ok := a.untilDone(ctx, "record facts", func(ctx context.Context) (err error) {
+		if err = a.noteFeeds(ctx); err != nil {
+			return err
+		}
 		result, err = a.recorder.Record(ctx, facts)
 		return err
 	})

@@ -19,7 +19,10 @@ func (a *App) server() *http.Server {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]any{"status": "ok"}) })
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
-	return &http.Server{
+	mux.Handle("GET "+heldPath, a.control.only(a.held))
+	stopping := make(chan struct{})
+	mux.Handle("GET "+comparePath, a.control.only(func(w http.ResponseWriter, r *http.Request) { a.compareHere(stopping, w, r) }))
+	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -27,6 +30,8 @@ func (a *App) server() *http.Server {
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 	}
+	server.RegisterOnShutdown(func() { close(stopping) })
+	return server
 }
 
 // ready says whether webhooks can be accepted: 200 while the broker and the

@@ -8,13 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // lockData makes the data directory this process's own and returns the name
 // under which it goes among replicas: the same at every start, so that a
 // restart takes its leases over at once. The lock ends with the process,
 // however it ends.
-func lockData(dir string) (holder string, unlock func(), err error) {
+//
+// It waits a little for one that only has a look, as an audit does.
+func lockData(dir string, wait time.Duration) (holder string, unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("create the data directory: %w", err)
 	}
@@ -22,7 +25,7 @@ func lockData(dir string) (holder string, unlock func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("lock the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := flock(lock, wait); err != nil {
 		lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return "", nil, fmt.Errorf("another crmsync is running on the data directory %s; stop it, or give this one a data_dir of its own", dir)
@@ -35,6 +38,15 @@ func lockData(dir string) (holder string, unlock func(), err error) {
 		return "", nil, err
 	}
 	return holder, func() { lock.Close() }, nil
+}
+
+func flock(file *os.File, wait time.Duration) error {
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Since(began) >= wait {
+			return err
+		}
+	}
 }
 
 // instance reads the name of the data directory, or makes one up and keeps it.

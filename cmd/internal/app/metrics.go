@@ -32,6 +32,9 @@ type metrics struct {
 	links       *prometheus.GaugeVec
 	letters     *prometheus.GaugeVec
 	overdue     *prometheus.GaugeVec
+	consistency *prometheus.GaugeVec
+	compared    *prometheus.GaugeVec
+	unaccounted prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -71,6 +74,10 @@ func newMetrics() *metrics {
 	m.links = gauge("crmsync_links", "Contacts, messages and files by account and state.", "account", "state")
 	m.letters = gauge("crmsync_dead_letters_open", "Dead letters that nobody has settled.", "account", "class")
 	m.overdue = gauge("crmsync_dead_letters_overdue", "Dead letters that somebody should have settled by now.", "account", "class")
+	m.consistency = gauge("crmsync_consistency_records", "Records in the last comparison of the account, by what came out: compared, and of these missing or differing.", "account", "outcome")
+	m.compared = gauge("crmsync_consistency_checked_timestamp_seconds", "When the account was last compared to the end.", "account")
+	m.unaccounted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_audit_unaccounted", Help: "Facts and entities that the last audit found to be unaccounted for."})
+	m.registry.MustRegister(m.unaccounted)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -89,7 +89,12 @@ func (a *App) launch(ctx context.Context, account *account) error {
 			return run(ctx)
 		})
 	}
+	scheduler, err := a.jobsOf(account)
+	if err != nil {
+		return err
+	}
 	run("deliver to", account.worker.Run)
+	run("do the jobs of", scheduler.Run)
 	if account.subscriber != nil {
 		run("subscribe to", account.subscriber.run)
 	}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/cmd/internal/app"
+)
+
+func auditCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove that everything received is accounted for",
+		Long: "Prove that everything received is accounted for: recorded, and in each account in\n" +
+			"agreement, pending, dead-lettered or skipped for a reason. It works beside a running\n" +
+			"worker and without one, and changes nothing.\n\n" +
+			"With --against-crm it also reads a sample of the records in each account, through a\n" +
+			"tenth of its quota, and compares them with what the account was told.\n\n" +
+			"Exit code 1 says that something does not close, or that an account shows something\n" +
+			"else; what, is listed by its number.",
+		Args: cobra.NoArgs,
+	}
+	load := configFlag(c)
+	output := outputFlag(c)
+	since := c.Flags().String("since", "", "only what was received, recorded or changed since: 24h or 7d ago, a date, or an RFC 3339 time")
+	until := c.Flags().String("until", "", "only what was received or recorded before: as --since")
+	against := c.Flags().Bool("against-crm", false, "compare a sample with what the accounts hold")
+	sample := c.Flags().Int("sample", 1000, "how many records of each account to compare, contacts and messages (with --against-crm)")
+	account := c.Flags().String("account", "", "compare only this account (with --against-crm)")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		period, err := periodOf(*since, *until, time.Now())
+		switch {
+		case err != nil:
+			return usageError{err}
+		case *sample < 1:
+			return usageError{fmt.Errorf("--sample is %d; write how many records", *sample)}
+		case !*against && (*account != "" || cmd.Flags().Changed("sample")):
+			return usageError{errors.New("--sample and --account go with --against-crm")}
+		}
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		if names := app.CRMs(settings); *account != "" && !slices.Contains(names, *account) {
+			return usageError{fmt.Errorf("--account is %q; the configuration has %s", *account, strings.Join(names, ", "))}
+		}
+		var both auditReport
+		if both.AuditReport, err = app.Audit(cmd.Context(), settings, period); err != nil {
+			return err
+		}
+		if !asJSON {
+			printAudit(cmd.OutOrStdout(), both.AuditReport)
+		}
+		if *against {
+			if !asJSON {
+				fmt.Fprintf(cmd.OutOrStdout(), "\nComparing at most %s records of each account, through a tenth of its quota …\n", thousands(*sample))
+			}
+			if both.AgainstCRM, err = app.Compare(cmd.Context(), settings, *account, *sample); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			err = writeJSON(cmd.OutOrStdout(), both)
+		} else if *against {
+			printComparison(cmd.OutOrStdout(), both.AgainstCRM)
+		}
+		if err == nil && !both.fine() {
+			err = errReported
+		}
+		return err
+	}
+	return c
+}
+
+// auditReport is what audit prints.
+type auditReport struct {
+	*app.AuditReport
+	AgainstCRM []*app.Consistency `json:"against_crm,omitempty"`
+}
+
+func (r *auditReport) fine() bool {
+	return r.Closes && !slices.ContainsFunc(r.AgainstCRM, func(c *app.Consistency) bool { return !c.Agrees() })
+}
+
+func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error) {
+	if p.Since, err = boundOf("--since", since, now); err != nil {
+		return p, err
+	}
+	if p.Until, err = boundOf("--until", until, now); err != nil {
+		return p, err
+	}
+	if !p.Until.IsZero() && !p.Since.Before(p.Until) {
+		return p, errors.New("--until is not after --since")
+	}
+	return p, nil
+}
+
+// boundOf reads a time, a date, or how long ago something was.
+func boundOf(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
+			return now.AddDate(0, 0, -n).UTC(), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("%s is %q; write 24h or 7d for so long ago, a date such as 2026-11-20, or a time such as 2026-11-20T09:00:00Z", flag, text)
+}
+
+func printAudit(out io.Writer, r *app.AuditReport) {
+	fmt.Fprintf(out, "Audit of %s.\n\n", periodText(r))
+	var rows [][]any
+	for _, s := range r.Sources {
+		waiting := "?"
+		if s.Waiting != nil {
+			waiting = thousands(*s.Waiting)
+		}
+		rows = append(rows, []any{s.Account, thousands(s.Received), thousands(s.Recorded), waiting, thousands(s.Applied), thousands(s.Skipped), thousands(s.Unreadable)})
+	}
+	if len(rows) > 0 {
+		writeNumbers(out, []any{"Facts from", "Received", "Recorded", "Waiting", "Applied", "Skipped", "Unreadable"}, rows)
+		fmt.Fprintln(out)
+	}
+	rows = nil
+	row := func(account, what string, c app.AuditCounts) {
+		rows = append(rows, []any{account, what, thousands(c.Recorded), thousands(c.Agreed), thousands(c.Pending), thousands(c.DeadLettered), thousands(c.Skipped)})
+	}
+	for _, a := range r.Accounts {
+		row(a.Account, "all", a.Counts)
+		for _, kind := range slices.Sorted(maps.Keys(a.Entities)) {
+			row("", string(kind)+"s", a.Entities[kind])
+		}
+	}
+	writeNumbers(out, []any{"Account", "", "Recorded", "Agreed", "Pending", "Dead letters", "Skipped"}, rows)
+	fmt.Fprintln(out)
+	printReasons(out, r)
+	if e := r.Events; e.Known {
+		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", thousands(e.Stored), thousands(e.Recorded), thousands(e.Waiting), thousands(e.Lost))
+	} else {
+		fmt.Fprintf(out, "What waits to be recorded is not known: %s.\n", e.Why)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
+	}
+	if r.Closes {
+		fmt.Fprintln(out, "All sums close.")
+		return
+	}
+	fmt.Fprintln(out, "\nThis does not close:")
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "  %s\n", findingText(f))
+	}
+}
+
+func printComparison(out io.Writer, list []*app.Consistency) {
+	fmt.Fprintln(out)
+	var rows [][]any
+	for _, c := range list {
+		rows = append(rows, []any{c.Account, thousands(c.Contacts), thousands(c.Messages), thousands(c.Missing), thousands(c.Differing)})
+	}
+	writeNumbers(out, []any{"Compared with", "Contacts", "Messages", "Missing", "Differing"}, rows)
+	fmt.Fprintln(out)
+	fine := true
+	for _, c := range list {
+		fine = fine && c.Agrees()
+		if c.Problem != "" {
+			fmt.Fprintf(out, "%s could not be compared to the end: %s\n", c.Account, c.Problem)
+		}
+		const most = 10
+		for _, d := range c.Drifts[:min(most, len(c.Drifts))] {
+			what := "is not there any more"
+			if !d.Missing {
+				what = "differs in " + strings.Join(d.Fields, ", ")
+			}
+			fmt.Fprintf(out, "%s: %s, record %s, %s\n", c.Account, d.Entity, d.RecordID, what)
+		}
+		if more := len(c.Drifts) - most; more > 0 {
+			fmt.Fprintf(out, "%s: %s more (--output json lists them)\n", c.Account, thousands(more))
+		}
+	}
+	if fine {
+		fmt.Fprintln(out, "The accounts show what they were told.")
+	}
+}
+
+func periodText(r *app.AuditReport) string {
+	at := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+	switch {
+	case r.Since.IsZero() && r.Until.IsZero():
+		return "everything until " + at(r.At)
+	case r.Since.IsZero():
+		return "everything before " + at(r.Until)
+	case r.Until.IsZero():
+		return at(r.Since) + " until " + at(r.At)
+	}
+	return at(r.Since) + " until " + at(r.Until)
+}
+
+func printReasons(out io.Writer, r *app.AuditReport) {
+	var rows [][]any
+	add := func(account, what string, reasons map[string]int64) {
+		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+			rows = append(rows, []any{thousands(reasons[reason]), account, what, reason})
+		}
+	}
+	for _, s := range r.Sources {
+		add(s.Account, "facts", s.SkippedByReason)
+	}
+	for _, a := range r.Accounts {
+		add(a.Account, "", a.SkippedByReason)
+	}
+	if len(rows) > 0 {
+		writeTable(out, []any{"Skipped", "Account", "", "Reason"}, rows)
+		fmt.Fprintln(out)
+	}
+	for _, a := range r.Accounts {
+		if !a.OldestPending.IsZero() {
+			fmt.Fprintf(out, "The oldest that is pending in %s has waited for %s.\n", a.Account, age(a.OldestPending))
+		}
+	}
+}
+
+// findingText says what does not close, with the first names of it.
+func findingText(f app.AuditFinding) string {
+	const most = 10
+	text := fmt.Sprintf("%s %s", thousands(f.Count), f.Problem)
+	if f.Account != "" {
+		text = f.Account + ": " + text
+	}
+	if len(f.Names) == 0 {
+		return text
+	}
+	text += ": " + strings.Join(f.Names[:min(most, len(f.Names))], ", ")
+	if f.Count > most {
+		text += fmt.Sprintf(" and %s more (--output json lists them)", thousands(f.Count-most))
+	}
+	return text
+}
+
+// thousands writes a number as people read it.
+func thousands[N int | int64 | uint64](n N) string {
+	text := strconv.FormatInt(int64(n), 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

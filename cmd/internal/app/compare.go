@@ -1,0 +1,136 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/connectors/guard"
+	"crmsync/sync/audit"
+	"crmsync/sync/deliver"
+	"crmsync/sync/store"
+)
+
+// Consistency is what a comparison of an account has found.
+type Consistency = audit.Consistency
+
+// share is how much of an account's quota a comparison takes.
+const share = 10 // one in so many
+
+// comparePath is where a worker compares an account that it works for.
+const comparePath = "/api/v1/compare"
+
+// Compare compares every CRM account, or only one, with the directory: at most
+// n records of each, read through a tenth of its quota. An account that a worker
+// on this data directory works for is compared by that worker.
+func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Consistency, error) {
+	compiled, err := LoadMapping(c)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	a.now.Store(&inForce{config: c, mapping: compiled})
+	defer a.close(ctx)
+	if !hasStore(c) {
+		return []*Consistency{}, nil
+	}
+	if a.store, err = OpenStore(ctx, c); err != nil {
+		return nil, err
+	}
+	found := []*Consistency{}
+	var running sync.WaitGroup
+	for _, account := range c.Accounts {
+		if account.Kind == config.WhatsApp || only != "" && account.Name != only {
+			continue
+		}
+		i := len(found)
+		found = append(found, nil)
+		running.Go(func() {
+			path := comparePath + "?account=" + account.Name + "&sample=" + strconv.Itoa(n)
+			var here Consistency
+			if askWorker(ctx, c.DataDir, path, &here) == nil {
+				found[i] = &here
+			} else {
+				found[i] = a.compareAside(ctx, account, n)
+			}
+		})
+	}
+	running.Wait()
+	return found, ctx.Err()
+}
+
+// compareHere answers what a comparison has found of an account that this worker
+// works for. It lasts as long as it takes, or until the worker stops.
+func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	name := r.FormValue("account")
+	n, err := strconv.Atoi(r.FormValue("sample"))
+	account := a.account(name)
+	if err != nil || account == nil || account.worker == nil {
+		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such account"})
+		return
+	}
+	if ready, _ := account.worker.State(); !ready {
+		answer(w, http.StatusConflict, map[string]string{"error": "this worker does not work for the account"})
+		return
+	}
+	db, err := OpenStore(ctx, a.config)
+	if err == nil {
+		defer db.Close()
+		err = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		a.log.Warn("cannot compare an account", "account", name, "error", err)
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the database does not answer"})
+		return
+	}
+	found := a.compare(ctx, account.settings, account.guard, db, restOf(account.settings), n)
+	if ctx.Err() != nil {
+		found.Problem = "the worker has been stopped meanwhile"
+	}
+	answer(w, http.StatusOK, found)
+}
+
+// restOf is how long an account is left alone between two calls, so that they
+// take a share of its quota.
+func restOf(c config.Account) time.Duration {
+	return share * c.Quota.Per.Duration() / time.Duration(max(c.Quota.Requests, 1))
+}
+
+// compareAside compares an account through a connection of its own.
+func (a *App) compareAside(ctx context.Context, account config.Account, n int) *Consistency {
+	account.Quota.Requests = max(account.Quota.Requests/share, 1)
+	connector, limiter := a.connector(account, func() bool { return true })
+	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
+	// It learns how messages are written there, and changes nothing.
+	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false); err != nil {
+		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: connectors.AsError(err).Error()}
+	}
+	return a.compare(ctx, account, vendor, a.store, 0, n)
+}
+
+// compare compares an account through a guard.
+func (a *App) compare(ctx context.Context, account config.Account, vendor *guard.Guard, db *store.DB, rest time.Duration, n int) *Consistency {
+	c := deliver.Comparison{
+		Account: account.Name, Connector: vendor, Store: ownStore{db, func() []string { return a.now.Load().config.NotFeeding(account.Name) }}, Mapping: a.now.Load().mapping, Rest: rest,
+		Wait: func(ctx context.Context) error { return vendor.Wait(ctx, false) },
+	}
+	found, err := c.Run(ctx, n)
+	if err != nil {
+		a.log.Warn("an account cannot be compared to the end", "account", account.Name, "error", err)
+	}
+	return found
+}

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"crmsync/config"
+	"crmsync/jobs"
+	"crmsync/sync/audit"
+	"crmsync/sync/store"
+)
+
+// CheckJobs reports schedules that cannot be read.
+func CheckJobs(c *config.Config) error {
+	_, err := consistencySchedule(c)
+	return err
+}
+
+func consistencySchedule(c *config.Config) (jobs.Schedule, error) {
+	s, err := jobs.Parse(c.Jobs.ConsistencyCheck, c.Jobs.TimeZone)
+	if err != nil {
+		return s, config.Findings{{File: "jobs.consistency_check", Problem: err.Error()}}
+	}
+	return s, nil
+}
+
+// jobsOf are what this worker does for an account on a schedule.
+func (a *App) jobsOf(account *account) (*jobs.Scheduler, error) {
+	consistency, err := consistencySchedule(a.config)
+	return &jobs.Scheduler{Ledger: a.store, Holder: a.holder, Log: a.log, Jobs: []jobs.Job{{
+		Name: "consistency/" + account.name, Schedule: consistency,
+		// Whoever works for an account owns its quota.
+		Mine: func() bool { ready, _ := account.worker.State(); return ready && account.paused.Load() == nil },
+		Do:   func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
+	}}}, err
+}
+
+func (a *App) account(name string) *account {
+	for _, account := range a.now.Load().accounts {
+		if account.name == name {
+			return account
+		}
+	}
+	return nil
+}
+
+// consistencyReport is what a consistency check leaves behind.
+type consistencyReport struct {
+	Due             time.Time     `json:"due"`
+	MappingRevision string        `json:"mapping_revision"`
+	AgainstCRM      *Consistency  `json:"against_crm"`
+	Audit           *audit.Report `json:"audit"`
+}
+
+// checkConsistency compares an account with what it was told, through its own
+// guard, and audits the database; it leaves a report, metrics and a line in the
+// log.
+func (a *App) checkConsistency(ctx context.Context, account *account, due time.Time) error {
+	// A database connection of its own: the embedded database has one for
+	// everybody else.
+	db, err := OpenStore(ctx, a.config)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	found := a.compare(ctx, account.settings, account.guard, db, restOf(account.settings), a.config.Jobs.ConsistencySample)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	sums, err := a.auditBeside(ctx, db)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(a.config.DataDir, "reports", "consistency-"+account.name+"-"+due.UTC().Format("20060102T150405Z")+".json")
+	text, err := json.MarshalIndent(consistencyReport{due, a.now.Load().mapping.Revision(), found, sums}, "", "  ")
+	if err == nil {
+		err = replaceFile(file, append(text, '\n'))
+	}
+	if err != nil {
+		return err
+	}
+	a.observeConsistency(found, sums)
+	log := a.log.With("account", account.name, "contacts", found.Contacts, "messages", found.Messages,
+		"missing", found.Missing, "differing", found.Differing, "unaccounted", unaccounted(sums), "report", file)
+	switch {
+	case found.Problem != "":
+		return errors.New("the account could not be compared to the end: " + found.Problem)
+	case !found.Agrees() || !sums.Closes:
+		log.Warn("consistency check: not everything is as it should be")
+	default:
+		log.Info("consistency check: all is as it should be")
+	}
+	return nil
+}
+
+// auditBeside audits the database in which this worker works.
+func (a *App) auditBeside(ctx context.Context, db *store.DB) (*audit.Report, error) {
+	return persistently(ctx, func() (*audit.Report, error) {
+		held, err := a.broker.Held(ctx)
+		if err != nil {
+			return nil, err
+		}
+		tally, err := db.Audit(ctx, audit.Period{}, held.Stream, held.Letters > 0)
+		if err != nil {
+			return nil, err
+		}
+		return audit.Close(audit.Period{}, tally, &held, "", CRMs(a.now.Load().config)), nil
+	})
+}
+
+func unaccounted(r *audit.Report) (n int64) {
+	for _, f := range r.Findings {
+		n += f.Count
+	}
+	return n
+}
+
+func (a *App) observeConsistency(found *Consistency, sums *audit.Report) {
+	set := func(outcome string, n int) {
+		a.metrics.consistency.WithLabelValues(found.Account, outcome).Set(float64(n))
+	}
+	set("compared", found.Contacts+found.Messages)
+	set("missing", found.Missing)
+	set("differing", found.Differing)
+	if found.Problem == "" {
+		a.metrics.compared.WithLabelValues(found.Account).Set(float64(found.At.Unix()))
+	}
+	a.metrics.unaccounted.Set(float64(unaccounted(sums)))
+}

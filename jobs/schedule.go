@@ -1,0 +1,74 @@
+// Package jobs is what happens on a schedule. It is the only user of cron.
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // a container has no time zones of its own
+
+	"github.com/robfig/cron/v3"
+)
+
+// Off is the schedule of what never happens.
+const Off = "off"
+
+// A Schedule says when a job is due. The zero schedule is never.
+type Schedule struct {
+	cron cron.Schedule
+	zone *time.Location
+}
+
+// Parse reads a cron expression of five fields, such as "0 3 * * 0" for Sundays
+// at three, or one like @daily; "off" is never. Its hours are those of a time
+// zone such as Europe/Rome.
+//
+// An hour that a night of clock changes skips does not come in that night.
+func Parse(expression, zone string) (Schedule, error) {
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		return Schedule{}, fmt.Errorf("there is no time zone %q; write one such as UTC or Europe/Rome", zone)
+	}
+	if expression == Off {
+		return Schedule{}, nil
+	}
+	if strings.Contains(expression, "TZ=") {
+		return Schedule{}, errors.New("a schedule has no time zone of its own; set time_zone")
+	}
+	spec, err := cron.ParseStandard(expression)
+	if err != nil {
+		return Schedule{}, fmt.Errorf("%q is no schedule; write minute, hour, day, month and weekday, such as \"0 3 * * 0\" for Sundays at three, or off", expression)
+	}
+	s := Schedule{spec, location}
+	first := s.next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	switch {
+	case first.IsZero():
+		return Schedule{}, fmt.Errorf("%q never comes", expression)
+	case s.next(first).Sub(first) < time.Minute:
+		return Schedule{}, fmt.Errorf("%q is more often than once a minute", expression)
+	}
+	return s, nil
+}
+
+// next is when it is due next after a time; zero is never.
+func (s Schedule) next(after time.Time) time.Time {
+	if s.cron == nil {
+		return time.Time{}
+	}
+	next := s.cron.Next(after.In(s.zone))
+	if next.IsZero() {
+		return next
+	}
+	return next.UTC()
+}
+
+// due is the last time that it was due after a time and until now; zero if it
+// was not.
+func (s Schedule) due(after, now time.Time) time.Time {
+	var last time.Time
+	for next := s.next(after); !next.IsZero() && !next.After(now); next = s.next(next) {
+		last = next
+	}
+	return last
+}
