@@ -91,7 +91,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 	case config.Zoho:
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
-			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
+			Kept: a.keptToken(c), Keep: a.keepToken(c),
 			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
