@@ -109,7 +109,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
 		client := bitrix24.New(o)
-		a.renews(client.Wait)
+		a.renews(c.Name, client.Wait)
 		return client, limiter
 	case config.HubSpot:
 		o := hubspot.Options{
@@ -124,18 +124,37 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
 			tokens := hubspot.NewTokenSource(app)
 			o.Token, o.Renew = tokens.Token, tokens.Renew
-			a.renews(tokens.Wait)
+			a.renews(c.Name, tokens.Wait)
 		}
 		return hubspot.New(o), limiter
 	}
 	panic("there is no connector for accounts of kind " + c.Kind)
 }
 
-// renews notes what is waited for before the database is closed.
-func (a *App) renews(wait func(ctx context.Context)) {
+// renews notes what is waited for before the database is closed, and before
+// the account's tokens are somebody else's.
+func (a *App) renews(account string, wait func(ctx context.Context)) {
 	a.renewing.Lock()
 	defer a.renewing.Unlock()
-	a.renewals = append(a.renewals, wait)
+	if a.renewals == nil {
+		a.renewals = map[string]func(ctx context.Context){}
+	}
+	a.renewals[account] = wait
+}
+
+// renewed waits until nothing is being done about an account's tokens any more.
+func (a *App) renewed(ctx context.Context, account string) {
+	a.renewing.Lock()
+	wait := a.renewals[account]
+	a.renewing.Unlock()
+	if wait != nil {
+		wait(ctx)
+	}
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
+	if ctx.Err() == nil {
+		delete(a.renewals, account)
+	}
 }
 
 func (a *App) observeCalls(name string) func(status int, took time.Duration) {

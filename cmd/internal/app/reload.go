@@ -229,7 +229,10 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 			continue
 		}
 		account.stop()
-		ending.Go(account.running.Wait)
+		ending.Go(func() {
+			account.running.Wait()
+			a.renewed(ctx, name)
+		})
 	}
 	for _, settings := range c.Accounts {
 		if !slices.ContainsFunc(was.accounts, func(old *account) bool { return old.name == settings.Name }) {
@@ -240,8 +243,9 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 		a.log.Info("the configuration has been read again; accounts and mapping are as before")
 		return
 	}
-	// A worker that has ended has written its last: the next one, and the
-	// next mapping, begin after that.
+	// A worker that has ended has written its last, and stored the refresh
+	// token that it may just have been given: the next one, and the next
+	// mapping, begin after that.
 	ending.Wait()
 	if ctx.Err() != nil {
 		return
