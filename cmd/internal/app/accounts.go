@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -85,7 +86,7 @@ func (a *App) newAccount(c config.Account) *account {
 
 // connector speaks to the account; the limiter paces its calls.
 func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter) {
-	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
+	limiter := a.limiter(c)
 	region, timeout, observe := a.config.DefaultRegion, c.Timeout.Duration(), a.observeCalls(c.Name)
 	switch c.Kind {
 	case config.Zoho:
@@ -95,10 +96,7 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: limiter.Pace, Observe: observe,
 		}), limiter
 	case config.Bitrix24:
-		// A leaky bucket: what drains in 25 seconds may come at once
-		// (Bitrix24: limits).
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
-		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		o := bitrix24.Options{
 			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
 			Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: perSecond,
@@ -129,6 +127,35 @@ func (a *App) connector(c config.Account) (connectors.Connector, *guard.Limiter)
 		return hubspot.New(o), limiter
 	}
 	panic("there is no connector for accounts of kind " + c.Kind)
+}
+
+// paced is a limiter, and whose it is.
+type paced struct {
+	account config.Account
+	limiter *guard.Limiter
+}
+
+// limiter is the quota of an account. While the configuration goes on meaning
+// the same account with the same quota, what it has used of it counts, and what
+// the vendor has said about it.
+func (a *App) limiter(c config.Account) *guard.Limiter {
+	name := c.Name
+	c.Timeout, c.BatchTimeout, c.CreateFields = 0, 0, false
+	if had, ok := a.limiters[name]; ok && reflect.DeepEqual(had.account, c) {
+		return had.limiter
+	}
+	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
+	if c.Kind == config.Bitrix24 {
+		// A leaky bucket: what drains in 25 seconds may come at once
+		// (Bitrix24: limits).
+		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
+		limiter = guard.NewBucket(int(25*perSecond), perSecond)
+	}
+	if a.limiters == nil {
+		a.limiters = map[string]paced{}
+	}
+	a.limiters[name] = paced{c, limiter}
+	return limiter
 }
 
 // renews notes what is waited for before the database is closed, and before

@@ -46,6 +46,9 @@ type App struct {
 	// rejected is why what is there is not in force, nil if it is.
 	source   *Source
 	rejected atomic.Pointer[string]
+	// limiters are the accounts' quotas, which outlive a change of the
+	// configuration.
+	limiters map[string]paced
 	// start runs a part of the worker for as long as that runs.
 	start func(what string, run func(ctx context.Context) error)
 	// renewals wait, by account, for what is being done about tokens, which

@@ -46,3 +46,35 @@ func TestAReloadWaitsForARefreshTokenToBeStored(t *testing.T) {
 		t.Error("what is gone is still waited for")
 	}
 }
+
+// An account's mapping or timeout changes while its quota is in use. Its next
+// worker does not begin with another full burst, which the vendor would refuse;
+// only another account, or another quota, begins anew.
+func TestAReloadDoesNotForgetTheQuotaInUse(t *testing.T) {
+	c := config.Account{
+		Name: "portal", Kind: config.Bitrix24, WebhookURL: config.NewSecret("https://one.test/rest/1/secret/"),
+		Quota: config.Quota{Requests: 2, Per: config.Duration(time.Second)}, Timeout: config.Duration(time.Second),
+	}
+	a := &App{config: &config.Config{DataDir: t.TempDir()}, log: slog.New(slog.DiscardHandler), metrics: newMetrics()}
+	_, limiter := a.connector(c)
+	for range 40 {
+		if err := limiter.Pace(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := limiter.Used()
+	c.Timeout, c.CreateFields = config.Duration(2*time.Second), true
+	if _, next := a.connector(c); used == 0 || next.Used() < used/2 {
+		t.Errorf("of the quota %v were in use, after the change %v", used, next.Used())
+	}
+	for name, change := range map[string]func(c *config.Account){
+		"another quota":  func(c *config.Account) { c.Quota.Requests = 5 },
+		"another portal": func(c *config.Account) { c.WebhookURL = config.NewSecret("https://two.test/rest/1/secret/") },
+	} {
+		other := c
+		change(&other)
+		if _, next := a.connector(other); next.Used() != 0 {
+			t.Errorf("%s begins with %v in use", name, next.Used())
+		}
+	}
+}
