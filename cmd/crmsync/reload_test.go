@@ -111,3 +111,23 @@ func TestAMappingIsEditedWhileTheWorkerRuns(t *testing.T) {
 	north.post("wamid.M2", "16665550001", "second")
 	eventually(t, 20*time.Second, "the new field is written", func() bool { return fieldsIn(t, s.northCRM, "16665550001")["crmsync_number"] == "+15550783881" })
 }
+
+// The configuration names another mapping, in which there is a fault. When that
+// is mended both are in force, without anybody touching the configuration.
+func TestAMappingIsMendedBeforeItHasEverBeenInForce(t *testing.T) {
+	s := twoShops(t)
+	worker := serve(t, s.worker)
+	eventually(t, 20*time.Second, "the first shop is open", func() bool { return readinessOf(t, s.worker).Accounts["hubspot-north"] == "ok" })
+	mapping := func(field string) string {
+		return "version: 1\naccounts:\n  hubspot-north:\n    contact:\n      phone: " + field + "\n  hubspot-south:\n    contact:\n      phone: phone\n" +
+			"  zoho:\n    contact:\n      Phone: phone\n      Last_Name: last_name\n"
+	}
+	s.write(t, "other.yaml", mapping("fone"))
+	s.write(t, "crmsync.yaml", "mapping: other.yaml\n"+s.configuration(true))
+	eventually(t, 15*time.Second, "the mapping is refused", func() bool { return worker.says("the one before stays in force", "fone") })
+	s.write(t, "other.yaml", mapping("phone"))
+	eventually(t, 15*time.Second, "it is in force", func() bool { return readinessOf(t, s.worker).Configuration == "ok" })
+	if !worker.says("the configuration is in force", `"added":null,"changed":["hubspot-north","hubspot-south"],"removed":null`) {
+		t.Errorf("the log does not say what has changed:\n%s", worker.errors)
+	}
+}

@@ -38,6 +38,7 @@ type Limiter struct {
 	ceiling float64
 	// knee is the share at which the vendor last complained although it was
 	// not all of it, 0 if that was long ago: near it the rate rises slowly.
+	// Past it the vendor allows more by now.
 	knee float64
 	// set is the share that the bucket has.
 	set float64
@@ -54,11 +55,13 @@ const (
 	patience = 5 * time.Second
 
 	// least is the share of the quota that is always used; each window adds
-	// step, or smallStep from nearKnee of the way to the last complaint on.
+	// step, or smallStep from nearKnee to pastKnee times the share of the last
+	// complaint.
 	least     = 0.1
 	step      = 0.1
 	smallStep = 0.01
 	nearKnee  = 0.85
+	pastKnee  = 1.1
 )
 
 // NewLimiter returns a limiter of requests in any window of length per.
@@ -166,9 +169,12 @@ func (l *Limiter) Slow(wait time.Duration) {
 	if until := now.Add(max(wait, time.Second)); until.After(l.paused) {
 		l.paused = until
 	}
+	// Refused again before a window has passed: the vendor refuses whatever
+	// comes, and that says nothing about how much it allows at other times.
+	grown := share > l.share
 	l.share = share
 	if l.halved.IsZero() || now.Sub(l.halved) >= l.per {
-		if share < l.ceiling {
+		if share < l.ceiling && grown {
 			l.knee = share
 		}
 		l.share, l.halved = max(share/2, least), now
@@ -220,7 +226,7 @@ func (l *Limiter) current(now time.Time) float64 {
 	}
 	share := l.share
 	for n := now.Sub(from) / l.per; n > 0 && share < l.ceiling; n-- {
-		if l.knee > 0 && share+step > nearKnee*l.knee {
+		if l.knee > 0 && share+step > nearKnee*l.knee && share < pastKnee*l.knee {
 			share += smallStep
 		} else {
 			share += step

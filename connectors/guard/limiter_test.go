@@ -163,3 +163,29 @@ func TestAVendorsWordAboutItsQuota(t *testing.T) {
 		}
 	})
 }
+
+// For a while a vendor refuses whatever comes: another program has used the
+// quota up. That says nothing about how much it allows afterwards, and before
+// long everything is used again.
+func TestAVendorThatRefusesEverythingForAWhile(t *testing.T) {
+	for name, limiter := range map[string]func() *Limiter{
+		"a rolling window": func() *Limiter { return NewLimiter(190, 10*time.Second) },
+		"a leaky bucket":   func() *Limiter { return NewBucket(50, 2) },
+	} {
+		for _, spell := range []time.Duration{30 * time.Second, 5 * time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				l := limiter()
+				for over := time.Now().Add(spell); time.Now().Before(over); {
+					if err := l.Pace(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					l.Slow(0)
+				}
+				time.Sleep(11 * l.per)
+				if l.catchUp(); l.set != 1 {
+					t.Errorf("%s: %v after %v of refusals the share is %v", name, 11*l.per, spell, l.set)
+				}
+			})
+		}
+	}
+}

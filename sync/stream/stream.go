@@ -36,6 +36,9 @@ type Options struct {
 // fact.
 const maxPayload = 8 << 20
 
+// mostTriggers is how many triggers are kept, of all accounts together.
+const mostTriggers = 20000
+
 // A Broker is a connection to JetStream with crmsync's streams in place.
 type Broker struct {
 	embedded *embedded // nil if the broker is external
@@ -130,9 +133,10 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		AllowAtomicPublish: true, Replicas: replicas,
 	}, {
 		// In memory: triggers are hints, rebuilt from the database. A newer
-		// one replaces an older one.
+		// one replaces an older one; those of an account that nobody works for,
+		// since it is paused say, are forgotten when there are many.
 		Name: "DELIVERIES", Subjects: []string{"deliveries.>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld, MaxMsgsPerSubject: 1, Replicas: replicas,
+		Storage: jetstream.MemoryStorage, Discard: jetstream.DiscardOld, MaxMsgsPerSubject: 1, MaxMsgs: mostTriggers, Replicas: replicas,
 	}, {
 		Name: "DEADLETTERS", Subjects: []string{"deadletters.>"}, Retention: jetstream.LimitsPolicy,
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,

@@ -367,6 +367,49 @@ func TestANewerTriggerReplacesAnOlderOne(t *testing.T) {
 	}
 }
 
+// Nobody takes in the triggers of an account, for it is paused or has been
+// removed. They do not fill the memory, and another account's come through.
+func TestTriggersThatNobodyTakesInAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := open(t, stream.Options{})
+	defer b.Close()
+	trigger := func(account string, id int) directory.Trigger {
+		return directory.Trigger{Account: account, Entity: directory.Entity{Kind: directory.MessageEntity, ID: int64(id)}}
+	}
+	const sent = 30000
+	for id := range sent {
+		b.Trigger([]directory.Trigger{trigger("paused", id)})
+		if id%1000 == 999 {
+			if err := b.Ready(t.Context()); err != nil { // not faster than the server takes them
+				t.Fatal(err)
+			}
+		}
+	}
+	b.Trigger([]directory.Trigger{trigger("hubspot", 1)})
+	take := func(account string) (n int, newest int64) {
+		next, err := b.Triggers(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for quiet := 0; quiet < 3; quiet++ {
+			triggers, err := next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range triggers {
+				n, newest, quiet = n+1, max(newest, x.Entity.ID), 0
+			}
+		}
+		return n, newest
+	}
+	if n, _ := take("hubspot"); n != 1 {
+		t.Errorf("the other account has %d triggers, want 1", n)
+	}
+	if n, newest := take("paused"); n == 0 || n > 20000 || newest != sent-1 {
+		t.Errorf("%d triggers wait, up to %d; want the newest of %d, at most 20000", n, newest, sent)
+	}
+}
+
 func TestADeadLetterReachesTheWorklist(t *testing.T) {
 	t.Parallel()
 	b := open(t, stream.Options{})

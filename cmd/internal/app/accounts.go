@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -86,20 +87,17 @@ func (a *App) newAccount(c config.Account) *account {
 // connector speaks to the account; the limiter paces its calls, which are not
 // made unless holds says that this replica is the one that works for it.
 func (a *App) connector(c config.Account, holds func() bool) (connectors.Connector, *guard.Limiter) {
-	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
+	limiter := a.limiter(c)
 	region, timeout, observe := a.config.DefaultRegion, c.Timeout.Duration(), a.observeCalls(c.Name)
 	switch c.Kind {
 	case config.Zoho:
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
-			Kept: a.keptToken(c.Name), Keep: a.keepToken(c.Name),
+			Kept: a.keptToken(c), Keep: a.keepToken(c),
 			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Observe: observe,
 		}), limiter
 	case config.Bitrix24:
-		// A leaky bucket: what drains in 25 seconds may come at once
-		// (Bitrix24: limits).
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
-		limiter = guard.NewBucket(int(25*perSecond), perSecond)
 		o := bitrix24.Options{
 			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
 			Pace: fenced(limiter, holds), Quota: limiter.Wait, PerSecond: perSecond,
@@ -110,7 +108,7 @@ func (a *App) connector(c config.Account, holds func() bool) (connectors.Connect
 			o.LoadRefreshToken, o.SaveRefreshToken = a.refreshTokens(c)
 		}
 		client := bitrix24.New(o)
-		a.renews(client.Wait)
+		a.renews(c.Name, client.Wait)
 		return client, limiter
 	case config.HubSpot:
 		o := hubspot.Options{
@@ -125,18 +123,66 @@ func (a *App) connector(c config.Account, holds func() bool) (connectors.Connect
 			app.LoadRefreshToken, app.SaveRefreshToken = a.refreshTokens(c)
 			tokens := hubspot.NewTokenSource(app)
 			o.Token, o.Renew = tokens.Token, tokens.Renew
-			a.renews(tokens.Wait)
+			a.renews(c.Name, tokens.Wait)
 		}
 		return hubspot.New(o), limiter
 	}
 	panic("there is no connector for accounts of kind " + c.Kind)
 }
 
-// renews notes what is waited for before the database is closed.
-func (a *App) renews(wait func(ctx context.Context)) {
+// paced is a limiter, and whose it is.
+type paced struct {
+	account config.Account
+	limiter *guard.Limiter
+}
+
+// limiter is the quota of an account. While the configuration goes on meaning
+// the same account with the same quota, what it has used of it counts, and what
+// the vendor has said about it.
+func (a *App) limiter(c config.Account) *guard.Limiter {
+	name := c.Name
+	c.Timeout, c.BatchTimeout, c.CreateFields = 0, 0, false
+	if had, ok := a.limiters[name]; ok && reflect.DeepEqual(had.account, c) {
+		return had.limiter
+	}
+	limiter := guard.NewLimiter(c.Quota.Requests, c.Quota.Per.Duration())
+	if c.Kind == config.Bitrix24 {
+		// A leaky bucket: what drains in 25 seconds may come at once
+		// (Bitrix24: limits).
+		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
+		limiter = guard.NewBucket(int(25*perSecond), perSecond)
+	}
+	if a.limiters == nil {
+		a.limiters = map[string]paced{}
+	}
+	a.limiters[name] = paced{c, limiter}
+	return limiter
+}
+
+// renews notes what is waited for before the database is closed, and before
+// the account's tokens are somebody else's.
+func (a *App) renews(account string, wait func(ctx context.Context)) {
 	a.renewing.Lock()
 	defer a.renewing.Unlock()
-	a.renewals = append(a.renewals, wait)
+	if a.renewals == nil {
+		a.renewals = map[string]func(ctx context.Context){}
+	}
+	a.renewals[account] = wait
+}
+
+// renewed waits until nothing is being done about an account's tokens any more.
+func (a *App) renewed(ctx context.Context, account string) {
+	a.renewing.Lock()
+	wait := a.renewals[account]
+	a.renewing.Unlock()
+	if wait != nil {
+		wait(ctx)
+	}
+	a.renewing.Lock()
+	defer a.renewing.Unlock()
+	if ctx.Err() == nil {
+		delete(a.renewals, account)
+	}
 }
 
 // fenced paces calls and lets none through once the account may be another

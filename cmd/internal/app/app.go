@@ -47,12 +47,15 @@ type App struct {
 	// rejected is why what is there is not in force, nil if it is.
 	source   *Source
 	rejected atomic.Pointer[string]
+	// limiters are the accounts' quotas, which outlive a change of the
+	// configuration.
+	limiters map[string]paced
 	// start runs a part of the worker for as long as that runs.
 	start func(what string, run func(ctx context.Context) error)
-	// renewals wait for what is being done about tokens, which needs the
-	// database.
+	// renewals wait, by account, for what is being done about tokens, which
+	// needs the database.
 	renewing sync.Mutex
-	renewals []func(ctx context.Context)
+	renewals map[string]func(ctx context.Context)
 	// endBy is when the program is to be over, zero as long as it is not asked
 	// to stop.
 	endBy  time.Time

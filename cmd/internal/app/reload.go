@@ -106,14 +106,16 @@ type Source struct {
 	file  string
 	load  func() (*config.Config, error)
 	asked <-chan os.Signal
-	seen  string
+	// mapping is the file that the configuration last named as such, valid or
+	// not; seen is what both files were when they were last read.
+	mapping, seen string
 }
 
 // NewSource returns the source of a configuration that has just been loaded
 // from a file. The file is watched, and the mapping that it names; asked says
 // that somebody wants them to be read now.
 func NewSource(file string, c *config.Config, load func() (*config.Config, error), asked <-chan os.Signal) *Source {
-	return &Source{file, load, asked, stamps(file, c.Mapping)}
+	return &Source{file, load, asked, c.Mapping, stamps(file, c.Mapping)}
 }
 
 // watchEvery is how often files are looked at. A change counts when it is there
@@ -149,25 +151,28 @@ func (a *App) followConfiguration(ctx context.Context) error {
 			asked = true
 		case <-ticker.C:
 		}
-		files := []string{s.file, a.now.Load().config.Mapping}
-		now := stamps(files...)
+		now := stamps(s.file, s.mapping)
 		settled := now == before
 		before = now
 		if !asked && (!settled || now == s.seen) {
 			continue
 		}
-		s.seen = now
 		a.reload(ctx)
-		if other := a.now.Load().config.Mapping; other != files[1] {
-			s.seen = stamps(s.file, other)
-		}
 	}
 }
 
 // reload reads the configuration again and brings about what has changed. What
 // is not valid changes nothing.
 func (a *App) reload(ctx context.Context) {
-	c, err := a.source.load()
+	s := a.source
+	// As the files are before they are read: what changes while the reload
+	// waits for a worker to end counts the next time.
+	s.seen = stamps(s.file)
+	c, err := s.load()
+	if err == nil {
+		s.mapping = c.Mapping
+	}
+	s.seen += stamps(s.mapping)
 	if err == nil && len(c.Placeholders) > 0 {
 		err = c.Placeholders
 	}
@@ -229,7 +234,10 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 			continue
 		}
 		account.stop()
-		ending.Go(account.running.Wait)
+		ending.Go(func() {
+			account.running.Wait()
+			a.renewed(ctx, name)
+		})
 	}
 	for _, settings := range c.Accounts {
 		if !slices.ContainsFunc(was.accounts, func(old *account) bool { return old.name == settings.Name }) {
@@ -240,8 +248,9 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 		a.log.Info("the configuration has been read again; accounts and mapping are as before")
 		return
 	}
-	// A worker that has ended has written its last: the next one, and the
-	// next mapping, begin after that.
+	// A worker that has ended has written its last, and stored the refresh
+	// token that it may just have been given: the next one, and the next
+	// mapping, begin after that.
 	ending.Wait()
 	if ctx.Err() != nil {
 		return

@@ -12,29 +12,41 @@ import (
 	"crmsync/sync/store"
 )
 
+// keptZoho is the file with an account's access token. For names what it was
+// asked with: with another client or refresh token configured, the account may
+// be another company's.
+type keptZoho struct {
+	zoho.AccessToken
+	For string `json:"for"`
+}
+
+func zohoGrant(c config.Account) string {
+	return connectors.Digest([]byte(c.AccountsURL + " " + c.ClientID + " " + c.RefreshToken.Reveal()))
+}
+
 // keptToken is the access token that an account used last, from a file in the
 // data directory. Zoho issues only a few.
-func (a *App) keptToken(account string) zoho.AccessToken {
-	var token zoho.AccessToken
-	text, err := os.ReadFile(a.tokenFile(account))
-	if err != nil || json.Unmarshal(text, &token) != nil {
+func (a *App) keptToken(c config.Account) zoho.AccessToken {
+	var kept keptZoho
+	text, err := os.ReadFile(a.tokenFile(c.Name))
+	if err != nil || json.Unmarshal(text, &kept) != nil || kept.For != zohoGrant(c) {
 		return zoho.AccessToken{} // there is none; another is asked for
 	}
-	return token
+	return kept.AccessToken
 }
 
 // keepToken keeps an access token over restarts.
-func (a *App) keepToken(account string) func(zoho.AccessToken) {
+func (a *App) keepToken(c config.Account) func(zoho.AccessToken) {
 	return func(token zoho.AccessToken) {
 		if _, err := os.Stat(a.config.DataDir); err != nil {
 			return // a check before the first start leaves nothing behind
 		}
-		text, err := json.Marshal(token)
+		text, err := json.Marshal(keptZoho{token, zohoGrant(c)})
 		if err == nil {
-			err = replaceFile(a.tokenFile(account), text)
+			err = replaceFile(a.tokenFile(c.Name), text)
 		}
 		if err != nil {
-			a.log.Warn("cannot keep the access token; the next start asks for another", "account", account, "error", err)
+			a.log.Warn("cannot keep the access token; the next start asks for another", "account", c.Name, "error", err)
 		}
 	}
 }
