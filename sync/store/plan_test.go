@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -115,25 +116,7 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	check(err)
 	seen := 0
 	for _, statement := range h.statements {
-		rows, err := pool.QueryContext(ctx, "EXPLAIN QUERY PLAN "+statement)
-		if err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			check(rows.Scan(&id, &parent, &unused, &detail))
-			seen++
-			// A scan in the order of an index ends at the LIMIT.
-			if strings.HasPrefix(detail, "SCAN ") && !strings.Contains(detail, "USING") && !strings.Contains(detail, "CONSTANT ROW") {
-				t.Errorf("%s: %s", detail, statement)
-			}
-			if strings.Contains(detail, "SCAN") && strings.Contains(detail, "USING") && !strings.Contains(detail, "(") {
-				t.Errorf("%s: %s", detail, statement)
-			}
-		}
-		check(rows.Err())
-		check(rows.Close())
+		seen += plan(t, pool, statement)
 	}
 	if seen < 20 {
 		t.Errorf("%d steps of plans seen", seen)
@@ -169,4 +152,34 @@ func onlyAdded(t *testing.T, db *DB) {
 			t.Errorf("%s: error %v", statement, err)
 		}
 	}
+}
+
+// plan checks how SQLite would go about a statement, and returns in how many
+// steps.
+func plan(t *testing.T, pool *sql.DB, statement string) (steps int) {
+	t.Helper()
+	rows, err := pool.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement)
+	if err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		steps++
+		// A scan in the order of an index ends at the LIMIT.
+		if strings.HasPrefix(detail, "SCAN ") && !strings.Contains(detail, "USING") && !strings.Contains(detail, "CONSTANT ROW") {
+			t.Errorf("%s: %s", detail, statement)
+		}
+		if strings.Contains(detail, "SCAN") && strings.Contains(detail, "USING") && !strings.Contains(detail, "(") {
+			t.Errorf("%s: %s", detail, statement)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return steps
 }

@@ -140,6 +140,8 @@ type paced struct {
 // the same account with the same quota, what it has used of it counts, and what
 // the vendor has said about it.
 func (a *App) limiter(c config.Account) *guard.Limiter {
+	a.limiting.Lock()
+	defer a.limiting.Unlock()
 	name := c.Name
 	c.Timeout, c.BatchTimeout, c.CreateFields = 0, 0, false
 	if had, ok := a.limiters[name]; ok && reflect.DeepEqual(had.account, c) {

@@ -49,6 +49,7 @@ type App struct {
 	rejected atomic.Pointer[string]
 	// limiters are the accounts' quotas, which outlive a change of the
 	// configuration.
+	limiting sync.Mutex
 	limiters map[string]paced
 	// start runs a part of the worker for as long as that runs.
 	start func(what string, run func(ctx context.Context) error)
