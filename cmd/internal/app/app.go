@@ -250,6 +250,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	stopWork()
 	a.await(&running, time.Until(stopBy))
+	a.lastReport(ctx)
 	return err
 }
 

@@ -287,15 +287,23 @@ func (a *App) sendReports(ctx context.Context) error {
 			}
 			said, at = now, time.Now()
 		}
-		if pause(ctx, reportEvery/4) {
-			continue
+		if !pause(ctx, reportEvery/4) {
+			return nil
 		}
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		for i := range reports {
-			reports[i].State, reports[i].Problem, reports[i].QuotaUsed = Stopped, "", 0
-		}
-		return a.store.KeepReports(last, reports)
+	}
+}
+
+// lastReport says that this replica has stopped, when its workers have ended:
+// what they did last counts as their last success.
+func (a *App) lastReport(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	reports := a.reports()
+	for i := range reports {
+		reports[i].State, reports[i].Problem, reports[i].QuotaUsed = Stopped, "", 0
+	}
+	if err := a.store.KeepReports(ctx, reports); err != nil {
+		a.log.Warn("cannot say how the accounts are", "error", err)
 	}
 }
 
