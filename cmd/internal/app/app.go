@@ -213,31 +213,22 @@ func (a *App) Run(ctx context.Context) error {
 	a.start("replay", a.replayFacts)
 	a.start("gauges", a.gauges)
 	a.start("cpu", a.watchCPU)
-	if err := a.readPauses(ctx); err != nil {
-		return err
-	}
-	a.start("pauses", a.followPauses)
-	a.start("reports", a.sendReports)
-	for _, account := range a.now.Load().accounts {
-		if err := a.launch(ctx, account); err != nil {
-			return err
-		}
-	}
-	if a.source != nil {
-		a.start("configuration", a.followConfiguration)
-	}
 	server := a.server()
-	go func() {
-		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serve: %w", err)
+	err := a.begin(ctx)
+	switch {
+	case ctx.Err() != nil:
+		err = nil // asked to stop before it had begun
+	case err == nil:
+		go func() {
+			if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve: %w", err)
+			}
+		}()
+		a.log.Info("ready", "listen", a.Address(), "accounts", len(a.now.Load().accounts), "mapping_revision", a.now.Load().mapping.Revision())
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
 		}
-	}()
-	a.log.Info("ready", "listen", a.Address(), "accounts", len(a.now.Load().accounts), "mapping_revision", a.now.Load().mapping.Revision())
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
 	}
 	a.stopping.Store(true)
 	a.log.Info("stopping")
@@ -252,6 +243,24 @@ func (a *App) Run(ctx context.Context) error {
 	a.await(&running, time.Until(stopBy))
 	a.lastReport(ctx)
 	return err
+}
+
+// begin starts what there is for each account.
+func (a *App) begin(ctx context.Context) error {
+	if err := a.readPauses(ctx); err != nil {
+		return err
+	}
+	a.start("pauses", a.followPauses)
+	a.start("reports", a.sendReports)
+	for _, account := range a.now.Load().accounts {
+		if err := a.launch(ctx, account); err != nil {
+			return err
+		}
+	}
+	if a.source != nil {
+		a.start("configuration", a.followConfiguration)
+	}
+	return nil
 }
 
 // await waits for the parts to end, at most for d.

@@ -139,7 +139,18 @@ type message struct {
 
 type person struct {
 	name  string
-	named int // when
+	named int      // when
+	names []string // all that were ever reported
+}
+
+// maybeCalled reports whether a CRM may call a person so. HubSpot and Zoho do
+// not tell a record made by a create whose answer was lost from one that
+// somebody has entered, and there the name stays as it is.
+func (m *model) maybeCalled(crm sandbox.CRM, p *person, name string) bool {
+	if m.faults+m.restarts > 0 && crm.Account != "bitrix24" {
+		return slices.Contains(p.names, name)
+	}
+	return name == p.name
 }
 
 // rank orders statuses; failed is final.
@@ -170,6 +181,7 @@ func (m *model) write(rt *rapid.T) {
 		at++
 	}
 	name := fmt.Sprintf("Ada Name%d", at)
+	p.names = append(p.names, name)
 	if at > p.named {
 		p.name, p.named = name, at
 	}
@@ -316,7 +328,7 @@ func (m *model) differences(rt *rapid.T, crm sandbox.CRM) (wrong []string) {
 		got := people[phone]
 		if len(got) != 1 {
 			wrong = append(wrong, fmt.Sprintf("%s has %d contacts for one person", crm.Name, len(got)))
-		} else if got[0].Name != want.name {
+		} else if !m.maybeCalled(crm, want, got[0].Name) {
 			wrong = append(wrong, fmt.Sprintf("%s calls somebody %q, want %q", crm.Name, got[0].Name, want.name))
 		}
 	}
