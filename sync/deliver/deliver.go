@@ -289,7 +289,7 @@ func (w *Worker) enqueue(list []directory.Entity) {
 	for _, e := range list {
 		switch e.Kind {
 		case directory.ContactEntity:
-			if l := w.changes; l.queue.has(e.ID) {
+			if l := w.changes; l.queue.has(e.ID) || l.have.has(e.ID) {
 				l.queue.add(e.ID)
 			} else {
 				w.newcomers.queue.add(e.ID)

@@ -32,6 +32,7 @@ type lane struct {
 	// those that have a record; see share.
 	others *lane
 	linked bool
+	have   noted // of the lane that is for them
 	// before are the messages, which come before what this lane has to do
 	// while more of them wait than a call carries: where quota is short, a
 	// conversation comes before the fields that sum it up. A call every few

@@ -246,6 +246,50 @@ func TestChangesDoNotHoldUpNewcomers(t *testing.T) {
 	})
 }
 
+// A contact that has a record is looked at once for each change, and is a
+// newcomer again when it has lost that.
+func TestAKnownContactPassesByNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := &held{linked: map[int64]bool{1: true}}
+		w := laneWorker(m)
+		wrote := map[string]int{}
+		write := func(name string) func(context.Context, []directory.Work) ([]settled, error) {
+			return func(_ context.Context, work []directory.Work) ([]settled, error) {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				wrote[name]++
+				return settledAs(work, nil), nil
+			}
+		}
+		newcomers, changes := newLane(w, directory.ContactEntity, 10, 0, write("newcomers")), newLane(w, directory.ContactEntity, 10, 0, write("changes"))
+		newcomers.others, changes.others, changes.linked = changes, newcomers, true
+		w.lanes = lanes{newcomers: newcomers, changes: changes}
+		defer runLane(newcomers)()
+		defer runLane(changes)()
+		change := func() {
+			w.enqueue([]directory.Entity{{Kind: directory.ContactEntity, ID: 1}})
+			time.Sleep(time.Second)
+		}
+		for range 4 {
+			change()
+		}
+		m.mu.Lock()
+		if m.loaded != 5 || wrote["changes"] != 4 {
+			t.Errorf("%d looks for %d changes, want one more", m.loaded, wrote["changes"])
+		}
+		m.linked[1] = false
+		m.mu.Unlock()
+		change()
+		change()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.loaded != 8 || wrote["newcomers"] != 2 {
+			t.Errorf("%d looks, %d written as a newcomer; want 8 and 2", m.loaded, wrote["newcomers"])
+		}
+	})
+}
+
 // Only a call that was made sets the pace: not contacts that were passed on,
 // and not those that turn out to be as they should be.
 func TestOnlyACallSetsThePace(t *testing.T) {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"crmsync/sync/directory"
@@ -69,6 +70,7 @@ func (l *lane) share(ids []int64, work []directory.Work) ([]directory.Work, []in
 		switch {
 		case l.others != nil && (linked != l.linked || l.others.queue.works(id)):
 			pass = append(pass, id)
+			l.linkedOnes().note(id, linked)
 		case len(keep) == size:
 			again = append(again, id)
 		default:
@@ -83,6 +85,44 @@ func (l *lane) share(ids []int64, work []directory.Work) ([]directory.Work, []in
 		l.others.queue.add(pass...)
 	}
 	return keep, ids
+}
+
+// linkedOnes are those of the lane of changes.
+func (l *lane) linkedOnes() *noted {
+	if l.linked {
+		return &l.have
+	}
+	return &l.others.have
+}
+
+// noted are contacts that had a record when they were last looked at. They need
+// not pass by the newcomers; one that has lost it since comes back to them.
+type noted struct {
+	mu  sync.Mutex
+	ids map[int64]struct{}
+}
+
+// maxNoted bounds the memory; beyond it contacts pass by the newcomers again.
+const maxNoted = 50_000
+
+func (n *noted) note(id int64, linked bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !linked {
+		delete(n.ids, id)
+		return
+	}
+	if n.ids == nil || len(n.ids) >= maxNoted {
+		n.ids = map[int64]struct{}{}
+	}
+	n.ids[id] = struct{}{}
+}
+
+func (n *noted) has(id int64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, is := n.ids[id]
+	return is
 }
 
 // batch is how many are taken at once: of contacts always as many as possible,
