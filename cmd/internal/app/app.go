@@ -195,6 +195,7 @@ func (a *App) Address() string { return a.listener.Addr().String() }
 // then what is in flight is finished. What is not, is found at the next start.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close(ctx)
+	useThreads()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	failed := make(chan error, 8)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +25,18 @@ const (
 	longestPauseCPU = 500 * time.Millisecond
 	relief          = 0.9
 )
+
+// processors are those of the machine, or of the container's limit.
+var processors = runtime.GOMAXPROCS(0)
+
+// useThreads lets more goroutines run than there are processors, unless the
+// environment says how many. Every webhook waits for the disk, and a goroutine
+// that does keeps others from running until Go notices.
+func useThreads() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(2 * processors)
+	}
+}
 
 // wait waits for as long as calls have to.
 func (c *cpu) wait(ctx context.Context) error {
@@ -57,8 +70,7 @@ func (a *App) watchCPU(ctx context.Context) error {
 	var told time.Time
 	for pause(ctx, cpuEvery) {
 		now, moment := cpuTime(), time.Now()
-		// GOMAXPROCS follows the container's limit.
-		latest := float64(now-spent) / (float64(moment.Sub(at)) * float64(runtime.GOMAXPROCS(0)))
+		latest := float64(now-spent) / (float64(moment.Sub(at)) * float64(processors))
 		spent, at = now, moment
 		// A second or so counts: a batch that is worked off is no load.
 		used += (latest - used) / 4
