@@ -40,7 +40,7 @@ func (w *Worker) newLanes() lanes {
 	l := lanes{
 		newcomers: newLane(w, directory.ContactEntity, limits.Contacts, 400*time.Millisecond, w.writeContacts),
 		changes:   newLane(w, directory.ContactEntity, limits.Contacts, time.Second, w.writeContacts),
-		messages:  newLane(w, directory.MessageEntity, limits.Messages, 150*time.Millisecond, w.writeMessages),
+		messages:  newLane(w, directory.MessageEntity, limits.Messages, 170*time.Millisecond, w.writeMessages),
 	}
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true
