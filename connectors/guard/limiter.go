@@ -21,11 +21,10 @@ import (
 // The quota is a ceiling. Below it the rate follows what the vendor says: each
 // refusal halves it, each window without one raises it a little.
 type Limiter struct {
-	bucket   *rate.Limiter
-	full     rate.Limit
-	burst    int
-	requests int
-	per      time.Duration
+	bucket *rate.Limiter
+	full   rate.Limit
+	burst  int
+	per    time.Duration
 
 	mu sync.Mutex
 	// paused is until when nothing goes out.
@@ -42,7 +41,8 @@ type Limiter struct {
 	knee float64
 	// set is the share that the bucket has.
 	set float64
-	// sent are the times of the last requests, next the oldest of them.
+	// sent are the times of the last requests, as many as a window may have,
+	// next the oldest of them.
 	sent []time.Time
 	next int
 }
@@ -74,17 +74,7 @@ func NewLimiter(requests int, per time.Duration) *Limiter {
 		flow = 1
 	}
 	full := rate.Limit(flow / (per.Seconds() * slack))
-	return &Limiter{
-		bucket:   rate.NewLimiter(full, burst),
-		full:     full,
-		burst:    burst,
-		requests: requests,
-		per:      per,
-		share:    1,
-		ceiling:  1,
-		set:      1,
-		sent:     make([]time.Time, requests),
-	}
+	return newLimiter(full, burst, requests, per)
 }
 
 // NewBucket returns a limiter for a quota that is a leaky bucket: a burst of
@@ -95,16 +85,21 @@ func NewBucket(burst int, perSecond float64) *Limiter {
 	full := rate.Limit(perSecond)
 	// The window is how long an empty bucket takes to fill.
 	per := time.Duration(float64(burst) / float64(full) * float64(time.Second))
+	return newLimiter(full, burst, 2*burst, per)
+}
+
+// newLimiter lets requests through in any window of length per: a burst, and
+// the full rate after it.
+func newLimiter(full rate.Limit, burst, requests int, per time.Duration) *Limiter {
 	return &Limiter{
-		bucket:   rate.NewLimiter(full, burst),
-		full:     full,
-		burst:    burst,
-		requests: 2 * burst,
-		per:      per,
-		share:    1,
-		ceiling:  1,
-		set:      1,
-		sent:     make([]time.Time, 2*burst),
+		bucket:  rate.NewLimiter(full, burst),
+		full:    full,
+		burst:   burst,
+		per:     per,
+		share:   1,
+		ceiling: 1,
+		set:     1,
+		sent:    make([]time.Time, requests),
 	}
 }
 
@@ -189,7 +184,7 @@ func (l *Limiter) Learn(requests int, per time.Duration) {
 	if requests <= 0 || per <= 0 {
 		return
 	}
-	told := float64(requests) / per.Seconds() / (float64(l.requests) / l.per.Seconds())
+	told := float64(requests) / per.Seconds() / (float64(len(l.sent)) / l.per.Seconds())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if told = min(max(told, least), 1); told != l.ceiling {

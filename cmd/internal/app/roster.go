@@ -99,15 +99,11 @@ func (e NoSuchAccount) Error() string { return string(e) }
 
 // crm makes sure that a name is an account's to which something is delivered.
 func (r *Roster) crm(name string) error {
-	var crms []string
-	for _, a := range r.config.Accounts {
-		if a.Kind != config.WhatsApp {
-			crms = append(crms, a.Name)
-		} else if a.Name == name {
+	crms := CRMs(r.config)
+	if !slices.Contains(crms, name) {
+		if slices.ContainsFunc(r.config.Accounts, func(a config.Account) bool { return a.Name == name }) {
 			return NoSuchAccount("nothing is delivered to " + name + ", it sends webhooks; name a CRM account that it feeds")
 		}
-	}
-	if !slices.Contains(crms, name) {
 		return NoSuchAccount(fmt.Sprintf("there is no account %q in the configuration; the CRM accounts are %s", name, strings.Join(crms, ", ")))
 	}
 	if r.db == nil {
