@@ -26,28 +26,13 @@ func accountsCommand() *cobra.Command {
 
 // withRoster runs f with the accounts that --config names.
 func withRoster(c *cobra.Command, f func(ctx context.Context, roster *app.Roster, asJSON bool, args []string) error) {
-	load := configFlag(c)
-	output := outputFlag(c)
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		asJSON, err := output()
-		if err != nil {
-			return err
-		}
-		settings, err := load()
-		if err != nil {
-			return err
-		}
-		roster, err := app.OpenRoster(cmd.Context(), settings)
-		if err != nil {
-			return err
-		}
-		defer roster.Close()
-		err = f(cmd.Context(), roster, asJSON, args)
+	withOpened(c, app.OpenRoster, func(ctx context.Context, roster *app.Roster, asJSON bool, args []string) error {
+		err := f(ctx, roster, asJSON, args)
 		if _, mistyped := errors.AsType[app.NoSuchAccount](err); mistyped {
 			return usageError{err}
 		}
 		return err
-	}
+	})
 }
 
 func accountsList() *cobra.Command {

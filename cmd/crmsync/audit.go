@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"crmsync/cmd/internal/app"
+	"crmsync/cmd/internal/stress"
 )
 
 func auditCommand() *cobra.Command {
@@ -65,7 +66,7 @@ func auditCommand() *cobra.Command {
 		}
 		if *against {
 			if !asJSON {
-				fmt.Fprintf(cmd.OutOrStdout(), "\nComparing at most %s records of each account, through a tenth of its quota …\n", thousands(*sample))
+				fmt.Fprintf(cmd.OutOrStdout(), "\nComparing at most %s records of each account, through a tenth of its quota …\n", stress.Whole(*sample))
 			}
 			if both.AgainstCRM, err = app.Compare(cmd.Context(), settings, *account, *sample); err != nil {
 				return err
@@ -134,9 +135,9 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	for _, s := range r.Sources {
 		waiting := "?"
 		if s.Waiting != nil {
-			waiting = thousands(*s.Waiting)
+			waiting = stress.Whole(*s.Waiting)
 		}
-		rows = append(rows, []any{s.Account, thousands(s.Received), thousands(s.Recorded), waiting, thousands(s.Applied), thousands(s.Skipped), thousands(s.Unreadable)})
+		rows = append(rows, []any{s.Account, stress.Whole(s.Received), stress.Whole(s.Recorded), waiting, stress.Whole(s.Applied), stress.Whole(s.Skipped), stress.Whole(s.Unreadable)})
 	}
 	if len(rows) > 0 {
 		writeNumbers(out, []any{"Facts from", "Received", "Recorded", "Waiting", "Applied", "Skipped", "Unreadable"}, rows)
@@ -144,7 +145,7 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	}
 	rows = nil
 	row := func(account, what string, c app.AuditCounts) {
-		rows = append(rows, []any{account, what, thousands(c.Recorded), thousands(c.Agreed), thousands(c.Pending), thousands(c.DeadLettered), thousands(c.Skipped)})
+		rows = append(rows, []any{account, what, stress.Whole(c.Recorded), stress.Whole(c.Agreed), stress.Whole(c.Pending), stress.Whole(c.DeadLettered), stress.Whole(c.Skipped)})
 	}
 	for _, a := range r.Accounts {
 		row(a.Account, "all", a.Counts)
@@ -156,7 +157,7 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	fmt.Fprintln(out)
 	printReasons(out, r)
 	if e := r.Events; e.Known {
-		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", thousands(e.Stored), thousands(e.Recorded), thousands(e.Waiting), thousands(e.Lost))
+		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", stress.Whole(e.Stored), stress.Whole(e.Recorded), stress.Whole(e.Waiting), stress.Whole(e.Lost))
 	} else {
 		fmt.Fprintf(out, "What waits to be recorded is not known: %s.\n", e.Why)
 	}
@@ -177,7 +178,7 @@ func printComparison(out io.Writer, list []*app.Consistency) {
 	fmt.Fprintln(out)
 	var rows [][]any
 	for _, c := range list {
-		rows = append(rows, []any{c.Account, thousands(c.Contacts), thousands(c.Messages), thousands(c.Missing), thousands(c.Differing)})
+		rows = append(rows, []any{c.Account, stress.Whole(c.Contacts), stress.Whole(c.Messages), stress.Whole(c.Missing), stress.Whole(c.Differing)})
 	}
 	writeNumbers(out, []any{"Compared with", "Contacts", "Messages", "Missing", "Differing"}, rows)
 	fmt.Fprintln(out)
@@ -196,7 +197,7 @@ func printComparison(out io.Writer, list []*app.Consistency) {
 			fmt.Fprintf(out, "%s: %s, record %s, %s\n", c.Account, d.Entity, d.RecordID, what)
 		}
 		if more := len(c.Drifts) - most; more > 0 {
-			fmt.Fprintf(out, "%s: %s more (--output json lists them)\n", c.Account, thousands(more))
+			fmt.Fprintf(out, "%s: %s more (--output json lists them)\n", c.Account, stress.Whole(more))
 		}
 	}
 	if fine {
@@ -221,7 +222,7 @@ func printReasons(out io.Writer, r *app.AuditReport) {
 	var rows [][]any
 	add := func(account, what string, reasons map[string]int64) {
 		for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-			rows = append(rows, []any{thousands(reasons[reason]), account, what, reason})
+			rows = append(rows, []any{stress.Whole(reasons[reason]), account, what, reason})
 		}
 	}
 	for _, s := range r.Sources {
@@ -244,7 +245,7 @@ func printReasons(out io.Writer, r *app.AuditReport) {
 // findingText says what does not close, with the first names of it.
 func findingText(f app.AuditFinding) string {
 	const most = 10
-	text := fmt.Sprintf("%s %s", thousands(f.Count), f.Problem)
+	text := fmt.Sprintf("%s %s", stress.Whole(f.Count), f.Problem)
 	if f.Account != "" {
 		text = f.Account + ": " + text
 	}
@@ -253,16 +254,7 @@ func findingText(f app.AuditFinding) string {
 	}
 	text += ": " + strings.Join(f.Names[:min(most, len(f.Names))], ", ")
 	if f.Count > most {
-		text += fmt.Sprintf(" and %s more (--output json lists them)", thousands(f.Count-most))
-	}
-	return text
-}
-
-// thousands writes a number as people read it.
-func thousands[N int | int64 | uint64](n N) string {
-	text := strconv.FormatInt(int64(n), 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
+		text += fmt.Sprintf(" and %s more (--output json lists them)", stress.Whole(f.Count-most))
 	}
 	return text
 }

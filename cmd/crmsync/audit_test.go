@@ -16,6 +16,7 @@ import (
 
 	"crmsync/cmd/internal/app"
 	"crmsync/cmd/internal/sandbox"
+	"crmsync/cmd/internal/stress"
 	"crmsync/sync/store/storetest"
 )
 
@@ -196,7 +197,7 @@ func TestAPeriodIsReadAsPeopleWriteIt(t *testing.T) {
 			t.Errorf("%v: exit code %d, %s", args, code, errs)
 		}
 	}
-	if got := strings.Join([]string{thousands(0), thousands(999), thousands(1000), thousands(1234567)}, " "); got != "0 999 1,000 1,234,567" {
+	if got := strings.Join([]string{stress.Whole(0), stress.Whole(999), stress.Whole(1000), stress.Whole(1234567)}, " "); got != "0 999 1,000 1,234,567" {
 		t.Errorf("numbers %s", got)
 	}
 }

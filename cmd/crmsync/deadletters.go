@@ -28,24 +28,7 @@ func deadlettersCommand() *cobra.Command {
 
 // withWorklist runs f with the worklist that --config names.
 func withWorklist(c *cobra.Command, f func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error) {
-	load := configFlag(c)
-	output := outputFlag(c)
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		asJSON, err := output()
-		if err != nil {
-			return err
-		}
-		settings, err := load()
-		if err != nil {
-			return err
-		}
-		list, err := app.OpenWorklist(cmd.Context(), settings)
-		if err != nil {
-			return err
-		}
-		defer list.Close()
-		return f(cmd.Context(), list, asJSON, args)
-	}
+	withOpened(c, app.OpenWorklist, f)
 }
 
 func lettersList() *cobra.Command {

@@ -151,9 +151,10 @@ func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, t
 		look  = 250 * time.Millisecond
 		alone = 5 * time.Second // a worker that is being restarted
 	)
-	shown := progress{w: w, terminal: isatty.IsTerminal(w.Fd()), total: total, began: time.Now()}
-	defer shown.end()
-	working := time.Now()
+	screen := newScreen(w, 5*time.Second)
+	defer screen.clear()
+	began := time.Now()
+	working := began
 	for {
 		// Its own context: an interrupt ends the wait and not a statement.
 		p, err := list.Progress(context.WithoutCancel(ctx), replay)
@@ -163,7 +164,7 @@ func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, t
 		if p.Working {
 			working = time.Now()
 		}
-		shown.show(p)
+		screen.show(replayLine(p, total, time.Since(began)))
 		if p.Waiting == 0 || time.Since(working) > alone {
 			return p, nil
 		}
@@ -175,43 +176,20 @@ func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, t
 	}
 }
 
-// progress shows how far a replay has come: a bar on a terminal, else a line
-// every now and then.
-type progress struct {
-	w        io.Writer
-	terminal bool
-	total    int64
-	began    time.Time
-	said     time.Time
-	last     string
-}
-
-func (p *progress) show(now app.LetterProgress) {
-	done := p.total - now.Waiting
-	text := fmt.Sprintf("%d of %d", done, p.total)
+// replayLine says how far a replay has come after a time: as a bar that says
+// how long it will go on, and plainly.
+func replayLine(now app.LetterProgress, total int64, took time.Duration) (drawn, plain string) {
+	done := total - now.Waiting
+	plain = fmt.Sprintf("%d of %d", done, total)
 	if now.Failed > 0 {
-		text += fmt.Sprintf(", %d failed again", now.Failed)
-	}
-	if !p.terminal {
-		const every = 5 * time.Second
-		if text != p.last && time.Since(p.began) >= every && time.Since(p.said) >= every {
-			fmt.Fprintln(p.w, text)
-			p.last, p.said = text, time.Now()
-		}
-		return
+		plain += fmt.Sprintf(", %d failed again", now.Failed)
 	}
 	const width = 30
-	filled := int(width * done / max(p.total, 1))
-	bar := strings.Repeat("█", filled) + strings.Repeat("░", width-filled)
-	if took := time.Since(p.began); done > 0 && now.Waiting > 0 && took > 2*time.Second {
+	filled := int(width * done / max(total, 1))
+	drawn = strings.Repeat("█", filled) + strings.Repeat("░", width-filled) + "  " + plain
+	if done > 0 && now.Waiting > 0 && took > 2*time.Second {
 		left := time.Duration(float64(took) / float64(done) * float64(now.Waiting))
-		text += ", about " + left.Round(time.Second).String() + " left"
+		drawn += ", about " + left.Round(time.Second).String() + " left"
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s  %s", bar, text)
-}
-
-func (p *progress) end() {
-	if p.terminal {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
+	return drawn, plain
 }

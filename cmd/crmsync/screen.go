@@ -6,31 +6,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-isatty"
+
 	"crmsync/cmd/internal/stress"
 )
 
 // A screen shows how far something is: on a terminal in one line that changes,
-// elsewhere in a line every ten seconds.
+// elsewhere in a line every now and then.
 type screen struct {
 	file     *os.File
 	terminal bool
+	every    time.Duration
 	shown    time.Time
+	last     string
 }
 
-func newScreen(file *os.File) *screen {
-	info, err := file.Stat()
-	return &screen{file: file, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, shown: time.Now()}
+func newScreen(file *os.File, every time.Duration) *screen {
+	return &screen{file: file, terminal: isatty.IsTerminal(file.Fd()), every: every, shown: time.Now()}
 }
 
 func (s *screen) say(text string) { fmt.Fprintln(s.file, text) }
 
-func (s *screen) show(p stress.Progress) {
+// show shows a line, drawn on a terminal and plain elsewhere.
+func (s *screen) show(drawn, plain string) {
 	switch {
 	case s.terminal:
-		fmt.Fprintf(s.file, "\r\x1b[2K%s", progressLine(p))
-	case time.Since(s.shown) >= 10*time.Second:
-		s.shown = time.Now()
-		fmt.Fprintln(s.file, progressLine(p))
+		fmt.Fprint(s.file, "\r\x1b[2K"+drawn)
+	case plain != s.last && time.Since(s.shown) >= s.every:
+		s.last, s.shown = plain, time.Now()
+		s.say(plain)
 	}
 }
 

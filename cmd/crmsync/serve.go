@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
@@ -54,6 +55,29 @@ func serveCommand() *cobra.Command {
 func configFlag(c *cobra.Command) func() (*config.Config, error) {
 	path := c.Flags().StringP("config", "c", "crmsync.yaml", "the configuration file")
 	return func() (*config.Config, error) { return config.Load(*path, os.Environ()) }
+}
+
+// withOpened adds --config and --output to a command, and makes it run f with
+// what open opens for the configuration.
+func withOpened[T io.Closer](c *cobra.Command, open func(context.Context, *config.Config) (T, error), f func(ctx context.Context, opened T, asJSON bool, args []string) error) {
+	load := configFlag(c)
+	output := outputFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		opened, err := open(cmd.Context(), settings)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		return f(cmd.Context(), opened, asJSON, args)
+	}
 }
 
 func logger(w io.Writer, level string) *slog.Logger {

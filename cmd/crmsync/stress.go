@@ -74,8 +74,11 @@ func stressCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		screen := newScreen(os.Stderr)
-		o.Progress = screen.show
+		screen := newScreen(os.Stderr, 10*time.Second)
+		o.Progress = func(p stress.Progress) {
+			line := progressLine(p)
+			screen.show(line, line)
+		}
 		screen.say(fmt.Sprintf("Seed %d. %s", o.Seed, intent(o)))
 		result, err := stress.Run(cmd.Context(), t, o)
 		screen.clear()

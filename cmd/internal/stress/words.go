@@ -11,9 +11,9 @@ import (
 func PerMinute(rate float64) string { return Whole(int(math.Round(rate))) + " messages a minute" }
 
 // Whole is a number with commas between its thousands.
-func Whole[N int | int64](n N) string {
+func Whole[N int | int64 | uint64](n N) string {
 	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
