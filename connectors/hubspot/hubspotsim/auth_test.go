@@ -93,6 +93,10 @@ func TestATokenIsRefreshedAndExpires(t *testing.T) {
 		t.Errorf("got %s, want scopes and user_id", got.body)
 	}
 	a.token = got.str("access_token")
+	for _, version := range []string{"v3", "2026-03"} {
+		same(t, "the account of the token", a.get("/account-info/"+version+"/details").want(t, 200).at("portalId"), 7)
+	}
+	a.get("/account-info/v3/else").says(t, 404)
 	a.pass(1800*time.Second - time.Millisecond)
 	a.get(contacts).says(t, 200)
 	a.pass(time.Millisecond)

@@ -129,6 +129,8 @@ func (s *Server) answer(w http.ResponseWriter, c *call) (*reply, *refusal) {
 		return s.ownerCalls(c)
 	case "files":
 		return s.files(c)
+	case "account-info":
+		return s.accountInfo(c)
 	default:
 		return s.associationBatch(c)
 	}
@@ -147,6 +149,10 @@ func (c *call) resolve() bool {
 	}
 	if parts[0] == "files" {
 		c.family, c.version, c.rest = "files", parts[1], parts[2:]
+		return slices.Contains(append([]string{"v3"}, dated...), c.version)
+	}
+	if parts[0] == "account-info" {
+		c.family, c.version, c.rest = "account-info", parts[1], parts[2:]
 		return slices.Contains(append([]string{"v3"}, dated...), c.version)
 	}
 	if parts[0] != "crm" {
