@@ -176,3 +176,33 @@ func TestEachOfSeveralAccountsGetsItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// A number is given up. What people wrote to it stays none of the business of
+// the account that it never fed, also after a restart.
+func TestANumberThatIsGoneKeepsItsConversationsToItself(t *testing.T) {
+	s := twoShops(t)
+	worker := serve(t, s.worker)
+	north, south := newLoad(s.north), newLoad(s.south)
+	const cleo = "16665550003"
+	say := func(wamid, text, unread string) {
+		t.Helper()
+		north.post(wamid, cleo, text)
+		eventually(t, 20*time.Second, "the conversation is summed up", func() bool {
+			return fieldsIn(t, s.northCRM, cleo)["crmsync_last_message_text"] == text
+		})
+		if got := fieldsIn(t, s.northCRM, cleo)["crmsync_unread_count"]; fmt.Sprint(got) != unread {
+			t.Errorf("the northern account says that %v messages are not answered, want %s", got, unread)
+		}
+	}
+	south.post("wamid.S1", cleo, "Cleo to south")
+	eventually(t, 20*time.Second, "the southern account has it", func() bool { return len(textsIn(t, s.southCRM, cleo)) == 1 })
+	say("wamid.N1", "Cleo to north", "1")
+	s.write(t, "crmsync.yaml", s.configuration(false))
+	eventually(t, 20*time.Second, "the second shop is closed", func() bool { _, open := readinessOf(t, s.worker).Accounts["hubspot-south"]; return !open })
+	say("wamid.N2", "Cleo to north again", "2")
+	if code := worker.stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	serve(t, s.worker)
+	say("wamid.N3", "Cleo to north once more", "3")
+}

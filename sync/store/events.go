@@ -99,6 +99,20 @@ type feedRow struct {
 
 func (feedRow) TableName() string { return "feeds" }
 
+// Fed returns which accounts feed which, by the account that reports, as it was
+// noted last; also those that are not configured any more.
+func (db *DB) Fed(ctx context.Context) (map[string][]string, error) {
+	var open []feedRow
+	if err := db.gorm.WithContext(ctx).Where("until IS NULL").Order("account, feeds").Find(&open).Error; err != nil {
+		return nil, fmt.Errorf("read which accounts feed which: %w", err)
+	}
+	fed := map[string][]string{}
+	for _, f := range open {
+		fed[f.Account] = append(fed[f.Account], f.Feeds)
+	}
+	return fed, nil
+}
+
 // Feeds notes which accounts feed which from now on, by the account that
 // reports.
 func (db *DB) Feeds(ctx context.Context, feeds map[string][]string) error {

@@ -101,7 +101,13 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if err = a.countEvents(ctx); err != nil {
 		return a, err
 	}
-	a.now.Store(a.enforce(c, compiled, nil))
+	fed, err := a.store.Fed(ctx)
+	if err != nil {
+		return a, err
+	}
+	first := a.enforce(c, compiled, nil)
+	first.former = formerly(fed, c.Accounts)
+	a.now.Store(first)
 	a.recorder = record.Recorder{
 		Store:      a.store,
 		DeliverTo:  func(account string) []string { return a.now.Load().deliverTo(account) },

@@ -125,7 +125,7 @@ func (a *App) compareAside(ctx context.Context, account config.Account, n int) *
 // compare compares an account through a guard.
 func (a *App) compare(ctx context.Context, account config.Account, vendor *guard.Guard, db *store.DB, rest time.Duration, n int) *Consistency {
 	c := deliver.Comparison{
-		Account: account.Name, Connector: vendor, Store: ownStore{db, func() []string { return a.now.Load().config.NotFeeding(account.Name) }}, Mapping: a.now.Load().mapping, Rest: rest,
+		Account: account.Name, Connector: vendor, Store: ownStore{db, func() []string { return a.now.Load().notFeeding(account.Name) }}, Mapping: a.now.Load().mapping, Rest: rest,
 		Wait: func(ctx context.Context) error { return vendor.Wait(ctx, false) },
 	}
 	found, err := c.Run(ctx, n)

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -27,7 +26,8 @@ type inForce struct {
 	media    map[string]*whatsapp.Client
 	intake   *intake.Handler
 	// former are the CRM accounts that WhatsApp accounts fed which are gone:
-	// some of what they have sent may still have to be recorded.
+	// some of what they have sent may still have to be recorded, and what they
+	// have sent stays none of the business of others.
 	former map[string][]string
 }
 
@@ -40,6 +40,29 @@ func (f *inForce) deliverTo(name string) []string {
 	return slices.DeleteFunc(slices.Clone(fed), func(crm string) bool {
 		return !slices.ContainsFunc(f.config.Accounts, func(a config.Account) bool { return a.Name == crm })
 	})
+}
+
+// notFeeding are the accounts, gone ones too, whose conversations are none of a
+// CRM account's business.
+func (f *inForce) notFeeding(crm string) []string {
+	names := f.config.NotFeeding(crm)
+	for name, fed := range f.former {
+		if !slices.Contains(fed, crm) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// formerly leaves those out that an account list has.
+func formerly(fed map[string][]string, accounts []config.Account) map[string][]string {
+	former := map[string][]string{}
+	for name, crms := range fed {
+		if !slices.ContainsFunc(accounts, func(a config.Account) bool { return a.Name == name }) {
+			former[name] = crms
+		}
+	}
+	return former
 }
 
 // enforce builds what a configuration asks for; kept are the accounts, by
@@ -256,15 +279,11 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 		return
 	}
 	next := a.enforce(c, compiled, kept)
-	next.former = maps.Clone(was.former)
-	if next.former == nil {
-		next.former = map[string][]string{}
-	}
-	for _, name := range removed {
-		next.former[name] = was.config.DeliverTo(name)
-	}
-	for _, settings := range c.Accounts {
-		delete(next.former, settings.Name)
+	next.former = formerly(was.former, c.Accounts)
+	for _, old := range was.accounts {
+		if old.worker == nil && slices.Contains(removed, old.name) {
+			next.former[old.name] = was.config.DeliverTo(old.name)
+		}
 	}
 	for _, account := range next.accounts {
 		for _, old := range was.accounts {
