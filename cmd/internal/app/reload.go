@@ -212,13 +212,16 @@ func (a *App) reload(ctx context.Context) {
 	for _, note := range c.Notes {
 		a.log.Warn("odd configuration", "where", note.File, "problem", note.Problem)
 	}
-	a.rejected.Store(nil)
-	if later := a.fixed(c); len(later) > 0 {
-		a.log.Warn("some of what has changed in the configuration takes effect at the next start", "keys", later)
-		why := "ok; changes of " + strings.Join(later, ", ") + " take effect at the next start"
-		a.rejected.Store(&why)
+	var later *string
+	if keys := a.fixed(c); len(keys) > 0 {
+		a.log.Warn("some of what has changed in the configuration takes effect at the next start", "keys", keys)
+		why := "ok; changes of " + strings.Join(keys, ", ") + " take effect at the next start"
+		later = &why
 	}
+	waiting := "a change waits for calls in flight to end"
+	a.rejected.Store(&waiting)
 	a.bringAbout(ctx, c, compiled)
+	a.rejected.Store(later)
 }
 
 // fixed puts back what cannot change while the worker runs, and returns the
