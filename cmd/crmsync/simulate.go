@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func simulateCommand() *cobra.Command {
 		Short: "Run the simulated vendors alone, for a worker that you start yourself",
 		Args:  cobra.NoArgs,
 	}
-	options := sandboxFlags(c, "data, beside the written configuration")
+	options := simulateFlags(c, "data, beside the written configuration")
 	output := outputFlag(c)
 	dir := c.Flags().String("write-config", "", "write a crmsync.yaml and a mapping.yaml into this folder that point at the simulators")
 	c.RunE = func(cmd *cobra.Command, _ []string) (err error) {
@@ -88,6 +89,25 @@ func sandboxFlags(c *cobra.Command, dataDefault string) func() (sandbox.Options,
 		var err error
 		if o.LatencyMin, o.LatencyMax, err = parseLatency(*latency); err != nil {
 			return o, usageError{fmt.Errorf("--latency is %q; write one time or two, such as 40ms-120ms", *latency)}
+		}
+		return o, nil
+	}
+}
+
+// simulateFlags adds those that simulate and stress share.
+func simulateFlags(c *cobra.Command, dataDefault string) func() (sandbox.Options, error) {
+	options := sandboxFlags(c, dataDefault)
+	only := c.Flags().String("only", "", "the CRMs that the worker gets accounts for, such as hubspot or hubspot,zoho; default all")
+	return func() (sandbox.Options, error) {
+		o, err := options()
+		if err != nil || *only == "" {
+			return o, err
+		}
+		o.Only = strings.Split(*only, ",")
+		for _, name := range o.Only {
+			if !slices.ContainsFunc(sandbox.Info{}.CRMs(), func(c sandbox.CRM) bool { return c.Account == name }) {
+				return o, usageError{fmt.Errorf("--only is %q; it is hubspot, zoho and bitrix24, or some of them with commas between", *only)}
+			}
 		}
 		return o, nil
 	}

@@ -227,8 +227,8 @@ func targetFlags(c *cobra.Command) func(ctx context.Context) (*stress.Target, *s
 	to := c.Flags().String("target", "", "a file with the line that simulate or sandbox prints with --output json, - for standard input, or the URL of a webhook")
 	secretFile := c.Flags().String("app-secret-file", "", "with the URL of a webhook: the file with the app secret that signs it")
 	crms := c.Flags().StringArray("crm", nil, "with the URL of a webhook: a simulator to look into, as ACCOUNT=URL; may be repeated")
-	simulation := sandboxFlags(c, "a temporary folder")
-	shared := []string{"listen", "port", "quota", "lag", "data", "plain-messages", "latency"}
+	simulation := simulateFlags(c, "a temporary folder")
+	shared := []string{"listen", "port", "quota", "lag", "data", "plain-messages", "latency", "only"}
 	return func(ctx context.Context) (*stress.Target, *stress.Local, error) {
 		if _, err := simulation(); err != nil {
 			return nil, nil, err

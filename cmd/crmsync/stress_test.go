@@ -142,6 +142,16 @@ func TestStressTakesTheLineThatSimulatePrints(t *testing.T) {
 	}
 }
 
+func TestStressOfOneCRMAlone(t *testing.T) {
+	out, errs, code := runCommand(t, "stress", "--only", "zoho", "--rate", "10/s", "--for", "2s", "--max-delay", "20s", "--output", "json")
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	if r := readResult(t, out); len(r.Accounts) != 1 || r.Accounts[0].Account != "zoho" || r.Accounts[0].InCRM != 20 {
+		t.Errorf("%+v", r.Accounts)
+	}
+}
+
 func TestStressSaysWhatIsWrongWithItsCommandLine(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"--rate 5000", `--rate is "5000"; write a rate such as 5000/min or 100/s`},
@@ -153,6 +163,7 @@ func TestStressSaysWhatIsWrongWithItsCommandLine(t *testing.T) {
 		{"--max-errors 200%", "write a percentage"},
 		{"--people 0", "1 to 1,000,000"},
 		{"--quota some", "documented or off"},
+		{"--only hubspot,siebel", "hubspot, zoho and bitrix24, or some of them"},
 		{"--target x --quota off", "without --target"},
 		{"--target http://127.0.0.1:1/webhooks/whatsapp", "--app-secret-file is missing"},
 		{"--crm hubspot=http://x", "go with a --target"},

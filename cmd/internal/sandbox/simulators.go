@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,6 +42,9 @@ type Options struct {
 	// Data is the worker's data directory; empty for one that goes with the
 	// sandbox, or lies beside the written configuration.
 	Data string
+	// Only names the CRMs that the written configuration has accounts for;
+	// empty is all of them.
+	Only []string
 	// LatencyMin and LatencyMax bound the service time of each call.
 	LatencyMin, LatencyMax time.Duration
 }
@@ -53,6 +57,8 @@ type Info struct {
 	Zoho     ZohoInfo     `json:"zoho"`
 	Bitrix24 Bitrix24Info `json:"bitrix24"`
 	Config   string       `json:"config,omitempty"`
+	// Only are the CRMs that the configuration has accounts for; empty is all.
+	Only []string `json:"only,omitempty"`
 }
 
 // WorkerInfo says where the worker is, and where it receives webhooks.
@@ -119,11 +125,12 @@ type CRM struct {
 
 // CRMs are the simulated CRMs, the one that the story is told of first.
 func (i Info) CRMs() []CRM {
-	return []CRM{
+	all := []CRM{
 		{"hubspot", "HubSpot", i.HubSpot.URL},
 		{"zoho", "Zoho CRM", i.Zoho.URL},
 		{"bitrix24", "Bitrix24", i.Bitrix24.Base()},
 	}
+	return slices.DeleteFunc(all, func(c CRM) bool { return len(i.Only) > 0 && !slices.Contains(i.Only, c.Account) })
 }
 
 // Simulators are running simulators.
@@ -144,7 +151,7 @@ type Simulators struct {
 // StartSimulators starts the simulators. worker is where the worker listens or
 // will listen; empty if there is none.
 func StartSimulators(o Options, worker string) (*Simulators, error) {
-	s := &Simulators{address: worker, quota: o.Quota}
+	s := &Simulators{Info: Info{Only: o.Only}, address: worker, quota: o.Quota}
 	listeners := make([]net.Listener, 4)
 	for i := range listeners {
 		l, err := listen(o, i+1)
@@ -313,6 +320,33 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 	if !s.quota {
 		quota = "    quota: {requests: 50, per: 1s} # as for Zoho; by default the worker would keep what is documented\n"
 	}
+	i := s.Info
+	accounts := map[string]string{
+		"hubspot": fmt.Sprintf(`
+  - name: hubspot
+    kind: hubspot
+    token: %s
+    client_secret: %s
+    base_url: %s
+    create_fields: true
+%s`, i.HubSpot.Token, i.HubSpot.ClientSecret, i.HubSpot.URL, quota),
+		"zoho": fmt.Sprintf(`
+  - name: zoho
+    kind: zoho
+    client_id: %s
+    client_secret: %s
+    refresh_token: %s
+    accounts_url: %s
+    create_fields: true
+`, i.Zoho.ClientID, i.Zoho.ClientSecret, i.Zoho.RefreshToken, i.Zoho.AccountsURL),
+		"bitrix24": fmt.Sprintf(`
+  - name: bitrix24
+    kind: bitrix24
+    webhook_url: %s
+    webhook_token: %s
+    create_fields: true
+%s`, i.Bitrix24.URL, i.Bitrix24.ApplicationToken, quota),
+	}
 	text := fmt.Sprintf(written+`: a worker for its simulators.
 listen: %q
 public_url: %s
@@ -326,28 +360,10 @@ accounts:
     token: %s
     base_url: %s
     media: true
-  - name: hubspot
-    kind: hubspot
-    token: %s
-    client_secret: %s
-    base_url: %s
-    create_fields: true
-%s  - name: zoho
-    kind: zoho
-    client_id: %s
-    client_secret: %s
-    refresh_token: %s
-    accounts_url: %s
-    create_fields: true
-  - name: bitrix24
-    kind: bitrix24
-    webhook_url: %s
-    webhook_token: %s
-    create_fields: true
-%s`, s.address, reachable(s.address), data, s.Info.WhatsApp.AppSecret, s.Info.WhatsApp.VerifyToken, s.Info.WhatsApp.Token, s.Info.WhatsApp.URL,
-		s.Info.HubSpot.Token, s.Info.HubSpot.ClientSecret, s.Info.HubSpot.URL, quota,
-		s.Info.Zoho.ClientID, s.Info.Zoho.ClientSecret, s.Info.Zoho.RefreshToken, s.Info.Zoho.AccountsURL,
-		s.Info.Bitrix24.URL, s.Info.Bitrix24.ApplicationToken, quota)
+`, s.address, reachable(s.address), data, i.WhatsApp.AppSecret, i.WhatsApp.VerifyToken, i.WhatsApp.Token, i.WhatsApp.URL)
+	for _, crm := range i.CRMs() {
+		text += strings.TrimPrefix(accounts[crm.Account], "\n")
+	}
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
 		return err
 	}
