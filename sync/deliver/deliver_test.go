@@ -15,6 +15,7 @@ import (
 	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
+	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
@@ -327,13 +328,13 @@ func (h *house) record(f directory.Fact) {
 // states counts the links by state.
 func (h *house) states() map[directory.State]int64 {
 	h.t.Helper()
-	counts, err := h.db.CountLinks(context.Background())
+	tally, err := h.db.Audit(context.Background(), audit.Period{}, "", false)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	n := map[directory.State]int64{}
-	for _, c := range counts {
-		n[c.State] = c.N
+	for _, c := range tally.Links {
+		n[directory.State(c.State)] += c.N
 	}
 	return n
 }

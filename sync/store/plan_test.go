@@ -183,3 +183,37 @@ func plan(t *testing.T, pool *sql.DB, statement string) (steps int) {
 	}
 	return steps
 }
+
+// The metrics count every few seconds what is in no agreement, and read nothing
+// else: of what is, there is more every day.
+func TestCountingWhatIsOwedReadsNothingElse(t *testing.T) {
+	db, err := OpenSQLite(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &heard{Interface: logger.Discard}
+	db.gorm.Logger = h
+	if _, err := db.CountLinks(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Waiting(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var details []string
+	for _, statement := range h.statements {
+		var steps []struct{ Detail string }
+		if err := db.gorm.Raw("EXPLAIN QUERY PLAN " + statement).Scan(&steps).Error; err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			if s := s.Detail; strings.Contains(s, " links ") && !strings.Contains(s, "links_pending") && !strings.Contains(s, "links_exceptions") {
+				t.Errorf("%s: %s", s, statement)
+			}
+			details = append(details, s.Detail)
+		}
+	}
+	if !strings.Contains(strings.Join(details, "\n"), "links_exceptions") {
+		t.Errorf("the plans are %q", details)
+	}
+}

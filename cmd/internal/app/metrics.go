@@ -71,7 +71,7 @@ func newMetrics() *metrics {
 	m.cpuPause = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_cpu_pause_seconds", Help: "How long deliveries wait before each call, because of max_cpu."})
 	m.registry.MustRegister(m.cpuUsed, m.cpuPause)
 	m.backlog = gauge("crmsync_backlog", "Contacts, messages and files that the account does not show yet.", "account")
-	m.links = gauge("crmsync_links", "Contacts, messages and files by account and state.", "account", "state")
+	m.links = gauge("crmsync_links", "Contacts, messages and files that are not in agreement with the account, by state: pending, dead or skipped.", "account", "state")
 	m.letters = gauge("crmsync_dead_letters_open", "Dead letters that nobody has settled.", "account", "class")
 	m.overdue = gauge("crmsync_dead_letters_overdue", "Dead letters that somebody should have settled by now.", "account", "class")
 	m.consistency = gauge("crmsync_consistency_records", "Records in the last comparison of the account, by what came out: compared, and of these missing or differing.", "account", "outcome")
