@@ -355,19 +355,33 @@ func (c *Config) WantsFiles(account string) bool {
 	return slices.ContainsFunc(c.Accounts, func(a Account) bool { return a.Name == account && a.Media })
 }
 
-// DeliverTo returns the names of the accounts that an account feeds.
+// DeliverTo returns the names of the accounts that an account feeds: of a
+// WhatsApp account those that it is to be delivered to, of a CRM those that are
+// fed by one of the numbers that feed it too, itself among them.
 func (c *Config) DeliverTo(account string) []string {
 	var crms []string
-	for i := range c.Accounts {
-		a := &c.Accounts[i]
-		if a.Name == account && len(a.DeliverTo) > 0 {
+	for _, a := range c.Accounts {
+		if a.Name == account && a.Kind == WhatsApp && len(a.DeliverTo) > 0 {
 			return slices.Clone(a.DeliverTo)
 		}
 		if a.Kind != WhatsApp {
 			crms = append(crms, a.Name)
 		}
 	}
-	return crms
+	if !slices.Contains(crms, account) {
+		return crms
+	}
+	together := []string{account}
+	for _, a := range c.Accounts {
+		if a.Kind != WhatsApp {
+			continue
+		}
+		if fed := c.DeliverTo(a.Name); slices.Contains(fed, account) {
+			together = append(together, fed...)
+		}
+	}
+	slices.Sort(together)
+	return slices.Compact(together)
 }
 
 // NotFeeding returns the WhatsApp accounts that do not feed a CRM account.

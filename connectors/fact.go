@@ -30,6 +30,7 @@ type Fact struct {
 	Preference *Preference `json:"preference,omitempty"`
 	Identity   *Identity   `json:"identity,omitempty"`
 	Record     *RecordNews `json:"record,omitempty"`
+	Observed   *Observed   `json:"observed,omitempty"`
 
 	// Reason says what is wrong with a Malformed fact, without its values.
 	Reason string `json:"reason,omitempty"`
@@ -77,6 +78,8 @@ const (
 	KindPerson Kind = "person"
 	// KindRecord is news about a contact's record in a CRM.
 	KindRecord Kind = "record"
+	// KindObserved is what crmsync saw when it read such a record.
+	KindObserved Kind = "observed"
 	// KindOther is anything authentic that crmsync does not act on.
 	KindOther Kind = "other"
 	// KindMalformed is a part of an authentic webhook that cannot be read.
@@ -186,3 +189,17 @@ const (
 	RecordDeleted RecordChange = "deleted"
 	RecordMerged  RecordChange = "merged"
 )
+
+// Observed is a CRM's record as crmsync has read it. Fact.At is when it was last
+// changed by the vendor's clock, or when it was found to be gone.
+type Observed struct {
+	// ID is the record's id, and Asked the one under which it was known
+	// before the vendor merged it into ID; else empty.
+	ID    string `json:"id"`
+	Asked string `json:"asked,omitempty"`
+	// Gone says that the account has no such record any more.
+	Gone bool `json:"gone,omitempty"`
+	// Fields are the values of the mapped fields by the vendor's names, in the
+	// catalogue's text form; empty for what is empty there.
+	Fields map[string]string `json:"fields,omitempty"`
+}

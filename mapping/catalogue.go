@@ -23,6 +23,10 @@ type Info struct {
 	Label string
 	// Options are the values of an Enum.
 	Options []string
+	// Shared fields are the business's own: what people enter in one account is
+	// carried to the others. The others follow from WhatsApp, and what people
+	// enter there is overwritten.
+	Shared bool
 	// Guess is set where people who have entered it themselves know it better
 	// than WhatsApp. Fields of the same guess go together, as the parts of a
 	// name do.
@@ -32,22 +36,22 @@ type Info struct {
 // Contact is the catalogue of crmsync's own contact fields by name: what a
 // mapping may refer to.
 var Contact = map[string]Info{
-	"phone":        {Type: Phone, Label: "Phone number"},
+	"phone":        {Type: Phone, Shared: true, Label: "Phone number"},
 	"wa_id":        {Type: Text, Label: "WhatsApp id"},
 	"user_id":      {Type: Text, Label: "WhatsApp user id"},
 	"username":     {Type: Text, Label: "WhatsApp username"},
 	"name":         {Type: Text, Label: "Name", Guess: "name"},
-	"first_name":   {Type: Text, Label: "First name", Guess: "name"},
-	"last_name":    {Type: Text, Label: "Last name", Guess: "name"},
-	"full_name":    {Type: Text, Label: "Full name", Guess: "name"},
+	"first_name":   {Type: Text, Shared: true, Label: "First name", Guess: "name"},
+	"last_name":    {Type: Text, Shared: true, Label: "Last name", Guess: "name"},
+	"full_name":    {Type: Text, Shared: true, Label: "Full name", Guess: "name"},
 	"profile_name": {Type: Text, Label: "WhatsApp profile name"},
-	"email":        {Type: Text, Label: "E-mail"},
-	"language":     {Type: Text, Label: "Language", Guess: "language"},
-	"country":      {Type: Text, Label: "Country", Guess: "country"},
-	"labels":       {Type: Labels, Label: "WhatsApp labels"},
+	"email":        {Type: Text, Shared: true, Label: "E-mail"},
+	"language":     {Type: Text, Shared: true, Label: "Language", Guess: "language"},
+	"country":      {Type: Text, Shared: true, Label: "Country", Guess: "country"},
+	"labels":       {Type: Labels, Shared: true, Label: "WhatsApp labels"},
 	"owner":        {Type: Owner, Label: "Owner"},
 
-	"consent":    {Type: Enum, Label: "WhatsApp consent", Options: []string{"unknown", "transactional", "marketing", "opted_out"}},
+	"consent":    {Type: Enum, Shared: true, Label: "WhatsApp consent", Options: []string{"unknown", "transactional", "marketing", "opted_out"}},
 	"consent_at": {Type: Time, Label: "WhatsApp consent since"},
 
 	"first_message_at":       {Type: Time, Label: "First WhatsApp message"},

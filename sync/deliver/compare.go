@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"crmsync/connectors"
 	"crmsync/mapping"
@@ -195,53 +193,14 @@ func differing(want map[string]any, shadow map[string]string, got map[string]any
 	for name, value := range want {
 		told, known := shadow[name]
 		switch {
-		case told == keptShadow:
+		case told == directory.KeptShadow:
 		case value == nil && (!known || told == ""): // nothing of ours to be cleared
-		case !same(value, got[name], types[name]):
+		case !directory.Same(value, got[name], types[name]):
 			fields = append(fields, name)
 		}
 	}
 	slices.Sort(fields)
 	return fields
-}
-
-// same reports whether an account shows a value, in its own way: to the second,
-// cut to its length, with labels of its own.
-func same(want, got any, kind connectors.FieldType) bool {
-	if want == nil || got == nil {
-		return shadowOf(want) == shadowOf(got)
-	}
-	switch w := want.(type) {
-	case time.Time:
-		g, ok := got.(time.Time)
-		return ok && w.Sub(g).Abs() <= time.Second
-	case []string:
-		g, ok := got.([]string)
-		return ok && !slices.ContainsFunc(w, func(label string) bool { return !slices.Contains(g, label) })
-	case string:
-		return kind == connectors.TypeOwner && strings.Contains(w, "@") || sameText(w, fmt.Sprint(got), kind)
-	}
-	return fmt.Sprint(want) == fmt.Sprint(got)
-}
-
-// sameText compares texts without the space around and between words, and
-// numbers by their digits.
-func sameText(want, got string, kind connectors.FieldType) bool {
-	if kind == connectors.TypePhone {
-		digits := func(text string) string {
-			return strings.Map(func(r rune) rune {
-				if unicode.IsDigit(r) {
-					return r
-				}
-				return -1
-			}, text)
-		}
-		return digits(want) == digits(got)
-	}
-	const cut = 40 // no vendor cuts texts that are shorter
-	want, got = strings.Join(strings.Fields(want), " "), strings.Join(strings.Fields(got), " ")
-	start := strings.TrimSpace(strings.TrimRight(got, "…."))
-	return want == got || len(start) >= cut && strings.HasPrefix(want, start)
 }
 
 // messages looks for messages and returns a drift or nil for each.

@@ -72,7 +72,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			outcome = "created"
 		}
 		for _, name := range r.Kept {
-			shadows[n][name] = keptShadow
+			shadows[n][name] = directory.KeptShadow
 		}
 		s.agree(r.RecordID, shadows[n], outcome)
 	}

@@ -33,13 +33,21 @@ type Store interface {
 	Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
 	Dropped(ctx context.Context, letterID, reason string) error
+
+	Pulls(ctx context.Context, account string, limit int) ([]directory.Pull, error)
+	Pulled(ctx context.Context, pulls []directory.Pull) error
+	PullLater(ctx context.Context, pulls []directory.Pull, after time.Duration) error
+	Shadows(ctx context.Context, account string, records []string) (map[string]directory.Link, error)
 }
 
 // A Worker brings one account into agreement. It alone, of all replicas,
 // writes to the account: see [Worker.Run].
 type Worker struct {
 	Account   string
-	Connector connectors.Writer
+	Connector interface {
+		connectors.Writer
+		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
+	}
 	// Wait returns when the account may be called: its breaker is not open
 	// and, unless the call is full, there is quota for which it would have to
 	// wait, so that it fills meanwhile.
@@ -57,6 +65,8 @@ type Worker struct {
 	// Triggers returns what has become out of agreement, waiting a second or
 	// two for the first. They are hints: what is owed is in the store.
 	Triggers func(ctx context.Context) ([]directory.Trigger, error)
+	// Publish stores what was seen in the account as facts, durably.
+	Publish func(ctx context.Context, facts []directory.Fact) error
 	// Bury publishes dead letters durably.
 	Bury func(ctx context.Context, letters []deadletter.Letter) error
 	// Holder names this program's data directory among replicas.
@@ -139,6 +149,7 @@ func (w *Worker) work(ctx context.Context) {
 		running.Go(func() { newFiling(w).run(ctx) })
 		running.Go(func() { w.scan(ctx) })
 		running.Go(func() { w.reopen(ctx) })
+		running.Go(func() { w.pull(ctx) })
 		w.follow(ctx)
 	}
 	running.Wait()

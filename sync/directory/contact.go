@@ -37,6 +37,9 @@ type Value struct {
 	// Fact and Account say what reported it.
 	Fact    string `json:"f,omitempty"`
 	Account string `json:"a,omitempty"`
+	// Entered says that a person entered it, in a CRM or here: WhatsApp's own
+	// idea of it does not take its place before it is another than it was.
+	Entered bool `json:"e,omitempty"`
 }
 
 // newer is a total order over values, so that merging does not depend on
@@ -61,6 +64,37 @@ func (c *Contact) Set(name string, v Value) {
 		return
 	}
 	c.put(name, v, !known || old.Text != v.Text)
+}
+
+// Override sets a value that takes the place of what there is, whatever the
+// clocks say.
+func (c *Contact) Override(name string, v Value) {
+	if old, known := c.Fields[name]; known && !v.newer(old) {
+		v.At = old.At.Add(time.Nanosecond)
+	}
+	c.Set(name, v)
+}
+
+// said is where a contact keeps what WhatsApp said last about a field that
+// people enter too. It is no field of its own.
+const said = "said."
+
+// Report merges what WhatsApp says about a field. What it said before is no
+// news, should a person have entered something else since.
+func (c *Contact) Report(name string, v Value) {
+	if !mapping.Contact[name].Shared {
+		c.Set(name, v)
+		return
+	}
+	v.Text, v.At = connectors.Clean(v.Text), v.At.UTC()
+	before, known := c.Fields[said+name]
+	if !known || v.newer(before) {
+		c.put(said+name, v, false)
+	}
+	if c.Fields[name].Entered && known && before.Text == v.Text {
+		return
+	}
+	c.Set(name, v)
 }
 
 // SetEarliest keeps the earliest value ever reported, as for the time or the

@@ -118,5 +118,5 @@ func (c *Contact) Edit(name, text string, now time.Time, letter string) {
 	if old, known := c.Fields[name]; known && !at.After(old.At) {
 		at = old.At.Add(time.Millisecond)
 	}
-	c.Set(name, Value{Text: text, At: at, Fact: "edit of " + letter})
+	c.Set(name, Value{Text: text, At: at, Fact: "edit of " + letter, Entered: true})
 }

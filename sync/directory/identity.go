@@ -82,7 +82,7 @@ func (c *Contact) Describe(p *connectors.Person, at time.Time, fact, account str
 	}
 	set := func(name, text string) {
 		if text != "" {
-			c.Set(name, Value{Text: text, At: at, Fact: fact, Account: account})
+			c.Report(name, Value{Text: text, At: at, Fact: fact, Account: account})
 		}
 	}
 	set("wa_id", p.WAID)

@@ -1,6 +1,10 @@
 package directory
 
-import "time"
+import (
+	"time"
+
+	"crmsync/connectors"
+)
 
 // A Link ties an entity to its record in one account. It is also the debt: as
 // long as it is pending the account is out of agreement.
@@ -44,12 +48,18 @@ const (
 	Skipped State = "skipped"
 )
 
+// Deleted is why a contact is [Skipped] whose record somebody has deleted in the
+// account. It comes back with the next message, and not with anything else.
+const Deleted = "its record was deleted in the account"
+
 // A Want says that an account should show an entity's version.
 type Want struct {
 	Account    string
 	Entity     Entity
 	Version    int64
 	ReceivedAt time.Time
+	// Revive brings back what is [Deleted].
+	Revive bool
 }
 
 // Work is everything that a worker needs to bring one account into agreement
@@ -75,4 +85,17 @@ type Outcome struct {
 	Link Link
 	// Loaded is the version that was written.
 	Loaded int64
+}
+
+// A RecordKey names a contact's record in an account.
+type RecordKey struct{ Account, ID string }
+
+// A Pull is a record that has to be read, because of news at a time.
+type Pull struct {
+	RecordKey
+	// Change is the last news of it.
+	Change connectors.RecordChange
+	At     time.Time
+	// Tries counts how often it was not there.
+	Tries int
 }

@@ -30,6 +30,17 @@ type Tx interface {
 	// Conversations sums up the one-to-one messages of each contact.
 	Conversations(contactIDs []int64) (map[int64]Conversation, error)
 
+	// Records returns the links of contacts to any of the records, and those of
+	// the contacts in the records' accounts, locked for the rest of the
+	// transaction.
+	Records(records []RecordKey, contactIDs []int64) ([]Link, error)
+	// SaveRecords stores what links say of the record: its id and the shadow,
+	// and the state and why if they have one. One that is new or had no record
+	// is owed the contact's version.
+	SaveRecords(links []Link) error
+	// WantPulls notes records that have to be read.
+	WantPulls(pulls []Pull) error
+
 	// LinkedAccounts returns the accounts that have heard of each contact.
 	LinkedAccounts(contactIDs []int64) (map[int64][]string, error)
 	// Want makes accounts owe the given versions. What was settled becomes

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
@@ -15,6 +16,8 @@ type batch struct {
 	tx        directory.Tx
 	deliverTo func(account string) []string
 	wantsFile func(account string) bool
+	mapping   func() *mapping.Mapping
+	region    string
 
 	facts      []*directory.Fact
 	outcomes   []directory.FactOutcome
@@ -23,6 +26,9 @@ type batch struct {
 	messages   map[directory.MessageKey]*directory.Message
 	identities []directory.Identity
 
+	links         map[directory.RecordKey]*directory.Link  // of the records observed
+	own           map[ownKey]*directory.Link               // of the contacts in these accounts
+	seen          []seen                                   // what became of the links
 	newIdentities []int                                    // indexes into identities
 	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
 	files         map[*directory.Message]connectors.Media  // what came with a message
@@ -39,6 +45,7 @@ func (b *batch) load(facts []directory.Fact) error {
 	}
 	var keys []directory.IdentityKey
 	var messageKeys []directory.MessageKey
+	var records []directory.RecordKey
 	for i := range facts {
 		f := &facts[i]
 		if known[f.ID] {
@@ -49,6 +56,10 @@ func (b *batch) load(facts []directory.Fact) error {
 		keys = append(keys, directory.KeysOf(f.Person)...)
 		if f.Identity != nil {
 			keys = append(keys, directory.KeysOf(&f.Identity.New)...)
+		}
+		if f.Observed != nil {
+			keys = append(keys, b.keysOf(f)...)
+			records = append(records, recordsOf(f)...)
 		}
 		for _, wamid := range wamidsOf(f) {
 			messageKeys = append(messageKeys, directory.MessageKey{
@@ -78,6 +89,11 @@ func (b *batch) load(facts []directory.Fact) error {
 	for _, i := range b.identities {
 		ids = append(ids, i.ContactID)
 	}
+	linked, err := b.loadLinks(records, ids)
+	if err != nil {
+		return err
+	}
+	ids = append(ids, linked...)
 	slices.Sort(ids)
 	contacts, err := b.tx.Contacts(slices.Compact(ids))
 	for _, c := range contacts {
@@ -166,6 +182,9 @@ func (b *batch) save() error {
 		identities[i] = b.identities[at]
 	}
 	if err := b.tx.SaveIdentities(lastOfEach(identities)); err != nil {
+		return err
+	}
+	if err := b.saveSeen(); err != nil {
 		return err
 	}
 	return b.want(changed, messages)
@@ -276,7 +295,10 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 		}
 		slices.Sort(accounts)
 		for _, account := range slices.Compact(accounts) {
-			wants = append(wants, directory.Want{Account: account, Entity: e, Version: version, ReceivedAt: received})
+			wants = append(wants, directory.Want{
+				Account: account, Entity: e, Version: version, ReceivedAt: received,
+				Revive: e.Kind != directory.ContactEntity || b.talked[e.ID],
+			})
 			if e.Kind == directory.FileEntity {
 				continue // its message comes first; the store says when
 			}

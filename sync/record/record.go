@@ -5,11 +5,13 @@ package record
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"crmsync/connectors"
 	"crmsync/connectors/phone"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
@@ -18,6 +20,10 @@ type Recorder struct {
 	Store Store
 	// DeliverTo returns the accounts that the facts of an account feed.
 	DeliverTo func(account string) []string
+	// Mapping returns the mapping in force, Region where numbers without a
+	// country code belong (ISO 3166).
+	Mapping func() *mapping.Mapping
+	Region  string
 	// WantsFiles reports whether the files that come with an account's
 	// messages are delivered too; nil is never.
 	WantsFiles func(account string) bool
@@ -100,21 +106,21 @@ func Refused(raw []byte) (connectors.Fact, bool) {
 // nothing. Facts recorded before change nothing, whatever their order, so a
 // batch may be repeated.
 //
-// News of a CRM's record is not stored. It names the record and does not say
-// what it holds, so it is worth the same however often it comes; and it comes
-// for each of our own writes too. Only that its event has passed is noted.
+// News of a CRM's record is not stored as a fact. It names the record and does
+// not say what it holds, so it is worth the same however often it comes; and it
+// comes for each of our own writes too. That the record has to be read is noted.
 func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, error) {
 	events := eventsOf(facts)
 	facts, news := apart(facts)
-	if len(facts)+len(events) == 0 {
+	if len(facts)+len(news)+len(events) == 0 {
 		return Result{Recorded: news}, nil
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
-		if err := tx.Passed(events); err != nil || len(facts) == 0 {
+		if err := errors.Join(tx.Passed(events), tx.WantPulls(pullsOf(news))); err != nil || len(facts) == 0 {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
 		if err := b.load(facts); err != nil {
 			return err
 		}
@@ -157,6 +163,32 @@ func apart(all []directory.Fact) (facts []directory.Fact, news []*directory.Fact
 	return facts, news
 }
 
+// pullsOf are the records that news is about, each once.
+func pullsOf(news []*directory.Fact) []directory.Pull {
+	at := map[directory.RecordKey]int{}
+	var pulls []directory.Pull
+	add := func(f *directory.Fact, id string) {
+		key := directory.RecordKey{Account: f.Account, ID: id}
+		if id == "" {
+			return
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(pulls)
+			at[key] = i
+			pulls = append(pulls, directory.Pull{RecordKey: key})
+		}
+		pulls[i].Change, pulls[i].At = f.Record.Change, f.ReceivedAt
+	}
+	for _, f := range news {
+		if f.Record != nil {
+			add(f, f.Record.ID)
+			add(f, f.Record.Survivor)
+		}
+	}
+	return pulls
+}
+
 // apply brings one new fact into the working set.
 func (b *batch) apply(f *directory.Fact) {
 	outcome, raw := directory.Applied, []byte(nil)
@@ -174,6 +206,8 @@ func (b *batch) apply(f *directory.Fact) {
 		if b.person(f, f.Person) == nil {
 			outcome = "skipped: names nobody"
 		}
+	case connectors.KindObserved:
+		outcome = b.observed(f)
 	case connectors.KindMalformed:
 		outcome, raw = "malformed: "+f.Reason, f.Raw
 		b.malformed = append(b.malformed, f)
@@ -276,6 +310,11 @@ func (b *batch) preference(f *directory.Fact) string {
 		return "skipped: names nobody"
 	}
 	at := f.When()
+	if v := (directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account}); consent == "opted_out" && contact.Fields["consent"].Entered {
+		// Whoever entered something else has not known of it.
+		contact.Override("consent", v)
+		at = contact.Fields["consent"].At
+	}
 	contact.Set("consent", directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account})
 	contact.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
 	return directory.Applied

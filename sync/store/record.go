@@ -330,17 +330,30 @@ func (tx *recordTx) LinkedAccounts(contactIDs []int64) (map[int64][]string, erro
 // Want makes accounts owe the given versions. What was settled becomes
 // pending again; a dead one gets a fresh start.
 func (tx *recordTx) Want(wants []directory.Want) error {
-	rows := make([]linkRow, len(wants))
-	for i, w := range wants {
+	var rows, revived []linkRow
+	for _, w := range wants {
 		received := orNull(w.ReceivedAt)
-		rows[i] = linkRow{
+		row := linkRow{
 			Account: w.Account, Kind: string(w.Entity.Kind), EntityID: w.Entity.ID,
 			State: string(directory.Pending), Wanted: w.Version, Since: received, Latest: received, UpdatedAt: tx.now,
 		}
+		if w.Revive {
+			revived = append(revived, row)
+		} else {
+			rows = append(rows, row)
+		}
 	}
+	if err := tx.want(revived, "(excluded.wanted > links.wanted OR links.state = 'skipped' AND links.reason = ?)", directory.Deleted); err != nil {
+		return err
+	}
+	return tx.want(rows, "excluded.wanted > links.wanted AND NOT (links.state = 'skipped' AND links.reason = ?)", directory.Deleted)
+}
+
+// want stores debts, of those that are there already where the condition holds.
+func (tx *recordTx) want(rows []linkRow, condition string, args ...any) error {
 	return insert(tx.db, "links", rows, clause.OnConflict{
 		Columns: linkKey,
-		Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr("excluded.wanted > links.wanted")}},
+		Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr(condition, args...)}},
 		DoUpdates: clause.Assignments(map[string]any{
 			"wanted":       gorm.Expr("excluded.wanted"),
 			"latest":       gorm.Expr("excluded.latest"),

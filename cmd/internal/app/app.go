@@ -111,6 +111,8 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	a.recorder = record.Recorder{
 		Store:      a.store,
 		DeliverTo:  func(account string) []string { return a.now.Load().deliverTo(account) },
+		Mapping:    func() *mapping.Mapping { return a.now.Load().mapping },
+		Region:     c.DefaultRegion,
 		WantsFiles: func(account string) bool { return a.now.Load().config.WantsFiles(account) },
 	}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {

@@ -1,0 +1,147 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/mapping"
+	"crmsync/sync/directory"
+)
+
+const (
+	// pullEvery is how far apart records are read: news comes in bunches, and
+	// for each of our own writes too.
+	pullEvery = 500 * time.Millisecond
+	// A record of which there was news and that is not there may only not be
+	// readable yet. It is looked for again goneTries times, goneAfter apart.
+	goneTries = 5
+	goneAfter = 2 * time.Second
+)
+
+// pull reads the records of which the account has sent news, until ctx ends,
+// and publishes what they show as facts.
+func (w *Worker) pull(ctx context.Context) {
+	for sleep(ctx, pullEvery) {
+		for {
+			n, err := w.pullSome(ctx)
+			if err != nil && ctx.Err() == nil {
+				w.Log.Warn("cannot read changed records; trying again", "error", err)
+				sleep(ctx, scanEvery)
+			}
+			if err != nil || n < w.Connector.Limits().Contacts {
+				break
+			}
+		}
+	}
+}
+
+// pullSome reads as many as a call carries, and returns how many were due.
+func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
+	most := max(w.Connector.Limits().Contacts, 1)
+	pulls, err := w.Store.Pulls(ctx, w.Account, most)
+	if err != nil || len(pulls) == 0 {
+		return 0, err
+	}
+	if err := w.Wait(ctx, false); err != nil {
+		return 0, err
+	}
+	ids := make([]string, len(pulls))
+	for i, p := range pulls {
+		ids[i] = p.ID
+	}
+	lines := shared(w.Mapping().Lines(w.Account))
+	readings := w.Connector.ReadContacts(ctx, ids, namesOf(lines))
+	if len(readings) != len(pulls) {
+		return len(pulls), fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(pulls))
+	}
+	links, err := w.Store.Shadows(ctx, w.Account, ids)
+	if err != nil {
+		return len(pulls), err
+	}
+	var facts []directory.Fact
+	var done, later []directory.Pull
+	var trouble error
+	for i, r := range readings {
+		p := pulls[i]
+		link, linked := links[p.ID]
+		gone := r.Err == nil && r.Record.ID == ""
+		switch {
+		case r.Err != nil && r.Err.Class.AccountTrouble():
+			trouble = r.Err
+			continue
+		case r.Err != nil, gone && p.Change != connectors.RecordDeleted && p.Tries < goneTries:
+			p.Tries++
+			if p.Tries > 2*goneTries {
+				done = append(done, p) // the full sync finds it
+				continue
+			}
+			later = append(later, p)
+			continue
+		case gone && linked, !gone && (!linked || differs(lines, link.Shadow, r.Record)):
+			facts = append(facts, w.factOf(p.ID, r.Record, lines))
+		}
+		done = append(done, p)
+	}
+	if len(facts) > 0 {
+		if err := w.Publish(ctx, facts); err != nil {
+			return len(pulls), err
+		}
+	}
+	if err := w.Store.PullLater(ctx, later, goneAfter); err != nil {
+		return len(pulls), err
+	}
+	if err := w.Store.Pulled(ctx, done); err != nil {
+		return len(pulls), err
+	}
+	return len(pulls), trouble
+}
+
+// factOf says what a record shows.
+func (w *Worker) factOf(asked string, r connectors.Record, lines []mapping.Line) directory.Fact {
+	now := time.Now().UTC()
+	o := &connectors.Observed{ID: r.ID}
+	at := r.UpdatedAt
+	switch {
+	case r.ID == "":
+		o.ID, o.Gone, at = asked, true, now
+	case r.ID != asked:
+		o.Asked = asked
+	}
+	if !o.Gone {
+		o.Fields = make(map[string]string, len(lines))
+		for _, l := range lines {
+			o.Fields[l.To] = directory.TextOf(r.Fields[l.To])
+		}
+	}
+	// The same values may come twice, with others between.
+	key := "observed:" + o.ID + ":" + strconv.FormatInt(now.UnixNano(), 36)
+	return directory.Fact{
+		ID: directory.FactID(w.Account, key), Account: w.Account, ReceivedAt: now,
+		Fact: connectors.Fact{Key: key, Kind: connectors.KindObserved, At: at, Observed: o},
+	}
+}
+
+// differs reports whether a record shows something else than it last did.
+func differs(lines []mapping.Line, shadow map[string]string, r connectors.Record) bool {
+	return slices.ContainsFunc(lines, func(l mapping.Line) bool {
+		was, told := shadow[l.To]
+		return !told || was == directory.KeptShadow || !directory.SameSeen(l.Info.Type, was, directory.TextOf(r.Fields[l.To]))
+	})
+}
+
+// shared are the lines of the fields that people enter.
+func shared(lines []mapping.Line) []mapping.Line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l mapping.Line) bool { return !l.Info.Shared })
+}
+
+func namesOf(lines []mapping.Line) []string {
+	names := make([]string, len(lines))
+	for i, l := range lines {
+		names[i] = l.To
+	}
+	return names
+}
