@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"log/slog"
 	"slices"
 	"strings"
@@ -116,6 +117,18 @@ func (v *vendor) WriteContacts(_ context.Context, changes []connectors.ContactCh
 		}
 		return connectors.Result{RecordID: id, Kept: kept}
 	})
+}
+
+func (v *vendor) ReadContacts(_ context.Context, ids, _ []string) []connectors.Reading {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	readings := make([]connectors.Reading, len(ids))
+	for i, id := range ids {
+		if fields := v.contacts[id]; fields != nil {
+			readings[i].Record = connectors.Record{ID: id, Fields: maps.Clone(fields), UpdatedAt: time.Now()}
+		}
+	}
+	return readings
 }
 
 func wamids(changes []connectors.MessageChange) []string {

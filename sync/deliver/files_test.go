@@ -107,6 +107,8 @@ func (f *files) DueFiles(_ context.Context, _ string, except []string, limit int
 	return due, nil
 }
 
+func (f *files) ReadContacts(context.Context, []string, []string) []connectors.Reading { return nil }
+
 func (f *files) Limits() connectors.Limits { return connectors.Limits{LookAfter: time.Second} }
 
 func (f *files) AttachFile(_ context.Context, change connectors.FileChange) connectors.Result {

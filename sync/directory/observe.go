@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		if !read || !l.Info.Shared {
 			continue
 		}
-		seen, valid := cleaned(l.Info, seen, s.Region)
+		seen, valid := cleaned(l, seen, s.Region)
 		if !valid {
 			after[l.To] = KeptShadow // theirs to mend; it is neither carried on nor written over
 			continue
@@ -124,18 +125,22 @@ func (c *Contact) mergeLabels(name, was, seen string, s Sighting) {
 // cleaned is a text as crmsync keeps it: numbers in E.164, addresses in lower
 // case, names without needless space. It reports false for what is not of the
 // field's type.
-func cleaned(info mapping.Info, text, region string) (clean string, valid bool) {
+func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
 	text = strings.TrimSpace(connectors.Clean(text))
 	if text == "" {
 		return "", true
 	}
-	switch info.Type {
-	case mapping.Phone:
+	switch {
+	case l.From == "email":
+		text = strings.ToLower(text)
+		address, err := mail.ParseAddress(text)
+		return text, err == nil && address.Address == text
+	case l.Info.Type == mapping.Phone:
 		text = phone.Normalize(text, region)
 		return text, text != ""
-	case mapping.Enum:
-		return text, slices.Contains(info.Options, text)
-	case mapping.Text:
+	case l.Info.Type == mapping.Enum:
+		return text, slices.Contains(l.Info.Options, text)
+	case l.Info.Type == mapping.Text:
 		text = strings.Join(strings.Fields(text), " ")
 	}
 	return text, true
