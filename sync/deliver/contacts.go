@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -28,7 +29,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		link := &batch[i].Link
 		fields := m.Translate(w.Account, todo.Contact.View())
 		diff, shadow := difference(fields, link.Shadow)
-		key := todo.Contact.AccountKey()
+		key := keyOf(todo)
 		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
@@ -77,6 +78,21 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		s.agree(r.RecordID, shadows[n], outcome)
 	}
 	return batch, nil
+}
+
+// keyOf is the contact's key in the account. Somebody who has never been on
+// WhatsApp is created under their number; a record of theirs that the account
+// has made itself needs no key.
+func keyOf(todo directory.Work) string {
+	key := todo.Contact.AccountKey()
+	switch {
+	case key != "":
+	case todo.Link.RecordID != "":
+		key = todo.Link.Shadow[keyShadow]
+	case len(todo.Contact.Phones()) > 0:
+		key = strings.TrimPrefix(todo.Contact.Phones()[0], "+")
+	}
+	return key
 }
 
 // heldKey reports whether a contact without a record waits for another one,
