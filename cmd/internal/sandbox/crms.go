@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"net/url"
+	"strconv"
 	"time"
 
 	"crmsync/connectors/bitrix24/bitrix24sim"
@@ -13,7 +15,8 @@ import (
 func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 	h := hubspotsim.Options{
 		Token: info.Token, ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken, RotateRefreshToken: true,
-		Quota: "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
+		PortalID: number(info.URL),
+		Quota:    "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 		CustomCommunicationProperties: "allowed",
 		Knobs:                         hubspotsim.Knobs{Subscriptions: subscriptions()},
 	}
@@ -44,6 +47,7 @@ func subscriptions() []string {
 func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
 	return zohosim.Options{
 		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
+		ZGID:  strconv.FormatInt(number(info.URL), 10),
 		Quota: quota(o), Lag: o.Lag, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
 }
@@ -55,6 +59,18 @@ func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Op
 		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
 		Quota: quota(o), LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
+}
+
+// number is that of a simulated account. Those at different addresses are
+// different ones, as with vendors.
+func number(address string) int64 {
+	const base = 62_500_000
+	u, err := url.Parse(address)
+	if err != nil {
+		return base
+	}
+	port, _ := strconv.Atoi(u.Port())
+	return base + int64(port)
 }
 
 func quota(o Options) string {
