@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func TestAnotherAccountUnderAKnownNameIsNotTouched(t *testing.T) {
 	}{
 		{
 			s.southCRM, strings.NewReplacer(old.Token, s.south.HubSpot.Token, old.URL, s.south.HubSpot.URL).Replace(north),
-			"hubspot-north was account 6",
+			"hubspot-north was account ",
 		},
 		{
 			s.south.CRMs()[1], strings.Replace(north, "kind: hubspot, token: "+old.Token+`, base_url: "`+old.URL+`"`,
@@ -85,4 +86,30 @@ func TestAnotherAccountUnderAKnownNameIsNotTouched(t *testing.T) {
 		r := readinessOf(t, s.worker)
 		return r.Accounts["hubspot-north"] == "ok" && r.Accounts["hubspot-south"] == "ok"
 	})
+}
+
+// Simulated accounts are those of a folder: started again for it they are the
+// same ones, elsewhere others.
+func TestSimulatedAccountsAreThoseOfAFolder(t *testing.T) {
+	names := func(home, account string) []string {
+		s, err := sandbox.StartSimulators(sandbox.Options{Host: "127.0.0.1", Home: home}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		names, err := connect(s.Info, account, false).Identity(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	for _, crm := range (sandbox.Info{}).CRMs() {
+		was := names("/one", crm.Account)
+		common := func(home string) bool {
+			return slices.ContainsFunc(names(home, crm.Account), func(name string) bool { return slices.Contains(was, name) })
+		}
+		if !common("/one") || common("/two") || common("") {
+			t.Errorf("%s is %q in one folder, and the same there again: %v, in another: %v, in none: %v", crm.Name, was, common("/one"), common("/two"), common(""))
+		}
+	}
 }

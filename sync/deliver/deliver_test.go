@@ -13,9 +13,9 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/mapping"
+	"crmsync/sync/audit"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
-	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"

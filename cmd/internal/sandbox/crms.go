@@ -1,7 +1,9 @@
 package sandbox
 
 import (
-	"net/url"
+	"cmp"
+	"hash/fnv"
+	"io"
 	"strconv"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 	h := hubspotsim.Options{
 		Token: info.Token, ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken, RotateRefreshToken: true,
-		PortalID: number(info.URL),
+		PortalID: o.number(info.URL),
 		Quota:    "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 		CustomCommunicationProperties: "allowed",
 		Knobs:                         hubspotsim.Knobs{Subscriptions: subscriptions()},
@@ -47,7 +49,7 @@ func subscriptions() []string {
 func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
 	return zohosim.Options{
 		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
-		ZGID:  strconv.FormatInt(number(info.URL), 10),
+		ZGID:  strconv.FormatInt(o.number(info.URL), 10),
 		Quota: quota(o), Lag: o.Lag, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
 }
@@ -61,16 +63,12 @@ func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Op
 	}
 }
 
-// number is that of a simulated account. Those at different addresses are
-// different ones, as with vendors.
-func number(address string) int64 {
-	const base = 62_500_000
-	u, err := url.Parse(address)
-	if err != nil {
-		return base
-	}
-	port, _ := strconv.Atoi(u.Port())
-	return base + int64(port)
+// number is that of the account at an address: the same for the same home, and
+// otherwise another at each address.
+func (o Options) number(address string) int64 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, cmp.Or(o.Home, address))
+	return 1_000_000 + int64(h.Sum32())
 }
 
 func quota(o Options) string {
