@@ -223,7 +223,9 @@ func (w *Worker) identify(ctx context.Context, is *directory.Account) (problem s
 	other, err := w.Store.Identify(ctx, w.lease, *is)
 	switch {
 	case err != nil:
-		w.Log.Warn("cannot look which account this was", "error", err)
+		if ctx.Err() == nil {
+			w.Log.Warn("cannot look which account this was", "error", err)
+		}
 		return "the database does not answer which account this was", time.Second
 	case other != nil:
 		return is.InsteadOf(*other), setupEvery

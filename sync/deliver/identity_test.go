@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
 )
 
@@ -115,6 +116,10 @@ func TestAnAccountThatDoesNotTellItsNameWorks(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.vendor.unknown = notTold
+	is, findings, err := deliver.WhichAccount(t.Context(), h.vendor, "crm", "hubspot")
+	if err != nil || len(is.Names) != 0 || len(findings) != 1 || findings[0].Fatal || !strings.Contains(findings[0].Problem, "the token lacks a scope") {
+		t.Errorf("it is %+v, findings %+v, error %v; want it said what cannot be noticed", is, findings, err)
+	}
 	h.start()
 	h.receive("w1", "16315555555")
 	h.settled(2)
