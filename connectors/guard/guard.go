@@ -112,6 +112,11 @@ func New(account string, c connectors.Connector, o Options) *Guard {
 	return g
 }
 
+// Identity passes on, unless the breaker is open.
+func (g *Guard) Identity(ctx context.Context) ([]string, error) {
+	return ask(ctx, g, func() ([]string, error) { return g.connector.Identity(ctx) })
+}
+
 // Setup passes on, unless the breaker is open.
 func (g *Guard) Setup(ctx context.Context, fields []connectors.Field, fix bool) ([]connectors.Finding, error) {
 	return ask(ctx, g, func() ([]connectors.Finding, error) { return g.connector.Setup(ctx, fields, fix) })

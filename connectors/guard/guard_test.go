@@ -58,6 +58,10 @@ func (v *vendor) count() int {
 	return len(v.calls)
 }
 
+func (v *vendor) Identity(ctx context.Context) ([]string, error) {
+	return []string{"7"}, v.err(ctx)
+}
+
 func (v *vendor) Setup(ctx context.Context, _ []connectors.Field, _ bool) ([]connectors.Finding, error) {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return nil, e

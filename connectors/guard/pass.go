@@ -138,7 +138,7 @@ func judge(errs []*connectors.Error) (v verdict) {
 			continue
 		}
 		if e.Code == connectors.NotOffered {
-			// Nobody was asked.
+			// Nobody was asked, or nobody had an answer.
 			continue
 		}
 		switch e.Class {

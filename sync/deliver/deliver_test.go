@@ -13,9 +13,9 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/mapping"
+	"crmsync/sync/audit"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/deliver"
-	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
@@ -37,6 +37,9 @@ type vendor struct {
 	// kept are fields that people have entered, if they may be kept.
 	kept   []string
 	filled []string
+	// names are by which it is known; or unknown says why it is not.
+	names   []string
+	unknown *connectors.Error
 	// batch is how much a call carries, 0 for a hundred.
 	batch int
 }
@@ -49,7 +52,7 @@ func (v *vendor) fill() []string {
 }
 
 func newVendor() *vendor {
-	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}}
+	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}, names: []string{"62515"}}
 }
 
 func (v *vendor) Limits() connectors.Limits {
@@ -57,7 +60,20 @@ func (v *vendor) Limits() connectors.Limits {
 	return connectors.Limits{Contacts: n, Messages: n, LookAfter: time.Second}
 }
 
+func (v *vendor) Identity(context.Context) ([]string, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["identity"]++
+	if v.unknown != nil {
+		return nil, v.unknown
+	}
+	return v.names, nil
+}
+
 func (v *vendor) Setup(context.Context, []connectors.Field, bool) ([]connectors.Finding, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["setup"]++
 	return nil, nil
 }
 
@@ -197,9 +213,11 @@ type house struct {
 	t        *testing.T
 	db       *store.DB
 	vendor   *vendor
+	kind     string
 	recorder record.Recorder
 	letters  chan deadletter.Letter
 	triggers chan directory.Trigger
+	worker   *deliver.Worker
 	stop     func()
 }
 
@@ -221,7 +239,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{
-		t: t, db: db, vendor: newVendor(), letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
+		t: t, db: db, vendor: newVendor(), kind: "hubspot", letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
 		recorder: record.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"crm"} }},
 	}
 	t.Cleanup(func() {
@@ -239,8 +257,8 @@ func (h *house) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	worker := deliver.Worker{
-		Account: "crm", Connector: h.vendor, Wait: func(ctx context.Context, _ bool) error { return ctx.Err() },
+	worker := &deliver.Worker{
+		Account: "crm", Kind: h.kind, Connector: h.vendor, Wait: func(ctx context.Context, _ bool) error { return ctx.Err() },
 		Mapping: func() *mapping.Mapping { return m }, Store: h.db, Holder: "test",
 		Retry: deliver.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, SettleWithin: time.Hour},
 		Triggers: func(ctx context.Context) ([]directory.Trigger, error) {
@@ -262,6 +280,7 @@ func (h *house) start() {
 		},
 		Observer: silent{}, Log: slog.New(slog.DiscardHandler),
 	}
+	h.worker = worker
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

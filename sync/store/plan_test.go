@@ -95,6 +95,10 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 		_, err = db.Settle(ctx, "crm", number, []directory.Outcome{{Link: link, Loaded: 1}})
 		check(err)
 	}
+	for _, kind := range []string{"hubspot", "zoho"} {
+		_, err = db.Identify(ctx, number, directory.Account{Name: "crm", Kind: kind, Names: []string{"7"}})
+		check(err)
+	}
 	_, err = db.Holders(ctx, "crm", []string{"501"})
 	check(err)
 	check(db.Delivered(ctx, []string{"x"}))

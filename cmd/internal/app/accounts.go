@@ -60,7 +60,7 @@ func (a *App) newAccount(c config.Account) *account {
 		}
 	}})
 	built.worker = &deliver.Worker{
-		Account: c.Name, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
+		Account: c.Name, Kind: c.Kind, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
 			if err := a.cpu.wait(ctx); err != nil {
 				return err
 			}

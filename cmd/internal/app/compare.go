@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -115,8 +116,15 @@ func (a *App) compareAside(ctx context.Context, account config.Account, n int) *
 	account.Quota.Requests = max(account.Quota.Requests/share, 1)
 	connector, limiter := a.connector(account, func() bool { return true })
 	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
-	// It learns how messages are written there, and changes nothing.
-	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false); err != nil {
+	findings, err := a.identify(ctx, account, vendor)
+	if i := slices.IndexFunc(findings, fatal); i >= 0 {
+		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: findings[i].Problem}
+	}
+	if err == nil {
+		// It learns how messages are written there, and changes nothing.
+		_, err = vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false)
+	}
+	if err != nil {
 		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: connectors.AsError(err).Error()}
 	}
 	return a.compare(ctx, account, vendor, a.store, 0, n)
