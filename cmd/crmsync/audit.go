@@ -25,8 +25,9 @@ func auditCommand() *cobra.Command {
 			"worker and without one, and changes nothing.\n\n" +
 			"With --against-crm it also reads a sample of the records in each account, through a\n" +
 			"tenth of its quota, and compares them with what the account was told.\n\n" +
-			"Exit code 1 says that something does not close, or that an account shows something\n" +
-			"else; what, is listed by its number.",
+			"Exit code 1 says that something does not close, that nobody can know because the\n" +
+			"broker does not answer, or that an account shows something else; what, is listed by\n" +
+			"its number. A loss is reported until somebody settles it with audit settle.",
 		Args: cobra.NoArgs,
 	}
 	load := configFlag(c)
@@ -81,6 +82,55 @@ func auditCommand() *cobra.Command {
 			err = errReported
 		}
 		return err
+	}
+	c.AddCommand(auditSettle())
+	return c
+}
+
+func auditSettle() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "settle --reason TEXT",
+		Short: "Say that what is lost is known, so that later audits close",
+		Long: "Says, for the record, that somebody knows of the events that were acknowledged and are\n" +
+			"lost, or of an EVENTS that was replaced. Later audits note it and close. What is lost\n" +
+			"after that is reported again. Nothing else that an audit finds can be settled.",
+	}
+	load, output, by := configFlag(c), outputFlag(c), byFlag(c)
+	why := c.Flags().String("reason", "", "how it was lost")
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if strings.TrimSpace(*why) == "" {
+			return errors.New("say how it was lost with --reason; it is kept")
+		}
+		return cobra.NoArgs(cmd, args)
+	}
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		report, err := app.Settle(cmd.Context(), settings, *by, *why)
+		switch {
+		case err != nil:
+			return err
+		case !report.Events.Known:
+			return fmt.Errorf("what is lost is not known: %s", report.Events.Why)
+		case asJSON:
+			settled := make([]string, len(report.Losses))
+			for i, l := range report.Losses {
+				settled[i] = l.String()
+			}
+			return writeJSON(cmd.OutOrStdout(), map[string]any{"settled": settled})
+		case len(report.Losses) == 0:
+			fmt.Fprintln(cmd.OutOrStdout(), "Nothing is lost that is not settled already.")
+		}
+		for _, l := range report.Losses {
+			fmt.Fprintf(cmd.OutOrStdout(), "Settled: %s.\n", l)
+		}
+		return nil
 	}
 	return c
 }
@@ -157,9 +207,7 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	fmt.Fprintln(out)
 	printReasons(out, r)
 	if e := r.Events; e.Known {
-		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", stress.Whole(e.Stored), stress.Whole(e.Recorded), stress.Whole(e.Waiting), stress.Whole(e.Lost))
-	} else {
-		fmt.Fprintf(out, "What waits to be recorded is not known: %s.\n", e.Why)
+		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", stress.Whole(e.Stored), stress.Whole(e.Recorded), stress.Whole(e.Waiting), stress.Whole(e.Lost+e.Settled))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", n)
@@ -168,9 +216,18 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 		fmt.Fprintln(out, "All sums close.")
 		return
 	}
+	if !r.Events.Known {
+		fmt.Fprintf(out, "Whether anything is lost is not known: %s.\n", r.Events.Why)
+	}
+	if len(r.Findings) == 0 {
+		return
+	}
 	fmt.Fprintln(out, "\nThis does not close:")
 	for _, f := range r.Findings {
 		fmt.Fprintf(out, "  %s\n", findingText(f))
+	}
+	if len(r.Losses) > 0 {
+		fmt.Fprintf(out, "\nOnce you know how it was lost: %s audit settle --reason '…'\n", program())
 	}
 }
 

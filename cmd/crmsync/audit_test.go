@@ -167,8 +167,36 @@ func TestWhatWaitsInTheBrokerIsReceived(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(filepath.Dir(info.Config), "data", "streams")); err != nil {
 		t.Fatal(err)
 	}
-	if r, code = auditOf(t, info, nil); code != 0 || r.Events.Known || r.Events.Why == "" {
-		t.Errorf("without a broker: exit code %d, events %+v", code, r.Events)
+	if r, code = auditOf(t, info, nil); code != 1 || r.Closes || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Problem, "EVENTS was replaced") {
+		t.Errorf("the streams are gone: exit code %d, %+v", code, r.Findings)
+	}
+	if out, errs, code := runCommand(t, "audit", "settle", "--config", info.Config, "--by", "anna"); code != exitUsage || !strings.Contains(errs, "--reason") {
+		t.Errorf("for no reason: exit code %d, %s%s", code, out, errs)
+	}
+	out, errs, code := runCommand(t, "audit", "settle", "--config", info.Config, "--by", "anna", "--reason", "removed by hand")
+	if code != 0 || !strings.Contains(out, "Settled: whatever came after event ") {
+		t.Errorf("exit code %d, %s%s", code, out, errs)
+	}
+	if r, code = auditOf(t, info, nil); code != 0 || !r.Closes || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "anna") {
+		t.Errorf("settled: exit code %d, %+v %q", code, r.Findings, r.Notes)
+	}
+	if out, _, code := runCommand(t, "audit", "settle", "--config", info.Config, "--reason", "again"); code != 0 || !strings.Contains(out, "Nothing is lost") {
+		t.Errorf("settled twice: exit code %d, %s", code, out)
+	}
+	// Not so if nobody can say what is lost.
+	config, err := os.ReadFile(info.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := filepath.Join(filepath.Dir(info.Config), "away.yaml")
+	if err := os.WriteFile(away, append(config, "nats: {urls: [nats://127.0.0.1:1]}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := runCommand(t, "audit", "--config", away); code != 1 || !strings.Contains(out, "Whether anything is lost is not known") || strings.Contains(out, "close") {
+		t.Errorf("without a broker: exit code %d, %s%s", code, out, errs)
+	}
+	if out, errs, code := runCommand(t, "audit", "settle", "--config", away, "--reason", "x"); code != 1 || !strings.Contains(errs, "not known") {
+		t.Errorf("settled without a broker: exit code %d, %s%s", code, out, errs)
 	}
 }
 

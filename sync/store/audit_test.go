@@ -276,3 +276,44 @@ func TestWhatWasNotForAnAccountIsNotMissing(t *testing.T) {
 		}
 	})
 }
+
+// A loss that somebody has settled is none any more; one in a stream that was
+// replaced is named by where that ended.
+func TestALossIsSettledOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		busy(t, db)
+		if n, err := db.Exec("UPDATE recorded_events SET last = last - 2"); err != nil || n == 0 {
+			t.Fatalf("%d rows, error %v", n, err)
+		}
+		settle := func(held audit.Held) {
+			t.Helper()
+			lost := audited(t, db, audit.Period{}, held)
+			if lost.Closes || len(lost.Losses) != 1 {
+				t.Fatalf("closes %v, %+v", lost.Closes, lost.Losses)
+			}
+			for range 2 {
+				if err := db.SettleLosses(ctx, lost.Losses, "anna", "the disk of node 2"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		settle(twoWait)
+		r := audited(t, db, audit.Period{}, twoWait)
+		if want := (audit.Events{Known: true, Stored: 19, Recorded: 15, Waiting: 2, Settled: 2}); !r.Closes || r.Events != want {
+			t.Errorf("closes %v, %+v, want %+v", r.Closes, r.Events, want)
+		}
+
+		later := audit.Held{Stream: "EVENTS of tomorrow", First: 1}
+		if err := db.CountEvents(ctx, later.Stream, later.First); err != nil {
+			t.Fatal(err)
+		}
+		r = audited(t, db, audit.Period{}, later)
+		if r.Closes || len(r.Findings) != 1 || !slices.Equal(r.Findings[0].Names, []string{"whatever came after event 15 of " + events}) {
+			t.Errorf("findings %+v", r.Findings)
+		}
+		settle(later)
+		if r = audited(t, db, audit.Period{}, later); !r.Closes || len(r.Notes) != 2 {
+			t.Errorf("closes %v, notes %q", r.Closes, r.Notes)
+		}
+	})
+}
