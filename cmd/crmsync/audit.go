@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -146,37 +145,24 @@ func (r *auditReport) fine() bool {
 }
 
 func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error) {
-	if p.Since, err = boundOf("--since", since, now); err != nil {
-		return p, err
+	for _, bound := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"--since", since, &p.Since}, {"--until", until, &p.Until}} {
+		if bound.text == "" {
+			continue
+		}
+		if *bound.into, err = momentOf(bound.text, now, before); err != nil {
+			return p, fmt.Errorf("%s is %q; write 24h or 7d for so long ago, a date such as 2026-11-20, or a time such as 2026-11-20T09:00:00Z", bound.flag, bound.text)
+		}
 	}
-	if p.Until, err = boundOf("--until", until, now); err != nil {
-		return p, err
-	}
-	if !p.Until.IsZero() && !p.Since.Before(p.Until) {
+	switch {
+	case p.Since.After(now):
+		return p, errors.New("--since is still to come; nothing has been received since")
+	case !p.Until.IsZero() && !p.Since.Before(p.Until):
 		return p, errors.New("--until is not after --since")
 	}
 	return p, nil
-}
-
-// boundOf reads a time, a date, or how long ago something was.
-func boundOf(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
-			return now.AddDate(0, 0, -n).UTC(), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d).UTC(), nil
-	}
-	return time.Time{}, fmt.Errorf("%s is %q; write 24h or 7d for so long ago, a date such as 2026-11-20, or a time such as 2026-11-20T09:00:00Z", flag, text)
 }
 
 func printAudit(out io.Writer, r *app.AuditReport) {

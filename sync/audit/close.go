@@ -222,6 +222,9 @@ func (r *Report) closeAccounts(t *Tally, configured []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(accounts)) {
 		a := accounts[name]
+		if a.Pending == 0 { // in the period
+			a.OldestPending = time.Time{}
+		}
 		r.Accounts = append(r.Accounts, *a)
 		if !slices.Contains(configured, name) && a.Pending > 0 {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is not in the configuration any more: what is pending there waits until it is", name))

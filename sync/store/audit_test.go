@@ -142,7 +142,7 @@ func TestTheSumsCloseAfterABusyDay(t *testing.T) {
 			t.Errorf("oldest pending %v", a.OldestPending)
 		}
 		before := audited(t, db, audit.Period{Until: time.Now().Add(-time.Hour)}, twoWait)
-		if !before.Closes || len(before.Sources) != 1 || before.Sources[0].Received != 0 || before.Accounts[0].Recorded != 0 {
+		if !before.Closes || len(before.Sources) != 1 || before.Sources[0].Received != 0 || before.Accounts[0].Recorded != 0 || !before.Accounts[0].OldestPending.IsZero() {
 			t.Errorf("an hour ago: %+v %+v", before.Sources, before.Accounts)
 		}
 		if last := audited(t, db, audit.Period{Since: time.Now().Add(-time.Hour)}, twoWait); last.Accounts[0].Counts != a.Counts || last.Sources[0].Received != s.Received {
