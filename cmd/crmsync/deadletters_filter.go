@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"crmsync/cmd/internal/app"
 )
@@ -16,11 +17,12 @@ import (
 type letterFlags struct {
 	app.LetterFilter
 	older, dueBefore string
+	given            *pflag.FlagSet
 }
 
 // filterFlags adds the flags that select letters.
 func filterFlags(c *cobra.Command) *letterFlags {
-	f := &letterFlags{}
+	f := &letterFlags{given: c.Flags()}
 	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
 	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
 	c.Flags().StringVar(&f.Cause, "cause", "", "only letters with this code, or code and field: 'INVALID_DATA on Mobile'")
@@ -41,8 +43,14 @@ func (f *letterFlags) selects(ids []string, all bool) error {
 	return nil
 }
 
-// read makes sure that a mistyped filter is no empty worklist.
+// read makes sure that a mistyped filter is no empty worklist, and that an
+// empty one, from a variable that is not set, does not select everything.
 func (f *letterFlags) read() (err error) {
+	for _, name := range []string{"account", "class", "cause", "group", "older", "due-before"} {
+		if f.given.Changed(name) && strings.TrimSpace(f.given.Lookup(name).Value.String()) == "" {
+			return fmt.Errorf("--%s is empty; leave it out to select all", name)
+		}
+	}
 	switch {
 	case f.State != "" && !slices.Contains(app.LetterStates, f.State):
 		return fmt.Errorf("--state is %q; it is one of %s", f.State, strings.Join(app.LetterStates, ", "))
@@ -63,4 +71,9 @@ func (f *letterFlags) read() (err error) {
 		return fmt.Errorf("--due-before is %q; write a time such as 2026-11-22T09:00:00Z, a day such as 2026-11-22, or how soon, such as 4h or 1d", f.dueBefore)
 	}
 	return nil
+}
+
+// name selects the letters named, each once.
+func (f *letterFlags) name(ids []string) {
+	f.IDs = slices.Compact(slices.Sorted(slices.Values(ids)))
 }

@@ -113,6 +113,9 @@ type Filter struct {
 	Account string
 	Class   string
 	State   State
+	// Accounts selects the letters of entities in some accounts, beside those
+	// of facts; nil those of any.
+	Accounts []string
 	// DueBefore selects letters that must have been settled by then, and
 	// CreatedBefore those that failed first before then; zero is any time.
 	DueBefore, CreatedBefore time.Time

@@ -344,9 +344,17 @@ func (a *App) putLetters(ctx context.Context, letters []deadletter.Letter) bool 
 	return a.untilDone(ctx, "keep dead letters", func(ctx context.Context) error { return a.store.PutLetters(ctx, letters) })
 }
 
-// replayFacts reads parts of webhooks again for which somebody has asked so.
+// replayFacts reads parts of webhooks again for which somebody has asked so. What
+// somebody wants tried again in an account that is gone is left open.
 func (a *App) replayFacts(ctx context.Context) error {
 	for pause(ctx, time.Second) {
+		n, err := a.store.Recall(ctx, CRMs(a.now.Load().config))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot look for dead letters of accounts that are gone", "error", err)
+		}
+		if n > 0 {
+			a.log.Warn("dead letters are not tried again and stay open: their accounts are not in the configuration", "letters", n)
+		}
 		replays, err := a.store.FactsToReplay(ctx, 100)
 		if err != nil {
 			a.log.Warn("cannot look for facts to replay", "error", err)
