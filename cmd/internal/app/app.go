@@ -379,20 +379,20 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		parts = append(parts, connectors.Fact{Kind: connectors.KindMalformed, Reason: "the account is gone, or has no webhooks any more"})
 	}
 	var facts []directory.Fact
-	var malformed []*directory.Fact
+	var still *directory.Fact
 	for _, f := range parts {
 		fact := directory.Fact{ID: directory.FactID(r.Account, f.Key), Account: r.Account, ReceivedAt: r.ReceivedAt.UTC(), Fact: f}
-		if f.Kind == connectors.KindMalformed {
-			malformed = append(malformed, &fact)
+		if f.Kind == connectors.KindMalformed && still == nil {
+			still = &fact
 			continue
 		}
-		facts = append(facts, fact)
+		facts = append(facts, fact) // another one that cannot be read gets a letter where it is recorded
 	}
 	if err := a.broker.PublishFacts(ctx, facts); err != nil {
 		return err
 	}
-	if len(malformed) > 0 {
-		letters := a.lettersOf(malformed)
+	if still != nil {
+		letters := a.lettersOf([]*directory.Fact{still})
 		letters[0].ID = r.LetterID // the same part, still unreadable
 		return a.broker.Bury(ctx, letters)
 	}
