@@ -97,10 +97,16 @@ func valuesOf(sets []string) (map[string]string, error) {
 	return values, nil
 }
 
-// partOf reads a file, or standard input for -.
+// partOf reads a file, or standard input for -, of which no more than is too
+// much.
 func partOf(in io.Reader, name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(io.LimitReader(in, 4<<20))
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
 	}
-	return os.ReadFile(name)
+	return io.ReadAll(io.LimitReader(in, 4<<20))
 }

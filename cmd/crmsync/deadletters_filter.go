@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"crmsync/cmd/internal/app"
 )
@@ -17,12 +16,12 @@ import (
 type letterFlags struct {
 	app.LetterFilter
 	older, dueBefore string
-	given            *pflag.FlagSet
+	command          *cobra.Command
 }
 
 // filterFlags adds the flags that select letters.
 func filterFlags(c *cobra.Command) *letterFlags {
-	f := &letterFlags{given: c.Flags()}
+	f := &letterFlags{command: c}
 	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
 	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
 	c.Flags().StringVar(&f.Cause, "cause", "", "only letters with this code, or code and field: 'INVALID_DATA on Mobile'")
@@ -47,7 +46,7 @@ func (f *letterFlags) selects(ids []string, all bool) error {
 // empty one, from a variable that is not set, does not select everything.
 func (f *letterFlags) read() (err error) {
 	for _, name := range []string{"account", "class", "cause", "group", "older", "due-before"} {
-		if f.given.Changed(name) && strings.TrimSpace(f.given.Lookup(name).Value.String()) == "" {
+		if f.command.Flags().Changed(name) && strings.TrimSpace(f.command.Flag(name).Value.String()) == "" {
 			return fmt.Errorf("--%s is empty; leave it out to select all", name)
 		}
 	}
