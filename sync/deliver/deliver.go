@@ -31,7 +31,7 @@ type Store interface {
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
-	Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error)
+	Reopen(ctx context.Context, account string, limit, files int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
 	Dropped(ctx context.Context, letterID, reason string) error
 }
@@ -73,6 +73,9 @@ type Worker struct {
 	// asked is when the lease was last asked for with success.
 	asked atomic.Pointer[time.Time]
 	lanes
+	// dueFiles is how many files wait: of those that the last look has found and
+	// those that were let in since.
+	dueFiles  atomic.Int64
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -301,25 +304,33 @@ func (w *Worker) scan(ctx context.Context) {
 // reopen lets dead letters in that somebody wants tried again: as many as a call
 // carries, less what waits or is in work already. So what is new never waits for
 // a long list of them, and they go out as fast as the account takes them all the
-// same. However busy the account is, a few get in every five seconds.
+// same. However busy the account is, a few get in every five seconds. Of files as
+// many are let in as are looked for at once, less what is due already.
 func (w *Worker) reopen(ctx context.Context) {
 	limits := w.Connector.Limits()
 	room := max(limits.Contacts, limits.Messages, 1)
 	let := time.Now()
 	for pause := reopenEvery; sleep(ctx, pause); {
 		pause = reopenEvery
-		free := room - w.underWay()
-		if free <= 0 && time.Since(let) < reopenTurn {
+		free, files := max(0, room-w.underWay()), max(0, filesAtOnce-int(w.dueFiles.Load()))
+		if free > 0 || time.Since(let) >= reopenTurn {
+			free, let = max(free, room/10, 1), time.Now()
+		}
+		if free+files == 0 {
 			continue
 		}
-		free, let = max(free, room/10, 1), time.Now()
-		list, err := w.Store.Reopen(ctx, w.Account, free)
+		list, err := w.Store.Reopen(ctx, w.Account, free, files)
 		if err != nil && ctx.Err() == nil {
 			w.Log.Warn("cannot look for dead letters to try again", "error", err)
 		}
 		if len(list) > 0 {
 			w.enqueue(list)
 			pause = reopenEvery / 5
+		}
+		for _, e := range list {
+			if e.Kind == directory.FileEntity {
+				w.dueFiles.Add(1)
+			}
 		}
 	}
 }

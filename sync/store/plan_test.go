@@ -106,12 +106,14 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	check(db.PutLetters(ctx, []deadletter.Letter{{ID: deadletter.ForEntity("crm", e), Account: "crm", Entity: e, State: deadletter.Open, UpdatedAt: time.Now()}}))
 	replay, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{deadletter.ForEntity("crm", e)}}, "me")
 	check(err)
-	list, err := db.Reopen(ctx, "crm", 10)
+	list, err := db.Reopen(ctx, "crm", 10, 10)
 	check(err)
 	if n != 1 || len(list) != 1 {
 		t.Fatalf("replayed %d, let in %v", n, list)
 	}
-	_, err = db.CountReplay(ctx, replay)
+	_, _, err = db.CountReplay(ctx, replay)
+	check(err)
+	_, err = db.Recall(ctx, []string{"crm"})
 	check(err)
 	_, err = db.Actions(ctx, deadletter.ForEntity("crm", e))
 	check(err)
