@@ -22,6 +22,13 @@ const (
 	pinTTL  = 2 * time.Second
 )
 
+// askWithin is how long the broker has to answer what is not a webhook's
+// matter.
+const askWithin = 5 * time.Second
+
+// afterFailure is how long a pull that failed waits before the next.
+const afterFailure = 200 * time.Millisecond
+
 // ackWait is how long a replica that died keeps a message from the others.
 // While a batch is worked on, it is prolonged every second.
 const ackWait = 4 * time.Second
@@ -61,6 +68,8 @@ func (b *Broker) puller(ctx context.Context, stream string, config jetstream.Con
 // create keeps the consumer that there was when it fails: while the broker is
 // away it fails again and again.
 func (p *puller) create(ctx context.Context) error {
+	ctx, cancel := p.broker.lifeline.during(ctx, askWithin)
+	defer cancel()
 	consumer, err := p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
 	if err == nil {
 		p.consumer = consumer
@@ -69,9 +78,16 @@ func (p *puller) create(ctx context.Context) error {
 }
 
 // fetch asks for up to n messages. They come as they are published, for a
-// second. It returns nil after a failure, having waited a little.
+// second, or until the connection is lost; the client by itself would go on
+// waiting. It returns nil after a failure, having waited a little.
 func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
-	batch, err := p.consumer.Fetch(n, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
+	if !p.broker.conn.IsConnected() {
+		// Asking would fail, and cost the client a subscription each time.
+		sleep(ctx, afterFailure)
+		return nil
+	}
+	asked := question{p.broker.lifeline.context(), time.Now().Add(pullFor * 10 / 9)}
+	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group))
 	if err != nil {
 		p.failed(ctx, err)
 		return nil
@@ -79,14 +95,24 @@ func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
 	return batch
 }
 
+// A question is a context that tells the client how long the broker shall wait
+// for messages, which is nine tenths of the time until then. It does not end
+// by that: messages may be on their way.
+type question struct {
+	context.Context
+	until time.Time
+}
+
+func (q question) Deadline() (time.Time, bool) { return q.until, true }
+
 // failed waits a little after a failed pull. That another replica is pinned,
-// or that the pin has lapsed, is no failure.
+// that the pin has lapsed, or that the connection is lost, is no news.
 func (p *puller) failed(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrPinIDMismatch), errors.Is(err, jetstream.ErrNoMessages):
+	case errors.Is(err, jetstream.ErrPinIDMismatch), errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.Canceled):
 	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, nats.ErrNoResponders):
 		p.broker.log.Warn("the broker has no such consumer; creating it", "stream", p.stream, "consumer", p.config.Durable)
 		if err := p.create(ctx); err != nil {
@@ -95,7 +121,11 @@ func (p *puller) failed(ctx context.Context, err error) {
 	default:
 		p.broker.log.Warn("cannot fetch from the broker", "stream", p.stream, "error", err)
 	}
-	timer := time.NewTimer(200 * time.Millisecond)
+	sleep(ctx, afterFailure)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

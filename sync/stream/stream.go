@@ -43,6 +43,7 @@ const mostTriggers = 20000
 type Broker struct {
 	embedded *embedded // nil if the broker is external
 	conn     *nats.Conn
+	lifeline *lifeline
 	js       jetstream.JetStream
 	events   *committer
 	unwatch  func() // ends the watch over the embedded server
@@ -61,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		b.Close()
 		return nil, err
 	}
-	b.events = newCommitter(b.conn) //nolint:contextcheck // it outlives ctx, until Close
+	b.events = newCommitter(b.conn, b.lifeline) //nolint:contextcheck // it outlives ctx, until Close
 	if b.embedded != nil {
 		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 		done := make(chan struct{})
@@ -114,7 +115,7 @@ func (b *Broker) connect(o Options) error {
 		b.Close()
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
-	b.conn = conn
+	b.conn, b.lifeline = conn, newLifeline(conn)
 	if conn.MaxPayload() < 8_000_000 {
 		b.Close()
 		return fmt.Errorf("the NATS server takes messages of at most %d bytes, a WhatsApp webhook has up to 3 MB and grows on its way: set max_payload to 8MB", conn.MaxPayload())
@@ -161,6 +162,8 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if !b.conn.IsConnected() {
 		return errors.New("not connected to NATS")
 	}
+	ctx, cancel := b.lifeline.during(ctx, askWithin)
+	defer cancel()
 	if _, err := b.js.Stream(ctx, "EVENTS"); err != nil {
 		return fmt.Errorf("stream EVENTS: %w", err)
 	}
