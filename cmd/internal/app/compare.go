@@ -114,7 +114,7 @@ func restOf(c config.Account) time.Duration {
 func (a *App) compareAside(ctx context.Context, account config.Account, n int) *Consistency {
 	account.Quota.Requests = max(account.Quota.Requests/share, 1)
 	connector, limiter := a.connector(account, func() bool { return true })
-	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
+	vendor := guard.New(connector, guard.Options{Limiter: limiter})
 	// It learns how messages are written there, and changes nothing.
 	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false); err != nil {
 		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: connectors.AsError(err).Error()}
