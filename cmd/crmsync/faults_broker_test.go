@@ -15,7 +15,7 @@ var brokerRows = []row{
 	{id: "N2", fault: "the broker is gone for 10 s, larger 60 s", push: 1, larger: 3, run: brokerGone},
 	{id: "N3", fault: "kill -9 of one of three NATS nodes, under two replicas", push: 3, larger: 10, run: nodeKilled},
 	{id: "N3-partition", fault: "one of three NATS nodes is cut off from the others", not: "not built: it takes a wire between the nodes; a node that is killed is N3"},
-	{id: "N4", fault: "the broker stores a fact and its answer is lost", push: 0, larger: 50, run: brokerAnswerLost},
+	{id: "N4", fault: "the broker stores a fact and its answer is lost", push: 5, larger: 50, run: brokerAnswerLost},
 	{id: "N5", fault: "the consumers are deleted, the stream of triggers too", push: 1, larger: 3, run: consumersDeleted},
 	{id: "N5-full", fault: "the stream of facts is full, as the database is away", push: 1, larger: 3, run: streamFull},
 	{id: "N6", fault: "a broker without JetStream, or one that takes small messages only", push: 2, larger: 2, run: wrongBroker},
@@ -38,8 +38,10 @@ func brokerRestarts(f *fault, how syscall.Signal) {
 		f.inject(1)
 		time.Sleep(f.between(100*time.Millisecond, time.Second))
 		r.broker.start()
-		recoveries = append(recoveries, recovery{at: time.Now()})
+		back := time.Now()
+		recoveries = append(recoveries, recovery{at: back})
 		time.Sleep(3 * time.Second)
+		l.takesAgain(f, back)
 	}
 	f.settle(l, r.env, outcome{}, recoveries...)
 }
@@ -71,8 +73,10 @@ func brokerGone(f *fault) {
 			f.Errorf("memory grew from %d to %d MiB while the broker was gone", before, after)
 		}
 		r.broker.start()
-		recoveries = append(recoveries, recovery{at: time.Now()})
+		back := time.Now()
+		recoveries = append(recoveries, recovery{at: back})
 		time.Sleep(3 * time.Second)
+		l.takesAgain(f, back)
 	}
 	f.settle(l, r.env, outcome{}, recoveries...)
 }
@@ -93,8 +97,6 @@ func nodeKilled(f *fault) {
 	f.settle(l, c.env, outcome{}, recoveries...)
 }
 
-// brokerAnswerLost is slower than it ought to be: the worker waits for two
-// seconds for the lost answer, with whatever was published meanwhile behind it.
 func brokerAnswerLost(f *fault) {
 	r := newRig(f)
 	info := simulate(f.T, slowly...)

@@ -53,13 +53,20 @@ type fault struct {
 
 	mu                                   sync.Mutex
 	sent, injected, lost, doubled, stuck int
-	recovered                            []time.Duration
+	recovered                            []recovered
 	notes                                []string
 	red                                  bool
 	unfinished                           bool
 }
 
-// count adds to what was broken so far.
+// recovered is how long an account took to show a message again, and after
+// what.
+type recovered struct {
+	took  time.Duration
+	after string
+}
+
+// inject adds to what was broken so far.
 func (f *fault) inject(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,8 +114,11 @@ func (f *fault) judge() {
 	if f.lost+f.doubled+f.stuck > 0 {
 		f.Errorf("lost %d, doubled %d, stuck %d", f.lost, f.doubled, f.stuck)
 	}
-	if within := cmp.Or(f.row.within, recoverWithin); len(f.recovered) > 0 && slices.Max(f.recovered) > within {
-		f.Errorf("the first delivery came %v after the fault, want at most %v", slices.Max(f.recovered), within)
+	within := cmp.Or(f.row.within, recoverWithin)
+	for _, r := range f.recovered {
+		if r.took > within {
+			f.Errorf("%s: the first delivery came %v after the fault, want at most %v", r.after, r.took, within)
+		}
 	}
 }
 
@@ -122,7 +132,11 @@ func (f *fault) recovery(p float64) string {
 	if len(f.recovered) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f s", percentile(f.recovered, p).Seconds())
+	list := make([]time.Duration, len(f.recovered))
+	for i, r := range f.recovered {
+		list[i] = r.took
+	}
+	return fmt.Sprintf("%.1f s", percentile(list, p).Seconds())
 }
 
 func TestFaults(t *testing.T) {
