@@ -18,7 +18,7 @@ var brokerRows = []row{
 	{id: "N4", fault: "the broker stores a fact and its answer is lost", push: 5, larger: 50, run: brokerAnswerLost},
 	{id: "N5", fault: "the consumers are deleted, the stream of triggers too", push: 1, larger: 3, run: consumersDeleted},
 	{id: "N5-full", fault: "the stream of facts is full, as the database is away", push: 1, larger: 3, run: streamFull},
-	{id: "N6", fault: "a broker without JetStream, or one that takes small messages only", push: 2, larger: 2, run: wrongBroker},
+	{id: "N6", fault: "a broker without JetStream, one that takes small messages only, one with another token", push: 3, larger: 3, run: wrongBroker},
 	{id: "N7", fault: "a flipped bit or a truncated file in the broker's store", not: "holes in the stream can be found only by an audit against the CRMs; this suite cannot judge it"},
 	{id: "N8", fault: "everything to and from the broker comes 200 ms late", push: 1, larger: 3, run: brokerSlow},
 	{id: "N9", fault: "packets are lost or change places", not: "needs netem, which this machine's kernel does not have; delay and cuts are N4 and N8"},
@@ -207,6 +207,7 @@ func wrongBroker(f *fault) {
 	for config, says := range map[string]string{
 		"max_payload: 8MB\n":            "JetStream",
 		"jetstream { store_dir: %q }\n": "max_payload",
+		"max_payload: 8MB\nauthorization { token: another }\njetstream { store_dir: %q }\n": "Authorization",
 	} {
 		if strings.Contains(config, "%q") {
 			config = fmt.Sprintf(config, f.TempDir())
@@ -214,7 +215,7 @@ func wrongBroker(f *fault) {
 		s := nodeWith(f.T, config)
 		out, errs, code := f.serveOnce(info.Config, "CRMSYNC_NATS_URLS=nats://"+s.address, "CRMSYNC_DATA_DIR="+f.TempDir())
 		f.inject(1)
-		if code != exitFailed || !strings.Contains(errs, says) {
+		if code != exitFailed || !strings.Contains(errs, says) || strings.Contains(errs, "panic") {
 			f.Errorf("exit code %d, %s%s; want 1 and a word about %s", code, out, errs, says)
 		}
 	}

@@ -18,7 +18,7 @@ var timeRows = []row{
 }
 
 var diskRows = []row{
-	{id: "K4", fault: "a fact at which the worker panics each time", not: "needs a function in the program that panics on demand; none is built in"},
+	{id: "K4", fault: "facts at which the worker panics each time: somebody has published what no connector makes", push: 1, larger: 5, run: poisonedFacts},
 	{id: "K5", fault: "out of memory", not: "an address-space limit stops Go's runtime itself, and no memory cgroup may be made here; W4 and N2 watch the memory"},
 	{id: "K7-fsync", fault: "power loss: what is answered 200 without an fsync before it, counted by strace", push: 1, larger: 1, run: func(f *fault) { syncCounted(f) }},
 	{id: "K7-lazy", fault: "power loss: a file system that forgets what was not synced", not: "there is no lazy file system here (no FUSE library among the dependencies)"},
@@ -29,6 +29,39 @@ var diskRows = []row{
 	{id: "X4-rolling", fault: "two replicas are restarted in turn", push: 4, larger: 20, run: func(f *fault) { rolling(f, syscall.SIGTERM) }},
 	{id: "X4-kill", fault: "kill -9 of either of two replicas, on three NATS nodes", push: 4, larger: 20, run: func(f *fault) { rolling(f, syscall.SIGKILL) }},
 	{id: "X5", fault: "the mapping is changed under load", not: "the mapping is read at start; a changed one takes a restart, which is K3"},
+}
+
+// poisonedFacts puts facts into the stream that lack what their kind promises.
+// Each becomes a dead letter, the worker goes on, and the others flow.
+func poisonedFacts(f *fault) {
+	r := newRig(f)
+	info := simulate(f.T, slowly...)
+	worker := serve(f.T, info, r.env...)
+	worker.deliversTo(info, info.Worker.URL, 20*time.Second)
+	l := f.traffic(info, 20)
+	var recoveries []recovery
+	kinds := []string{"message", "status", "preference", "identity"}
+	for n := range f.rounds {
+		time.Sleep(2 * time.Second)
+		for _, kind := range kinds {
+			key := fmt.Sprintf("%s%d", kind, n)
+			answer := r.broker.request(f, "events.0.whatsapp."+kind, fmt.Sprintf(`{"id":"whatsapp/%s","account":"whatsapp","received_at":%q,"key":%q,"kind":%q,"at":"2026-11-01T00:00:00Z"}`,
+				key, time.Now().UTC().Format(time.RFC3339), key, kind))
+			if !strings.Contains(answer, `"stream":"EVENTS"`) {
+				f.Fatalf("the fact was not stored: %s", answer)
+			}
+			f.inject(1)
+		}
+		recoveries = append(recoveries, recovery{at: time.Now()})
+	}
+	time.Sleep(2 * time.Second)
+	f.settle(l, r.env, outcome{letters: f.rounds * len(kinds)}, recoveries...)
+	if !worker.says("the program panics in crmsync/sync/record") {
+		f.Error("the log does not say that and where the program panics")
+	}
+	if code := worker.stop(); code != 0 {
+		f.Errorf("exit code %d", code)
+	}
 }
 
 // syncCounted is TestEveryAnswerFollowsAnFsync as a row.
