@@ -14,7 +14,7 @@ var brokerRows = []row{
 	{id: "N1-kill", fault: "the broker is killed and started again", push: 3, larger: 30, run: func(f *fault) { brokerRestarts(f, syscall.SIGKILL) }},
 	{id: "N2", fault: "the broker is gone for 10 s, larger 60 s", push: 1, larger: 3, run: brokerGone},
 	{id: "N3", fault: "kill -9 of one of three NATS nodes, under two replicas", push: 3, larger: 10, run: nodeKilled},
-	{id: "N3-partition", fault: "one of three NATS nodes is cut off from the others", not: "not built: it takes a wire between the nodes; a node that is killed is N3"},
+	{id: "N3-partition", fault: "one of three NATS nodes, the stream's leader or another, is cut off from the others for 15 s, its clients are not", push: 2, larger: 10, run: nodeCutOff},
 	{id: "N4", fault: "the broker stores a fact and its answer is lost", push: 5, larger: 50, run: brokerAnswerLost},
 	{id: "N5", fault: "the consumers are deleted, the stream of triggers too", push: 1, larger: 3, run: consumersDeleted},
 	{id: "N5-full", fault: "the stream of facts is full, as the database is away", push: 1, larger: 3, run: streamFull},
@@ -95,6 +95,33 @@ func nodeKilled(f *fault) {
 		time.Sleep(3 * time.Second) // it catches up
 	}
 	f.settle(l, c.env, outcome{}, recoveries...)
+}
+
+// nodeCutOff swallows what a node and the others send each other. Replicas that
+// are connected to that node have to notice by themselves.
+func nodeCutOff(f *fault) {
+	c := newCouple(f)
+	l := f.traffic(c.info, 20, c.webhooks...)
+	var recoveries []recovery
+	for n := range f.rounds {
+		time.Sleep(f.between(2*time.Second, 3*time.Second))
+		victim, after := c.cluster[f.random.IntN(3)], "another"
+		for _, s := range c.cluster {
+			if leads := s.leads(f, "EVENTS"); leads == (n%2 == 0) {
+				if victim = s; leads {
+					after = "the leader"
+				}
+			}
+		}
+		victim.partition(true)
+		f.inject(1)
+		recoveries = append(recoveries, recovery{at: time.Now(), after: after})
+		time.Sleep(15 * time.Second)
+		victim.partition(false)
+		time.Sleep(3 * time.Second) // it catches up
+	}
+	f.settle(l, c.env, outcome{}, recoveries...)
+	c.inspect(f)
 }
 
 func brokerAnswerLost(f *fault) {

@@ -98,9 +98,25 @@ func (f *fault) unload() {
 	}
 	all := processesOf(f.T)
 	for _, p := range all[max(0, len(all)-4):] {
-		lines := slices.Collect(strings.Lines(p.errors.String()))
-		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lines[max(0, len(lines)-25):], ""))
+		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lastLines(p.errors.String(), 25), ""))
 	}
+}
+
+// lastLines are the last so many lines of a log, of those that say the same the
+// last two.
+func lastLines(log string, n int) []string {
+	lines := slices.Collect(strings.Lines(log))
+	slices.Reverse(lines)
+	said := map[string]int{}
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		_, says, _ := strings.Cut(line, `"msg":"`)
+		says, _, found := strings.Cut(says, `"`)
+		said[says]++
+		return found && said[says] > 2
+	})
+	lines = lines[:min(len(lines), n)]
+	slices.Reverse(lines)
+	return lines
 }
 
 // judge closes a row.
@@ -179,6 +195,7 @@ func TestFaults(t *testing.T) {
 				defer func() {
 					f.red = t.Failed()
 					t.Log(f)
+					f.dump()
 					f.unload()
 				}()
 				r.run(f)

@@ -42,14 +42,15 @@ type committer struct {
 	since time.Time
 }
 
-// note remembers whether the broker stores.
+// note remembers whether the broker stores. A server that is cut off from the
+// others of its cluster does not answer, or knows nobody who could.
 func (c *committer) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err == nil:
 		c.since = time.Time{}
-	case c.since.IsZero() && errors.Is(err, context.DeadlineExceeded):
+	case c.since.IsZero() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)):
 		c.since = time.Now()
 	}
 }

@@ -188,3 +188,36 @@ func TestABrokerThatIsAwayCostsNothing(t *testing.T) {
 		t.Errorf("the client has %d subscriptions after three seconds without a broker, %d before", after, before)
 	}
 }
+
+// A server that takes what it is given and stores nothing, cut off from the rest
+// of its cluster say, is left for another, though the connection to it stands.
+func TestAServerThatStoresNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	s := serverOn(t)
+	one, two := newLine(t, s), newLine(t, s)
+	b := open(t, stream.Options{URLs: []string{one.address, two.address}})
+	defer b.Close()
+	publish(t, b, facts(1, "before"))
+	used := one
+	if two.used() {
+		used = two
+	}
+	used.silent.Store(true)
+	began := time.Now()
+	for b.PublishFacts(t.Context(), facts(1, "during")) != nil {
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("not left within 10 s")
+		}
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("left after %v, want at most 5 s", d)
+	}
+	drain(t, b, 2)
+}
+
+// used reports whether there are connections.
+func (l *line) used() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns) > 0
+}

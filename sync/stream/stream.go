@@ -46,7 +46,7 @@ type Broker struct {
 	lifeline *lifeline
 	js       jetstream.JetStream
 	events   *committer
-	unwatch  func() // ends the watch over the embedded server
+	unwatch  func() // ends watch
 	// incarnation tells this EVENTS from another that was created before it.
 	incarnation string
 	log         *slog.Logger
@@ -63,13 +63,46 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		return nil, err
 	}
 	b.events = newCommitter(b.conn, b.lifeline) //nolint:contextcheck // it outlives ctx, until Close
-	if b.embedded != nil {
-		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-		done := make(chan struct{})
-		go func() { b.watch(watching); close(done) }()
-		b.unwatch = func() { stop(); <-done }
-	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { b.watch(watching); close(done) }()
+	b.unwatch = func() { stop(); <-done }
 	return b, nil
+}
+
+// watch sees to it that the broker stores what it is given, until ctx ends.
+func (b *Broker) watch(ctx context.Context) {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if b.embedded != nil {
+			b.replace(ctx)
+		} else {
+			b.leave()
+		}
+	}
+}
+
+// patience is how long nothing could be stored before another server is tried.
+const patience = time.Second
+
+// leave goes to another of the external servers, or to the same one by a new
+// connection, when this one stores nothing any more: it may be cut off from the
+// others, or the connection be dead without saying so.
+func (b *Broker) leave() {
+	if b.events.silent() < patience || !b.conn.IsConnected() {
+		return
+	}
+	b.events.heard()
+	b.log.Warn("the broker stores nothing any more; connecting anew", "server", b.conn.ConnectedAddr())
+	if err := b.conn.ForceReconnect(); err != nil {
+		b.log.Warn("cannot connect to the broker anew", "error", err)
+	}
 }
 
 func (b *Broker) connect(o Options) error {
