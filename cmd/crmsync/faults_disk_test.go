@@ -200,7 +200,9 @@ func diskFull(f *fault) {
 		time.Sleep(3 * time.Second)
 	}
 	f.settle(l, env, outcome{}, recoveries...)
-	f.note("%d webhooks answered 503", l.answered(503))
+	if f.note("%d webhooks answered 503", l.answered(503)); l.answered(503) == 0 {
+		f.Error("no webhook was refused, so the disk was not full for the worker")
+	}
 }
 
 // syncs lets every fsync of the worker go wrong for a while.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -34,13 +35,22 @@ type row struct {
 	push, larger int // rounds
 	// alone says that no other row may run beside this one, which measures.
 	alone bool
-	// within is how long after the fault the first delivery may take, if that
+	// limit is how long after the fault the first delivery may take, if that
 	// is not five seconds.
-	within time.Duration
-	run    func(f *fault)
+	limit limit
+	run   func(f *fault)
 	// not says why this machine or this program cannot run the row.
 	not string
 }
+
+// A limit is a longest recovery, and why it is not five seconds.
+type limit struct {
+	within  time.Duration
+	because string
+}
+
+// within is the row's longest recovery.
+func (r row) within() time.Duration { return cmp.Or(r.limit.within, recoverWithin) }
 
 // A fault is a row under way.
 type fault struct {
@@ -62,8 +72,9 @@ type fault struct {
 // recovered is how long an account took to show a message again, and after
 // what.
 type recovered struct {
-	took  time.Duration
-	after string
+	took   time.Duration
+	after  string
+	within time.Duration // if that is not the row's
 }
 
 // inject adds to what was broken so far.
@@ -130,9 +141,8 @@ func (f *fault) judge() {
 	if f.lost+f.doubled+f.stuck > 0 {
 		f.Errorf("lost %d, doubled %d, stuck %d", f.lost, f.doubled, f.stuck)
 	}
-	within := cmp.Or(f.row.within, recoverWithin)
 	for _, r := range f.recovered {
-		if r.took > within {
+		if within := cmp.Or(r.within, f.row.within()); r.took > within {
 			f.Errorf("%s: the first delivery came %v after the fault, want at most %v", r.after, r.took, within)
 		}
 	}
@@ -234,7 +244,17 @@ func writeFaultTable(file string, seed uint64, done map[string]*fault) error {
 			name += " **RED**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s |\n", name, r.fault, f.rounds, f.injected, f.sent,
-			f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), cmp.Or(r.within, recoverWithin), strings.Join(f.notes, "; "))
+			f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), r.within(), strings.Join(f.notes, "; "))
+	}
+	b.WriteString("\nLimits that are not five seconds, and why:\n\n")
+	reasons := map[limit][]string{}
+	for _, r := range rows() {
+		if done[r.id] != nil && r.limit.because != "" {
+			reasons[r.limit] = append(reasons[r.limit], r.id)
+		}
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(reasons), func(x, y limit) int { return strings.Compare(reasons[x][0], reasons[y][0]) }) {
+		fmt.Fprintf(&b, "- %s, %s: %s.\n", strings.Join(reasons[l], ", "), l.within, l.because)
 	}
 	b.WriteString("\nNot run, and why:\n\n| row | what would be broken | why not |\n|---|---|---|\n")
 	for _, r := range not {

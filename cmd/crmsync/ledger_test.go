@@ -278,6 +278,8 @@ type recovery struct {
 	// arrive, and it goes out first.
 	backlog bool
 	after   string // what it is the end of, if the row has several kinds
+	// within is how long it may take, if that is not the row's limit.
+	within time.Duration
 }
 
 // An outcome is what there has to be in the end besides what was delivered.
@@ -423,7 +425,7 @@ func (f *fault) measure(l *ledger, recoveries []recovery) {
 				f.Errorf("%s: nothing was delivered after a recovery %s", account, r.after)
 				continue
 			}
-			f.recovered = append(f.recovered, recovered{first, strings.TrimSpace(account + " " + r.after)})
+			f.recovered = append(f.recovered, recovered{first, strings.TrimSpace(account + " " + r.after), r.within})
 		}
 	}
 }

@@ -84,8 +84,8 @@ func (s *node) partition(on bool) {
 }
 
 // leads reports whether the node leads a stream.
-func (s *node) leads(f *fault, stream string) bool {
-	return strings.Contains(s.request(f, "$JS.API.STREAM.INFO."+stream, ""), fmt.Sprintf(`"leader":%q`, s.name))
+func (s *node) leads(stream string) bool {
+	return strings.Contains(s.ask("$JS.API.STREAM.INFO."+stream, ""), fmt.Sprintf(`"leader":%q`, s.name))
 }
 
 func (s *node) launch() {

@@ -26,6 +26,9 @@ const (
 // matter.
 const askWithin = 5 * time.Second
 
+// clearedAway is how long a server may take to clear a deleted stream away.
+const clearedAway = time.Second
+
 // afterFailure is how long a pull that failed waits before the next.
 const afterFailure = 200 * time.Millisecond
 
@@ -55,6 +58,9 @@ type puller struct {
 	stream   string
 	config   jetstream.ConsumerConfig
 	consumer jetstream.Consumer
+	// incarnation tells the stream that the consumer is of from another that
+	// was there before it.
+	incarnation string
 }
 
 func (b *Broker) puller(ctx context.Context, stream string, config jetstream.ConsumerConfig) (*puller, error) {
@@ -66,13 +72,34 @@ func (b *Broker) puller(ctx context.Context, stream string, config jetstream.Con
 }
 
 // create keeps the consumer that there was when it fails: while the broker is
-// away it fails again and again.
+// away it fails again and again. A stream that somebody has deleted is created
+// again; what waited in it is lost.
 func (p *puller) create(ctx context.Context) error {
+	err := p.createOn(ctx)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	p.broker.log.Error("the broker has lost the stream, with what waited in it; creating it", "stream", p.stream)
+	// The server is still clearing it away. A stream that is created at once
+	// may find the remains, and then store nothing for good.
+	sleep(ctx, clearedAway)
+	if err := p.broker.createStreams(ctx); err != nil {
+		return err
+	}
+	return p.createOn(ctx)
+}
+
+// createOn creates the consumer on the stream that there is.
+func (p *puller) createOn(ctx context.Context) error {
 	ctx, cancel := p.broker.lifeline.during(ctx, askWithin)
 	defer cancel()
-	consumer, err := p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
+	stream, err := p.broker.js.Stream(ctx, p.stream)
+	if err != nil {
+		return err
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, p.config)
 	if err == nil {
-		p.consumer = consumer
+		p.consumer, p.incarnation = consumer, incarnationOf(stream.CachedInfo())
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"crmsync/connectors"
 	"crmsync/sync/deadletter"
@@ -220,4 +221,49 @@ func (l *line) used() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.conns) > 0
+}
+
+// Somebody deletes the stream of facts by hand. It is there again before long,
+// and its numbers are not taken for those of the one before.
+func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
+	t.Parallel()
+	s := serverOn(t)
+	b := open(t, stream.Options{URLs: []string{s.ClientURL()}})
+	defer b.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	came := make(chan directory.Fact, 100)
+	go func() {
+		_ = b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
+			for _, f := range list {
+				came <- f
+			}
+			return true
+		})
+	}()
+	publish(t, b, facts(1, "before"))
+	before := <-came
+	conn, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Request("$JS.API.STREAM.DELETE.EVENTS", nil, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for b.PublishFacts(t.Context(), facts(1, "after")) != nil {
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("no fact is stored within 5 s")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	select {
+	case after := <-came:
+		if after.Key != "after0" || after.Event.Stream == before.Event.Stream || after.Event.Stream == "" {
+			t.Errorf("%s came as %+v, before as %+v", after.Key, after.Event, before.Event)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("nothing came within 5 s")
+	}
 }

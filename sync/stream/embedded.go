@@ -110,7 +110,7 @@ func (b *Broker) replace(ctx context.Context) {
 		return
 	}
 	b.events.heard()
-	if err := b.createStreams(ctx, b.embedded.options); err != nil {
+	if err := b.createStreams(ctx); err != nil {
 		b.log.Error("cannot create the streams again", "error", err)
 	}
 }

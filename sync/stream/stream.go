@@ -47,18 +47,17 @@ type Broker struct {
 	js       jetstream.JetStream
 	events   *committer
 	unwatch  func() // ends watch
-	// incarnation tells this EVENTS from another that was created before it.
-	incarnation string
-	log         *slog.Logger
+	options  Options
+	log      *slog.Logger
 }
 
 // Open starts or reaches the broker and creates the streams that are missing.
 func Open(ctx context.Context, o Options) (*Broker, error) {
-	b := &Broker{log: o.Log}
+	b := &Broker{options: o, log: o.Log}
 	if err := b.connect(o); err != nil {
 		return nil, err
 	}
-	if err := b.createStreams(ctx, o); err != nil {
+	if err := b.createStreams(ctx); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -157,13 +156,13 @@ func (b *Broker) connect(o Options) error {
 	return err
 }
 
-func (b *Broker) createStreams(ctx context.Context, o Options) error {
-	replicas := max(1, o.Replicas)
+func (b *Broker) createStreams(ctx context.Context) error {
+	replicas := max(1, b.options.Replicas)
 	streams := []jetstream.StreamConfig{{
 		// No de-duplication here: one repeated id would make the server
 		// refuse a whole batch, and the guard that counts is the database's.
 		Name: "EVENTS", Subjects: []string{"events.>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: o.MaxBytes,
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: b.options.MaxBytes,
 		AllowAtomicPublish: true, Replicas: replicas,
 	}, {
 		// In memory: triggers are hints, rebuilt from the database. A newer
@@ -176,15 +175,12 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		s, err := b.js.CreateOrUpdateStream(ctx, config)
+		_, err := b.js.CreateOrUpdateStream(ctx, config)
 		switch {
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 			return fmt.Errorf("create stream %s: the NATS server has no JetStream, or its cluster has no leader yet: %w", config.Name, err)
 		case err != nil:
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
-		}
-		if config.Name == "EVENTS" {
-			b.incarnation = incarnationOf(s.CachedInfo())
 		}
 	}
 	return nil
