@@ -617,6 +617,38 @@ func TestARecordThatBringsDownItsBatchIsIsolated(t *testing.T) {
 	}
 }
 
+// A record over which the program itself panics ends up alone and is given up,
+// and a create that may have been made is looked for before it is made again.
+func TestARecordOverWhichTheProgramPanicsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.fail = func(method string, _ int, names []string) (*connectors.Error, bool) {
+		if method == "create" && slices.Contains(names, "w3") {
+			panic("w3")
+		}
+		return nil, false
+	}
+	for i := range 10 {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+	}
+	h.start()
+	h.eventually("9 messages and the contact agreed, one dead", func() bool {
+		s := h.states()
+		return s[directory.Agreed] == 10 && s[directory.Dead] == 1
+	})
+	if letter := <-h.letters; letter.Code != "PANIC" || letter.Attempts != 3 || letter.Class != connectors.Unknown {
+		t.Errorf("letter = %+v", letter)
+	}
+	if n := h.vendor.called("find"); n == 0 {
+		t.Error("it was never looked for, though a call may have been made")
+	}
+	for wamid, n := range h.vendor.count() {
+		if n != 1 {
+			t.Errorf("%s is there %d times", wamid, n)
+		}
+	}
+}
+
 func TestAConflictOverTheContactFindsItAgain(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

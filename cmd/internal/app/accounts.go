@@ -52,7 +52,7 @@ func (a *App) newAccount(c config.Account) *account {
 	}
 	connector, limiter := a.connector(c, func() bool { return built.worker.Holds() })
 	built.limiter = limiter
-	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
+	built.guard = guard.New(connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
 		if open {
 			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name, "why", built.guard.Trouble())
 		} else {

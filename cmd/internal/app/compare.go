@@ -142,7 +142,7 @@ func restOf(c config.Account) time.Duration {
 func (a *App) compareAside(ctx context.Context, account config.Account, n int) *Consistency {
 	account.Quota.Requests = max(account.Quota.Requests/share, 1)
 	connector, limiter := a.connector(account, func() bool { return true })
-	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
+	vendor := guard.New(connector, guard.Options{Limiter: limiter})
 	findings, err := a.identify(ctx, account, vendor)
 	if i := slices.IndexFunc(findings, fatal); i >= 0 {
 		return notCompared(account.Name, errors.New(findings[i].Problem))
