@@ -26,6 +26,17 @@ type Connector interface {
 
 // A Writer writes to an account.
 type Writer interface {
+	// Identity returns the names by which the vendor tells this account from
+	// all others, the one that people know first. They stay as they are when
+	// the credentials are replaced, and what can be renamed has another name
+	// beside it: one that two answers have in common makes them answers of the
+	// same account. None is empty, holds a space or is a secret.
+	//
+	// It changes nothing and may be asked before Setup. Where the vendor does
+	// not tell, or not us, the failure is [NotOffered]; trouble with the account
+	// is told as ever.
+	Identity(ctx context.Context) ([]string, error)
+
 	// Setup compares what the account has with what crmsync needs: the given
 	// contact fields and whatever the vendor needs for messages. With fix it
 	// creates what is missing. The findings name what is still wrong, in the

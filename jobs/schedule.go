@@ -24,7 +24,8 @@ type Schedule struct {
 // at three, or one like @daily; "off" is never. Its hours are those of a time
 // zone such as Europe/Rome.
 //
-// An hour that a night of clock changes skips does not come in that night.
+// An hour that a night of clock changes skips does not come in that night, and
+// one that comes twice counts once, but for what is due every hour.
 func Parse(expression, zone string) (Schedule, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil {
@@ -56,11 +57,33 @@ func (s Schedule) next(after time.Time) time.Time {
 	if s.cron == nil {
 		return time.Time{}
 	}
-	next := s.cron.Next(after.In(s.zone))
-	if next.IsZero() {
-		return next
+	for next := s.cron.Next(after.In(s.zone)); !next.IsZero(); next = s.cron.Next(next) {
+		if s.means(next) {
+			return next.UTC()
+		}
 	}
-	return next.UTC()
+	return time.Time{}
+}
+
+// means reports whether a time that cron has found is one. In the nights on
+// which clocks change it finds some that are not: an hour that comes twice is
+// two only for what is due every hour, and where the clock changes by half an
+// hour it looks at the minute alone.
+func (s Schedule) means(at time.Time) bool {
+	const every = 1 << 63 // cron's mark of an asterisk
+	spec, ok := s.cron.(*cron.SpecSchedule)
+	if !ok {
+		return true
+	}
+	return spec.Hour&(1<<uint(at.Hour())) != 0 && (spec.Hour&every != 0 || !again(at))
+}
+
+// again reports whether the clock shows a time for the second time.
+func again(at time.Time) bool {
+	_, before := at.Add(-3 * time.Hour).Zone()
+	_, now := at.Zone()
+	first := at.Add(time.Duration(now-before) * time.Second)
+	return before > now && first.Format(time.DateTime) == at.Format(time.DateTime)
 }
 
 // due is the last time that it was due after a time and until now; zero if it

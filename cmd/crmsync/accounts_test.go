@@ -184,3 +184,29 @@ func TestAPauseReachesEveryReplica(t *testing.T) {
 	accounts(t, info, "resume", "hubspot")
 	eventually(t, 5*time.Second, "HubSpot has it too", func() bool { return len(messagesOf(t, info, "wamid.REPLICA")) == 1 })
 }
+
+// A comparison with an account that is paused says so and does not wait, beside
+// the worker and without it; nor does a replay.
+func TestWhatIsPausedIsNotWaitedFor(t *testing.T) {
+	info := simulate(t)
+	worker := serve(t, info)
+	worker.working(info)
+	newLoad(info).post("wamid.PAUSE", "16665550001", "hello")
+	eventually(t, 20*time.Second, "HubSpot has it", func() bool { return stats(t, info).Messages == 1 })
+	accounts(t, info, "pause", "hubspot")
+	eventually(t, 10*time.Second, "the worker has noticed", func() bool { return metric(t, info, `crmsync_account_paused{account="hubspot"}`) == 1 })
+	calls := stats(t, info).Calls
+	compare := func(where string) {
+		t.Helper()
+		out, errs, code := runCommand(t, "audit", "--against-crm", "--account", "hubspot", "--config", info.Config)
+		if code != 1 || !strings.Contains(out, "it is paused") || !strings.Contains(out, "accounts resume hubspot") {
+			t.Errorf("%s: exit code %d\n%s%s", where, code, out, errs)
+		}
+	}
+	compare("beside the worker")
+	worker.stop()
+	compare("without a worker")
+	if after := stats(t, info).Calls; after != calls {
+		t.Errorf("%d calls of HubSpot while it was paused", after-calls)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,8 +24,9 @@ func auditCommand() *cobra.Command {
 			"worker and without one, and changes nothing.\n\n" +
 			"With --against-crm it also reads a sample of the records in each account, through a\n" +
 			"tenth of its quota, and compares them with what the account was told.\n\n" +
-			"Exit code 1 says that something does not close, or that an account shows something\n" +
-			"else; what, is listed by its number.",
+			"Exit code 1 says that something does not close, that nobody can know because the\n" +
+			"broker does not answer, or that an account shows something else; what, is listed by\n" +
+			"its number. A loss is reported until somebody settles it with audit settle.",
 		Args: cobra.NoArgs,
 	}
 	load := configFlag(c)
@@ -82,6 +82,55 @@ func auditCommand() *cobra.Command {
 		}
 		return err
 	}
+	c.AddCommand(auditSettle())
+	return c
+}
+
+func auditSettle() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "settle --reason TEXT",
+		Short: "Say that what is lost is known, so that later audits close",
+		Long: "Says, for the record, that somebody knows of the events that were acknowledged and are\n" +
+			"lost, or of an EVENTS that was replaced. Later audits note it and close. What is lost\n" +
+			"after that is reported again. Nothing else that an audit finds can be settled.",
+	}
+	load, output, by := configFlag(c), outputFlag(c), byFlag(c)
+	why := c.Flags().String("reason", "", "how it was lost")
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if strings.TrimSpace(*why) == "" {
+			return errors.New("say how it was lost with --reason; it is kept")
+		}
+		return cobra.NoArgs(cmd, args)
+	}
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		asJSON, err := output()
+		if err != nil {
+			return err
+		}
+		settings, err := load()
+		if err != nil {
+			return err
+		}
+		report, err := app.Settle(cmd.Context(), settings, *by, *why)
+		switch {
+		case err != nil:
+			return err
+		case !report.Events.Known:
+			return fmt.Errorf("what is lost is not known: %s", report.Events.Why)
+		case asJSON:
+			settled := make([]string, len(report.Losses))
+			for i, l := range report.Losses {
+				settled[i] = l.String()
+			}
+			return writeJSON(cmd.OutOrStdout(), map[string]any{"settled": settled})
+		case len(report.Losses) == 0:
+			fmt.Fprintln(cmd.OutOrStdout(), "Nothing is lost that is not settled already.")
+		}
+		for _, l := range report.Losses {
+			fmt.Fprintf(cmd.OutOrStdout(), "Settled: %s.\n", l)
+		}
+		return nil
+	}
 	return c
 }
 
@@ -96,37 +145,24 @@ func (r *auditReport) fine() bool {
 }
 
 func periodOf(since, until string, now time.Time) (p app.AuditPeriod, err error) {
-	if p.Since, err = boundOf("--since", since, now); err != nil {
-		return p, err
+	for _, bound := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"--since", since, &p.Since}, {"--until", until, &p.Until}} {
+		if bound.text == "" {
+			continue
+		}
+		if *bound.into, err = momentOf(bound.text, now, before); err != nil {
+			return p, fmt.Errorf("%s is %q; write 24h or 7d for so long ago, a date such as 2026-11-20, or a time such as 2026-11-20T09:00:00Z", bound.flag, bound.text)
+		}
 	}
-	if p.Until, err = boundOf("--until", until, now); err != nil {
-		return p, err
-	}
-	if !p.Until.IsZero() && !p.Since.Before(p.Until) {
+	switch {
+	case p.Since.After(now):
+		return p, errors.New("--since is still to come; nothing has been received since")
+	case !p.Until.IsZero() && !p.Since.Before(p.Until):
 		return p, errors.New("--until is not after --since")
 	}
 	return p, nil
-}
-
-// boundOf reads a time, a date, or how long ago something was.
-func boundOf(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
-			return now.AddDate(0, 0, -n).UTC(), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d).UTC(), nil
-	}
-	return time.Time{}, fmt.Errorf("%s is %q; write 24h or 7d for so long ago, a date such as 2026-11-20, or a time such as 2026-11-20T09:00:00Z", flag, text)
 }
 
 func printAudit(out io.Writer, r *app.AuditReport) {
@@ -157,9 +193,7 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 	fmt.Fprintln(out)
 	printReasons(out, r)
 	if e := r.Events; e.Known {
-		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", stress.Whole(e.Stored), stress.Whole(e.Recorded), stress.Whole(e.Waiting), stress.Whole(e.Lost))
-	} else {
-		fmt.Fprintf(out, "What waits to be recorded is not known: %s.\n", e.Why)
+		fmt.Fprintf(out, "Of %s events ever acknowledged, %s are recorded, %s wait, %s are lost.\n", stress.Whole(e.Stored), stress.Whole(e.Recorded), stress.Whole(e.Waiting), stress.Whole(e.Lost+e.Settled))
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", n)
@@ -168,9 +202,18 @@ func printAudit(out io.Writer, r *app.AuditReport) {
 		fmt.Fprintln(out, "All sums close.")
 		return
 	}
+	if !r.Events.Known {
+		fmt.Fprintf(out, "Whether anything is lost is not known: %s.\n", r.Events.Why)
+	}
+	if len(r.Findings) == 0 {
+		return
+	}
 	fmt.Fprintln(out, "\nThis does not close:")
 	for _, f := range r.Findings {
 		fmt.Fprintf(out, "  %s\n", findingText(f))
+	}
+	if len(r.Losses) > 0 {
+		fmt.Fprintf(out, "\nOnce you know how it was lost: %s audit settle --reason '…'\n", program())
 	}
 }
 

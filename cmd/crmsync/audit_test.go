@@ -167,25 +167,49 @@ func TestWhatWaitsInTheBrokerIsReceived(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(filepath.Dir(info.Config), "data", "streams")); err != nil {
 		t.Fatal(err)
 	}
-	if r, code = auditOf(t, info, nil); code != 0 || r.Events.Known || r.Events.Why == "" {
-		t.Errorf("without a broker: exit code %d, events %+v", code, r.Events)
+	if r, code = auditOf(t, info, nil); code != 1 || r.Closes || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Problem, "EVENTS was replaced") {
+		t.Errorf("the streams are gone: exit code %d, %+v", code, r.Findings)
+	}
+	if out, errs, code := runCommand(t, "audit", "settle", "--config", info.Config, "--by", "anna"); code != exitUsage || !strings.Contains(errs, "--reason") {
+		t.Errorf("for no reason: exit code %d, %s%s", code, out, errs)
+	}
+	out, errs, code := runCommand(t, "audit", "settle", "--config", info.Config, "--by", "anna", "--reason", "removed by hand")
+	if code != 0 || !strings.Contains(out, "Settled: whatever came after event ") {
+		t.Errorf("exit code %d, %s%s", code, out, errs)
+	}
+	if r, code = auditOf(t, info, nil); code != 0 || !r.Closes || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "anna") {
+		t.Errorf("settled: exit code %d, %+v %q", code, r.Findings, r.Notes)
+	}
+	if out, _, code := runCommand(t, "audit", "settle", "--config", info.Config, "--reason", "again"); code != 0 || !strings.Contains(out, "Nothing is lost") {
+		t.Errorf("settled twice: exit code %d, %s", code, out)
+	}
+	// Not so if nobody can say what is lost.
+	config, err := os.ReadFile(info.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := filepath.Join(filepath.Dir(info.Config), "away.yaml")
+	if err := os.WriteFile(away, append(config, "nats: {urls: [nats://127.0.0.1:1]}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, errs, code := runCommand(t, "audit", "--config", away); code != 1 || !strings.Contains(out, "Whether anything is lost is not known") || strings.Contains(out, "close") {
+		t.Errorf("without a broker: exit code %d, %s%s", code, out, errs)
+	}
+	if out, errs, code := runCommand(t, "audit", "settle", "--config", away, "--reason", "x"); code != 1 || !strings.Contains(errs, "not known") {
+		t.Errorf("settled without a broker: exit code %d, %s%s", code, out, errs)
 	}
 }
 
-func TestAPeriodIsReadAsPeopleWriteIt(t *testing.T) {
+func TestAPeriodThatIsNoneIsRefused(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"24h": now.Add(-24 * time.Hour), "90m": now.Add(-90 * time.Minute), "7d": now.AddDate(0, 0, -7), "": {},
-		"2026-11-20T09:00:00Z":      time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC),
-		"2026-11-20T09:00:00+08:00": time.Date(2026, 11, 20, 1, 0, 0, 0, time.UTC),
-		"2026-11-20":                time.Date(2026, 11, 20, 0, 0, 0, 0, time.Local),
-	} {
-		if got, err := boundOf("--since", text, now); err != nil || !got.Equal(want) {
-			t.Errorf("%q: %v, error %v, want %v", text, got, err, want)
-		}
+	if p, err := periodOf("2h", "1h", now); err != nil || !p.Since.Equal(now.Add(-2*time.Hour)) || !p.Until.Equal(now.Add(-time.Hour)) {
+		t.Errorf("%v, error %v", p, err)
 	}
-	for _, wrong := range []string{"yesterday", "-24h", "-7d", "24", "2026-13-01", "xd"} {
-		if _, err := boundOf("--since", wrong, now); err == nil || !strings.Contains(err.Error(), "--since") {
+	if p, err := periodOf("", "2027-01-01", now); err != nil || !p.Since.IsZero() || p.Until.IsZero() {
+		t.Errorf("%v, error %v", p, err)
+	}
+	for _, wrong := range []string{"yesterday", "-24h", "2027-01-01"} {
+		if _, err := periodOf(wrong, "", now); err == nil || !strings.Contains(err.Error(), "--since") {
 			t.Errorf("%q: error %v", wrong, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -334,6 +335,26 @@ func TestLogsAndMetricsAreFreeOfPeopleAndSecrets(t *testing.T) {
 		}
 		if strings.Contains(worker.errors.String(), private) {
 			t.Errorf("the log carries %q", private)
+		}
+	}
+}
+
+// What could not be printed was not said.
+func TestAFullDiskIsNoSuccess(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full: ", err)
+	}
+	defer full.Close()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"version"}, {"version", "--output", "json"}, {"audit", "--help"}} {
+		cmd := exec.CommandContext(t.Context(), path, args...)
+		cmd.Stdout = full
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed {
+			t.Errorf("%v: %v", args, err)
 		}
 	}
 }

@@ -20,9 +20,13 @@ type couple struct {
 	webhooks []string
 }
 
-func newCouple(f *fault) *couple {
+// newCouple starts one, with a configuration that has been prepared.
+func newCouple(f *fault, prepare ...func(info sandbox.Info)) *couple {
 	f.Helper()
 	c := &couple{f: f, cluster: nodes(f.T, 3), info: simulate(f.T, slowly...)}
+	for _, p := range prepare {
+		p(c.info)
+	}
 	c.env = []string{
 		"CRMSYNC_DATABASE_URL=" + storetest.Postgres(f.T),
 		"CRMSYNC_NATS_URLS=" + addresses(c.cluster), "CRMSYNC_NATS_REPLICAS=3",
@@ -47,6 +51,25 @@ func newCouple(f *fault) *couple {
 // launch starts a replica.
 func (c *couple) launch(n int) *process {
 	return start(c.f.T, append(append([]string{}, c.env...), c.own[n]...), "serve", "--config", c.info.Config)
+}
+
+// victim is the node that leads the stream of facts, or one that does not.
+func (c *couple) victim(leader bool) (s *node, what string) {
+	c.f.Helper()
+	var found []*node
+	eventually(c.f.T, 15*time.Second, "the stream of facts has a leader", func() bool {
+		found = nil
+		led := false
+		for _, s := range c.cluster {
+			leads := s.leads("EVENTS")
+			if led = led || leads; leads == leader {
+				found = append(found, s)
+			}
+		}
+		return led
+	})
+	what = map[bool]string{true: "the leader", false: "another"}[leader]
+	return found[c.f.random.IntN(len(found))], what
 }
 
 // up waits until a replica is ready and reports whether it is.

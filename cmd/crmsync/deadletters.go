@@ -35,7 +35,7 @@ func lettersList() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List dead letters, the oldest first"}
 	filter := filterFlags(c)
 	c.Flags().StringVar(&filter.State, "state", "open", "open, replaying, delivered, discarded or all")
-	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many; 0 for all")
+	c.Flags().IntVar(&filter.Limit, "limit", 100, "at most so many, 0 for all; with --output json all if it is left out")
 	by := c.Flags().String("group-by", "", "cause: one line for all letters of a cause")
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if *by != "" && *by != "cause" {
@@ -44,44 +44,47 @@ func lettersList() *cobra.Command {
 		return errors.Join(cobra.NoArgs(cmd, args), filter.read())
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, _ []string) error {
+		most := filter.Limit
+		switch {
+		case asJSON && !c.Flags().Changed("limit"):
+			filter.Limit = 0
+		case !asJSON && most > 0:
+			filter.Limit++ // to see whether there are more
+		}
 		if *by != "" {
-			return listGroups(ctx, c, list, filter.LetterFilter, asJSON)
+			groups, err := list.Groups(ctx, filter.LetterFilter)
+			return printed(c, asJSON, groups, err, most, writeGroups)
 		}
 		letters, err := list.Letters(ctx, filter.LetterFilter)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return writeJSON(c.OutOrStdout(), letters)
-		}
-		if len(letters) == 0 {
-			fmt.Fprintln(c.OutOrStdout(), "No dead letters.")
-			return nil
-		}
-		rows := make([][]any, len(letters))
-		for i, l := range letters {
-			rows[i] = []any{l.ID, l.Class, cmp.Or(l.Code, "-"), l.Attempts, age(l.CreatedAt), due(l), reason(l)}
-		}
-		writeTable(c.OutOrStdout(), []any{"ID", "Class", "Code", "Attempts", "Age", "Due", "Reason"}, rows)
-		return nil
+		return printed(c, asJSON, letters, err, most, writeLetters)
 	})
 	return c
 }
 
-func listGroups(ctx context.Context, c *cobra.Command, list *app.Worklist, filter app.LetterFilter, asJSON bool) error {
-	groups, err := list.Groups(ctx, filter)
-	if err != nil {
+// printed prints a list, of which at most so many: 0 for all.
+func printed[T any](c *cobra.Command, asJSON bool, list []T, err error, most int, write func(io.Writer, []T)) error {
+	switch {
+	case err != nil:
 		return err
-	}
-	if asJSON {
-		return writeJSON(c.OutOrStdout(), groups)
-	}
-	if len(groups) == 0 {
+	case asJSON:
+		return writeJSON(c.OutOrStdout(), list)
+	case len(list) == 0:
 		fmt.Fprintln(c.OutOrStdout(), "No dead letters.")
-		return nil
+	case most > 0 && len(list) > most:
+		write(c.OutOrStdout(), list[:most])
+		fmt.Fprintln(c.OutOrStdout(), "\nThere are more; --limit 0 shows all.")
+	default:
+		write(c.OutOrStdout(), list)
 	}
-	writeGroups(c.OutOrStdout(), groups)
 	return nil
+}
+
+func writeLetters(w io.Writer, letters []app.Letter) {
+	rows := make([][]any, len(letters))
+	for i, l := range letters {
+		rows[i] = []any{l.ID, l.Class, cmp.Or(l.Code, "-"), l.Attempts, age(l.CreatedAt), due(l), reason(l)}
+	}
+	writeTable(w, []any{"ID", "Class", "Code", "Attempts", "Age", "Due", "Reason"}, rows)
 }
 
 func writeGroups(w io.Writer, groups []app.LetterGroup) {
@@ -150,31 +153,25 @@ func lettersDiscard() *cobra.Command {
 		return errors.Join(filter.selects(args, *all), filter.read())
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
-		filter.IDs = args
+		filter.name(args)
 		n, err := list.Discard(ctx, filter.LetterFilter, *by, *why)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case asJSON:
+			err = writeJSON(c.OutOrStdout(), map[string]int64{"discarded": n})
+		default:
+			fmt.Fprintf(c.OutOrStdout(), "%s discarded.\n", countOf(n, "open letter"))
 		}
-		return settled(c, asJSON, "discarded", "discarded", n, args)
+		return errors.Join(err, allOpen(n, filter.IDs))
 	})
 	return c
-}
-
-func settled(c *cobra.Command, asJSON bool, key, text string, n int64, named []string) error {
-	if asJSON {
-		if err := writeJSON(c.OutOrStdout(), map[string]int64{key: n}); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(c.OutOrStdout(), "%s %s.\n", countOf(n, "open letter"), text)
-	}
-	return allOpen(n, named)
 }
 
 // allOpen fails if of the letters named fewer were open.
 func allOpen(n int64, named []string) error {
 	if int(n) < len(named) {
-		fmt.Fprintln(os.Stderr, "crmsync: some of the letters named are not open; crmsync deadletters list --state all shows them")
+		fmt.Fprintln(os.Stderr, "crmsync: some of the letters named are not open, or a filter leaves them out; crmsync deadletters list --state all shows them")
 		return errReported
 	}
 	return nil

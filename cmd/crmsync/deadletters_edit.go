@@ -24,7 +24,7 @@ func lettersEdit() *cobra.Command {
 			"a mended part of a webhook in the place of one that cannot be read. Who did it, when and to\n" +
 			"which field is kept, without the value. The letter stays open until it is replayed.",
 		Example: "  crmsync deadletters edit hubspot.contact.42 --set email=anna@example.com --replay\n" +
-			"  crmsync deadletters edit whatsapp.fact.4f1c --raw part.json",
+			"  crmsync deadletters edit whatsapp.fact.4f1c09de52ab7731 --raw part.json",
 	}
 	sets := c.Flags().StringArray("set", nil, "a contact field and its value, FIELD=VALUE; an empty value clears it; may be repeated")
 	raw := c.Flags().String("raw", "", "a file with the mended part of a webhook, - for standard input")
@@ -97,10 +97,16 @@ func valuesOf(sets []string) (map[string]string, error) {
 	return values, nil
 }
 
-// partOf reads a file, or standard input for -.
+// partOf reads a file, or standard input for -, of which no more than is too
+// much.
 func partOf(in io.Reader, name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(io.LimitReader(in, 4<<20))
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
 	}
-	return os.ReadFile(name)
+	return io.ReadAll(io.LimitReader(in, 4<<20))
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +16,12 @@ import (
 type letterFlags struct {
 	app.LetterFilter
 	older, dueBefore string
+	command          *cobra.Command
 }
 
 // filterFlags adds the flags that select letters.
 func filterFlags(c *cobra.Command) *letterFlags {
-	f := &letterFlags{}
+	f := &letterFlags{command: c}
 	c.Flags().StringVar(&f.Account, "account", "", "only letters of this account")
 	c.Flags().StringVar(&f.Class, "class", "", "only letters of this class, such as rejected")
 	c.Flags().StringVar(&f.Cause, "cause", "", "only letters with this code, or code and field: 'INVALID_DATA on Mobile'")
@@ -42,8 +42,14 @@ func (f *letterFlags) selects(ids []string, all bool) error {
 	return nil
 }
 
-// read makes sure that a mistyped filter is no empty worklist.
+// read makes sure that a mistyped filter is no empty worklist, and that an
+// empty one, from a variable that is not set, does not select everything.
 func (f *letterFlags) read() (err error) {
+	for _, name := range []string{"account", "class", "cause", "group", "older", "due-before"} {
+		if f.command.Flags().Changed(name) && strings.TrimSpace(f.command.Flag(name).Value.String()) == "" {
+			return fmt.Errorf("--%s is empty; leave it out to select all", name)
+		}
+	}
 	switch {
 	case f.State != "" && !slices.Contains(app.LetterStates, f.State):
 		return fmt.Errorf("--state is %q; it is one of %s", f.State, strings.Join(app.LetterStates, ", "))
@@ -53,39 +59,20 @@ func (f *letterFlags) read() (err error) {
 		return fmt.Errorf("--limit is %d; it is 0 for all, or how many", f.Limit)
 	}
 	if f.older != "" {
-		if f.Older, err = ageOf(f.older); err != nil {
+		if f.Older, err = spanOf(f.older); err != nil {
 			return fmt.Errorf("--older is %q; write how long ago, such as 30m, 2h or 3d", f.older)
 		}
 	}
 	if f.dueBefore == "" {
 		return nil
 	}
-	if f.DueBefore, err = momentOf(f.dueBefore, time.Now()); err != nil {
+	if f.DueBefore, err = momentOf(f.dueBefore, time.Now(), after); err != nil {
 		return fmt.Errorf("--due-before is %q; write a time such as 2026-11-22T09:00:00Z, a day such as 2026-11-22, or how soon, such as 4h or 1d", f.dueBefore)
 	}
 	return nil
 }
 
-// ageOf reads a duration, which may be in days.
-func ageOf(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	d, err := time.ParseDuration(text)
-	if err == nil && d < 0 {
-		err = errors.New("it is negative")
-	}
-	return d, err
-}
-
-// momentOf reads a time, a day by this machine's clock, or how long from now.
-func momentOf(text string, now time.Time) (time.Time, error) {
-	if d, err := ageOf(text); err == nil {
-		return now.Add(d), nil
-	}
-	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
-		return day, nil
-	}
-	return time.Parse(time.RFC3339, text)
+// name selects the letters named, each once.
+func (f *letterFlags) name(ids []string) {
+	f.IDs = slices.Compact(slices.Sorted(slices.Values(ids)))
 }

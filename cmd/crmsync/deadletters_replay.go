@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,18 +33,19 @@ func lettersReplay() *cobra.Command {
 		return errors.Join(filter.selects(args, *all), filter.read(), waits.check())
 	}
 	withWorklist(c, func(ctx context.Context, list *app.Worklist, asJSON bool, args []string) error {
-		filter.IDs = args
+		filter.name(args)
 		if *dryRun {
-			filter.State = "open"
-			groups, err := list.Groups(ctx, filter.LetterFilter)
-			if err != nil {
+			plan, err := list.Replayable(ctx, filter.LetterFilter)
+			switch {
+			case err != nil:
 				return err
+			case asJSON:
+				err = writeJSON(c.OutOrStdout(), replayReport{ReplayPlan: plan})
+			default:
+				fmt.Fprintf(c.OutOrStdout(), "%s would be tried again.\n", countOf(plan.Letters, "open letter"))
+				tellPlan(c.OutOrStdout(), plan)
 			}
-			var n int64
-			for _, g := range groups {
-				n += g.Letters
-			}
-			return settled(c, asJSON, "replayed", "would be tried again", n, args)
+			return errors.Join(err, planned(plan, filter.IDs))
 		}
 		return replayLetters(ctx, c, list, filter.LetterFilter, replaying{by: *by, wait: waits.wanted(), asJSON: asJSON})
 	})
@@ -78,8 +81,8 @@ type replaying struct {
 
 // replayReport is what became of a replay.
 type replayReport struct {
-	Replayed int64    `json:"replayed"`
-	Edited   []string `json:"edited,omitempty"`
+	app.ReplayPlan
+	Edited []string `json:"edited,omitempty"`
 	*app.LetterProgress
 	// Failures are the causes of those that failed again.
 	Failures []app.LetterGroup `json:"failures,omitempty"`
@@ -87,16 +90,17 @@ type replayReport struct {
 
 // replayLetters tries letters again, and waits for them if asked to.
 func replayLetters(ctx context.Context, c *cobra.Command, list *app.Worklist, filter app.LetterFilter, how replaying) error {
-	replay, n, err := list.Replay(ctx, filter, how.by)
+	replay, plan, err := list.Replay(ctx, filter, how.by)
 	if err != nil {
 		return err
 	}
-	report := replayReport{Replayed: n, Edited: how.edited}
+	report := replayReport{ReplayPlan: plan, Edited: how.edited}
 	if !how.asJSON {
-		fmt.Fprintf(c.OutOrStdout(), "%s to be tried again.\n", countOf(n, "open letter"))
+		fmt.Fprintf(c.OutOrStdout(), "%s to be tried again.\n", countOf(plan.Letters, "open letter"))
+		tellPlan(c.OutOrStdout(), plan)
 	}
-	if how.wait && n > 0 {
-		p, err := await(ctx, os.Stderr, list, replay, n)
+	if how.wait && plan.Letters > 0 {
+		p, err := await(ctx, os.Stderr, list, replay, plan.Letters)
 		if err != nil {
 			return err
 		}
@@ -117,7 +121,31 @@ func replayLetters(ctx context.Context, c *cobra.Command, list *app.Worklist, fi
 	if p := report.LetterProgress; p != nil && p.Failed+p.Waiting > 0 {
 		return errReported
 	}
-	return allOpen(n, filter.IDs)
+	return planned(plan, filter.IDs)
+}
+
+// tellPlan says which letters are not tried again, or not now.
+func tellPlan(w io.Writer, plan app.ReplayPlan) {
+	for _, account := range slices.Sorted(maps.Keys(plan.Gone)) {
+		n := plan.Gone[account]
+		fmt.Fprintf(w, "%s of %s left open: the account is not in the configuration. Put it back, or discard them.\n", countOf(n, "letter"), account)
+	}
+	for _, account := range plan.Paused {
+		fmt.Fprintf(w, "%s is paused; its letters wait for: %s accounts resume %s\n", account, program(), account)
+	}
+}
+
+// planned fails if letters that were asked for cannot be tried again.
+func planned(plan app.ReplayPlan, named []string) error {
+	if plan.Letters == 0 && len(plan.Gone) > 0 {
+		return errReported
+	}
+	for _, n := range plan.Gone {
+		if len(named) > 0 && n > 0 {
+			return errReported
+		}
+	}
+	return allOpen(plan.Letters, named)
 }
 
 // summary says what became of letters that were tried again.
@@ -137,15 +165,20 @@ func summary(w io.Writer, r replayReport) {
 		fmt.Fprintln(w)
 		writeGroups(w, r.Failures)
 	}
-	if r.Waiting > 0 && !r.Working {
+	switch {
+	case r.Waiting == 0:
+	case r.Waiting == r.LetterProgress.Paused:
+		fmt.Fprintln(w, "They are tried when the account is resumed.")
+	case !r.Working:
 		fmt.Fprintln(w, "No worker is running; they are tried again as soon as one is.")
-	} else if r.Waiting > 0 {
+	default:
 		fmt.Fprintln(w, "The worker goes on with them.")
 	}
 }
 
-// await waits until all letters of a replay are settled, no worker is alive,
-// or the operator has had enough.
+// await waits until all letters of a replay are settled, nobody tries them
+// because no worker is alive or their accounts are paused, or the operator has
+// had enough.
 func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, total int64) (app.LetterProgress, error) {
 	const (
 		look  = 250 * time.Millisecond
@@ -161,7 +194,7 @@ func await(ctx context.Context, w *os.File, list *app.Worklist, replay string, t
 		if err != nil {
 			return p, err
 		}
-		if p.Working {
+		if p.Working && p.Waiting > p.Paused {
 			working = time.Now()
 		}
 		screen.show(replayLine(p, total, time.Since(began)))

@@ -11,26 +11,26 @@ import (
 )
 
 var crashRows = []row{
-	{id: "K1-sqlite", fault: "kill -9 at a random moment, everything embedded", push: 20, larger: 200, within: restarted, run: func(f *fault) { killed(f) }},
-	{id: "K1-postgres", fault: "kill -9 at a random moment, PostgreSQL", push: 20, larger: 200, within: restarted, run: func(f *fault) {
+	{id: "K1-sqlite", fault: "kill -9 at a random moment, everything embedded", push: 20, larger: 200, run: func(f *fault) { killed(f) }},
+	{id: "K1-postgres", fault: "kill -9 at a random moment, PostgreSQL", push: 20, larger: 200, run: func(f *fault) {
 		killed(f, "CRMSYNC_DATABASE_URL="+storetest.Postgres(f.T))
 	}},
-	{id: "K2-publish", fault: "kill -9 after the broker stored a fact, before the webhook is answered", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-publish", fault: "kill -9 after the broker stored a fact, before the webhook is answered", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{}, point{answered: `"stream":"EVENTS"`, sent: []string{"PUB events."}, broker: true})
 	}},
-	{id: "K2-record", fault: "kill -9 after facts are recorded, before they are acknowledged to the broker", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-record", fault: "kill -9 after facts are recorded, before they are acknowledged to the broker", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{}, point{answered: "COMMIT", sent: []string{`INSERT INTO "facts"`, "commit"}})
 	}},
-	{id: "K2-noted", fault: "kill -9 after a create is noted, before the CRM is called", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-noted", fault: "kill -9 after a create is noted, before the CRM is called", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{}, point{answered: "COMMIT", sent: []string{`"in_doubt_since"=`, "commit"}})
 	}},
-	{id: "K2-called", fault: "kill -9 after the CRM was called, before that is committed", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-called", fault: "kill -9 after the CRM was called, before that is committed", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{}, point{sent: []string{settles}})
 	}},
-	{id: "K2-settled", fault: "kill -9 after a delivery is committed, before anything else", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-settled", fault: "kill -9 after a delivery is committed, before anything else", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{}, point{answered: "COMMIT", sent: []string{settles, "commit"}})
 	}},
-	{id: "K2-letter", fault: "kill -9 after a dead letter is in the stream, before it is on the worklist", push: 3, larger: 25, within: restarted, run: func(f *fault) {
+	{id: "K2-letter", fault: "kill -9 after a dead letter is in the stream, before it is on the worklist", push: 3, larger: 25, run: func(f *fault) {
 		killedAt(f, outcome{letters: f.rounds}, point{answered: `"stream":"DEADLETTERS"`, sent: []string{"PUB deadletters."}, broker: true, malformed: true})
 	}},
 	{id: "K2-migration", fault: "kill -9 in the middle of the first migration", push: 3, larger: 25, run: killedMigrating},
@@ -38,12 +38,8 @@ var crashRows = []row{
 	{id: "K2-erase", fault: "kill -9 while a person is erased", not: "the program has no erase command yet"},
 	{id: "K3", fault: "SIGTERM under load; then SIGTERM twice", push: 5, larger: 50, run: terminated},
 	{id: "K6", fault: "two serve on one data directory", push: 1, larger: 1, run: crowded},
-	{id: "K8", fault: "one of two replicas is stopped, not killed (8 s, larger 45 s), and wakes up", push: 1, larger: 10, within: restarted, run: stopped},
+	{id: "K8", fault: "one of two replicas is stopped, not killed (8 s, larger 45 s), and wakes up", push: 1, larger: 10, run: stopped},
 }
-
-// restarted is the longest recovery of a worker that was killed, counted from
-// the kill: five seconds until it is ready, five until it delivers.
-const restarted = 10 * time.Second
 
 // slowly makes the simulators take as long as vendors do, so that calls are
 // under way when something breaks, and HubSpot refuse the property that would
@@ -73,10 +69,16 @@ func killed(f *fault, env ...string) {
 	worker.deliversTo(info, info.Worker.URL, 20*time.Second)
 	l := f.traffic(info, 20)
 	var recoveries []recovery
-	for range f.rounds {
+	for n := range f.rounds {
 		time.Sleep(f.between(50*time.Millisecond, 2*time.Second))
 		worker.kill()
 		f.inject(1)
+		if n%4 == 3 { // and again while it starts
+			again := start(f.T, env, "serve", "--config", info.Config)
+			time.Sleep(f.between(20*time.Millisecond, time.Second))
+			again.kill()
+			f.inject(1)
+		}
 		recoveries = append(recoveries, recovery{at: time.Now()})
 		worker = serve(f.T, info, env...)
 		worker.deliversTo(info, info.Worker.URL, 20*time.Second)

@@ -2,7 +2,11 @@ package main
 
 import (
 	"database/sql"
+	"io"
+	"net/http"
 	"path/filepath"
+	"strings"
+	"testing"
 	"time"
 
 	_ "modernc.org/sqlite" // registers the driver named sqlite
@@ -64,8 +68,8 @@ var databaseRows = []row{
 			}
 		})
 	}},
-	{id: "D4", fault: "PostgreSQL is read-only for 6 s", push: 1, larger: 3, run: func(f *fault) {
-		f.database(func(r *rig, _ sandbox.Info, _ *ledger) {
+	{id: "D4", fault: "PostgreSQL is read-only for 6 s; /readyz says so", push: 1, larger: 3, run: func(f *fault) {
+		f.database(func(r *rig, info sandbox.Info, _ *ledger) {
 			set := func(to string) {
 				for _, s := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + to, "SELECT pg_reload_conf()"} {
 					if err := r.database.Execute("SET default_transaction_read_only = off; " + s); err != nil {
@@ -76,8 +80,11 @@ var databaseRows = []row{
 				}
 			}
 			set("on")
+			eventually(f.T, 3*time.Second, "PostgreSQL is read-only", func() bool { return r.database.Execute("CREATE TABLE IF NOT EXISTS probe ()") != nil })
+			eventually(f.T, 3*time.Second, "/readyz says so", func() bool { return readyzSays(f.T, info, "read-only") })
 			time.Sleep(6 * time.Second)
 			set("off")
+			eventually(f.T, 3*time.Second, "/readyz says that it is over", func() bool { return readyzSays(f.T, info, `"database":"ok"`) })
 		})
 	}},
 	{id: "D4-full", fault: "the database's disk is full", not: "the disk of a database alone cannot be filled here; X1 fills the whole data directory, SQLite included"},
@@ -106,6 +113,18 @@ func (f *fault) database(breaks func(r *rig, info sandbox.Info, l *ledger)) {
 	if n := l.answered(500, 502, 503, 504); n > 0 {
 		f.Errorf("%d webhooks were refused; facts can wait in the broker", n)
 	}
+}
+
+// readyzSays reports whether /readyz has a text, and 503 unless that is "ok".
+func readyzSays(t *testing.T, info sandbox.Info, text string) bool {
+	t.Helper()
+	response, err := http.Get(info.Worker.URL + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	return strings.Contains(string(body), text) && (response.StatusCode == http.StatusOK) == strings.Contains(text, `"ok"`)
 }
 
 // fileLocked takes the embedded database's lock, as a backup tool might.

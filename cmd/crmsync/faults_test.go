@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -34,13 +35,22 @@ type row struct {
 	push, larger int // rounds
 	// alone says that no other row may run beside this one, which measures.
 	alone bool
-	// within is how long after the fault the first delivery may take, if that
+	// limit is how long after the fault the first delivery may take, if that
 	// is not five seconds.
-	within time.Duration
-	run    func(f *fault)
+	limit limit
+	run   func(f *fault)
 	// not says why this machine or this program cannot run the row.
 	not string
 }
+
+// A limit is a longest recovery, and why it is not five seconds.
+type limit struct {
+	within  time.Duration
+	because string
+}
+
+// within is the row's longest recovery.
+func (r row) within() time.Duration { return cmp.Or(r.limit.within, recoverWithin) }
 
 // A fault is a row under way.
 type fault struct {
@@ -53,13 +63,21 @@ type fault struct {
 
 	mu                                   sync.Mutex
 	sent, injected, lost, doubled, stuck int
-	recovered                            []time.Duration
+	recovered                            []recovered
 	notes                                []string
 	red                                  bool
 	unfinished                           bool
 }
 
-// count adds to what was broken so far.
+// recovered is how long an account took to show a message again, and after
+// what.
+type recovered struct {
+	took   time.Duration
+	after  string
+	within time.Duration // if that is not the row's
+}
+
+// inject adds to what was broken so far.
 func (f *fault) inject(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -91,9 +109,25 @@ func (f *fault) unload() {
 	}
 	all := processesOf(f.T)
 	for _, p := range all[max(0, len(all)-4):] {
-		lines := slices.Collect(strings.Lines(p.errors.String()))
-		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lines[max(0, len(lines)-25):], ""))
+		f.Logf("%s:\n%s", strings.Join(p.cmd.Args[1:], " "), strings.Join(lastLines(p.errors.String(), 25), ""))
 	}
+}
+
+// lastLines are the last so many lines of a log, of those that say the same the
+// last two.
+func lastLines(log string, n int) []string {
+	lines := slices.Collect(strings.Lines(log))
+	slices.Reverse(lines)
+	said := map[string]int{}
+	lines = slices.DeleteFunc(lines, func(line string) bool {
+		_, says, _ := strings.Cut(line, `"msg":"`)
+		says, _, found := strings.Cut(says, `"`)
+		said[says]++
+		return found && said[says] > 2
+	})
+	lines = lines[:min(len(lines), n)]
+	slices.Reverse(lines)
+	return lines
 }
 
 // judge closes a row.
@@ -107,8 +141,10 @@ func (f *fault) judge() {
 	if f.lost+f.doubled+f.stuck > 0 {
 		f.Errorf("lost %d, doubled %d, stuck %d", f.lost, f.doubled, f.stuck)
 	}
-	if within := cmp.Or(f.row.within, recoverWithin); len(f.recovered) > 0 && slices.Max(f.recovered) > within {
-		f.Errorf("the first delivery came %v after the fault, want at most %v", slices.Max(f.recovered), within)
+	for _, r := range f.recovered {
+		if within := cmp.Or(r.within, f.row.within()); r.took > within {
+			f.Errorf("%s: the first delivery came %v after the fault, want at most %v", r.after, r.took, within)
+		}
 	}
 }
 
@@ -122,7 +158,11 @@ func (f *fault) recovery(p float64) string {
 	if len(f.recovered) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.1f s", percentile(f.recovered, p).Seconds())
+	list := make([]time.Duration, len(f.recovered))
+	for i, r := range f.recovered {
+		list[i] = r.took
+	}
+	return fmt.Sprintf("%.1f s", percentile(list, p).Seconds())
 }
 
 func TestFaults(t *testing.T) {
@@ -203,7 +243,17 @@ func writeFaultTable(file string, seed uint64, done map[string]*fault) error {
 			name += " **RED**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s | %s | %s | %s |\n", name, r.fault, f.rounds, f.injected, f.sent,
-			f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), cmp.Or(r.within, recoverWithin), strings.Join(f.notes, "; "))
+			f.lost, f.doubled, f.stuck, f.recovery(0.5), f.recovery(1), r.within(), strings.Join(f.notes, "; "))
+	}
+	b.WriteString("\nLimits that are not five seconds, and why:\n\n")
+	reasons := map[limit][]string{}
+	for _, r := range rows() {
+		if done[r.id] != nil && r.limit.because != "" {
+			reasons[r.limit] = append(reasons[r.limit], r.id)
+		}
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(reasons), func(x, y limit) int { return strings.Compare(reasons[x][0], reasons[y][0]) }) {
+		fmt.Fprintf(&b, "- %s, %s: %s.\n", strings.Join(reasons[l], ", "), l.within, l.because)
 	}
 	b.WriteString("\nNot run, and why:\n\n| row | what would be broken | why not |\n|---|---|---|\n")
 	for _, r := range not {

@@ -39,6 +39,7 @@ type ledger struct {
 	n        int
 	messages map[string]*sentMessage // by wamid
 	answers  map[int]int             // by HTTP status, 0 for none
+	taken    []time.Time             // when webhooks were answered 200
 	posts    sync.WaitGroup
 	stop     context.CancelFunc
 	over     chan struct{}
@@ -51,6 +52,7 @@ const people = 30
 // A sentMessage is what was sent of a message, and how far it came.
 type sentMessage struct {
 	from     string
+	text     string // empty for one that is not compared
 	outgoing bool
 	began    time.Time
 	acked    int // webhooks answered 200
@@ -121,9 +123,9 @@ func (l *ledger) next() {
 	}
 	l.messages[wamid] = m
 	if !m.outgoing {
-		text := fmt.Sprintf("message %d", l.n)
+		m.text = fmt.Sprintf("message %d.", l.n)
 		l.deliver(wamid, fmt.Sprintf(`"contacts":[{"profile":{"name":"Person %s"},"wa_id":%q}],"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":%q}}]`,
-			from, from, from, wamid, time.Now().Unix(), text))
+			from, from, from, wamid, time.Now().Unix(), m.text))
 		return
 	}
 	statuses := []string{"sent", "delivered", "read"}
@@ -191,7 +193,9 @@ func (l *ledger) insist(wamid string, body []byte, first int) {
 func (l *ledger) post(body []byte, url string) (status int, err error) {
 	defer func() {
 		l.mu.Lock()
-		l.answers[status]++
+		if l.answers[status]++; status == http.StatusOK {
+			l.taken = append(l.taken, time.Now())
+		}
 		l.mu.Unlock()
 	}()
 	request, err := http.NewRequestWithContext(l.giveUp, http.MethodPost, url, bytes.NewReader(body))
@@ -225,6 +229,18 @@ func (l *ledger) answered(statuses ...int) (n int) {
 	return n
 }
 
+// takesAgain requires a webhook to be answered 200 within two seconds after
+// what it needs has come back.
+func (l *ledger) takesAgain(f *fault, back time.Time) {
+	f.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(l.taken, back, time.Time.Compare)
+	if n == len(l.taken) || l.taken[n].Sub(back) > 2*time.Second {
+		f.Errorf("webhooks are still refused two seconds after the broker is back")
+	}
+}
+
 // acked are the messages of which every webhook was answered 200.
 func (l *ledger) acked() map[string]*sentMessage {
 	l.mu.Lock()
@@ -252,10 +268,18 @@ func (l *ledger) ended(f *fault) {
 	}
 }
 
-// A recovery is a moment from which on deliveries have to come again.
+// A recovery is a moment from which on deliveries have to come again. What
+// counts is the first message that was sent after it: what was under way by then
+// may arrive though nothing works any more.
 type recovery struct {
 	at       time.Time
 	accounts []string // empty for all
+	// backlog says that what was sent before counts too, since none of it could
+	// arrive, and it goes out first.
+	backlog bool
+	after   string // what it is the end of, if the row has several kinds
+	// within is how long it may take, if that is not the row's limit.
+	within time.Duration
 }
 
 // An outcome is what there has to be in the end besides what was delivered.
@@ -312,7 +336,22 @@ func (f *fault) settle(l *ledger, env []string, want outcome, recoveries ...reco
 	if open := f.letters(l.info, env); len(open) != want.letters {
 		f.Errorf("%d dead letters, want %d: %v", len(open), want.letters, head(open, 3))
 	}
+	f.audit(l.info, env)
 	f.measure(l, recoveries)
+}
+
+// audit lets the program draw up its own sums, which have to close as ours do.
+func (f *fault) audit(info sandbox.Info, env []string) {
+	f.Helper()
+	path, err := binary()
+	if err != nil {
+		f.Fatal(err)
+	}
+	cmd := exec.Command(path, "audit", "--config", info.Config)
+	cmd.Env = append(cmd.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		f.Errorf("audit: %v\n%s", err, out)
+	}
 }
 
 // check compares one CRM with the ledger.
@@ -331,7 +370,7 @@ func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage,
 			missing = append(missing, wamid)
 		case m.outgoing && s[0].Status != m.status():
 			behind = append(behind, wamid+" "+s[0].Status)
-		case !strings.HasSuffix(digits(people[s[0].ContactID].Phone), m.from[1:]):
+		case !strings.HasSuffix(digits(people[s[0].ContactID].Phone), m.from[1:]), !strings.Contains(s[0].Text, m.text):
 			misplaced = append(misplaced, wamid)
 		}
 	}
@@ -351,7 +390,7 @@ func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage,
 	if len(behind)+len(misplaced) > 0 {
 		f.stuck += len(behind)
 		f.lost += len(misplaced)
-		f.Errorf("%s: statuses that are behind: %v; with somebody else: %v", crm.Name, head(behind, 3), head(misplaced, 3))
+		f.Errorf("%s: statuses that are behind: %v; with somebody else or another text: %v", crm.Name, head(behind, 3), head(misplaced, 3))
 	}
 	if doubled > 0 || stats.DuplicateMessages+stats.DuplicateContacts > 0 {
 		f.Errorf("%s: doubled %d by our count, %d messages and %d people by its own", crm.Name, doubled, stats.DuplicateMessages, stats.DuplicateContacts)
@@ -361,27 +400,33 @@ func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage,
 // measure finds the first delivery after each recovery.
 func (f *fault) measure(l *ledger, recoveries []recovery) {
 	f.Helper()
-	times := map[string][]time.Time{}
+	type delivery struct{ sent, shown time.Time }
+	deliveries := map[string][]delivery{}
 	for _, crm := range l.info.CRMs() {
-		for _, list := range byWAMID(f, crm) {
-			times[crm.Account] = append(times[crm.Account], list[0].CommittedAt)
+		for wamid, list := range byWAMID(f, crm) {
+			if m := l.messages[wamid]; m != nil {
+				deliveries[crm.Account] = append(deliveries[crm.Account], delivery{m.began, list[0].CommittedAt})
+			}
 		}
-		slices.SortFunc(times[crm.Account], time.Time.Compare)
 	}
 	for _, r := range recoveries {
-		var slowest time.Duration
-		for account, list := range times {
+		for account, list := range deliveries {
 			if len(r.accounts) > 0 && !slices.Contains(r.accounts, account) {
 				continue
 			}
-			n, _ := slices.BinarySearchFunc(list, r.at, time.Time.Compare)
-			if n == len(list) {
-				f.Errorf("%s: nothing was delivered after a recovery", account)
+			const never = time.Hour
+			first := never
+			for _, d := range list {
+				if d.shown.After(r.at) && (r.backlog || d.sent.After(r.at)) {
+					first = min(first, d.shown.Sub(r.at))
+				}
+			}
+			if first == never {
+				f.Errorf("%s: nothing was delivered after a recovery %s", account, r.after)
 				continue
 			}
-			slowest = max(slowest, list[n].Sub(r.at))
+			f.recovered = append(f.recovered, recovered{first, strings.TrimSpace(account + " " + r.after), r.within})
 		}
-		f.recovered = append(f.recovered, slowest)
 	}
 }
 

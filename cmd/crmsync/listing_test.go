@@ -107,7 +107,7 @@ func connect(info sandbox.Info, account string, paced bool) connectors.Connector
 	default:
 		c = bitrix24.New(bitrix24.Options{WebhookURL: info.Bitrix24.URL, Pace: pace})
 	}
-	return guard.New(account, c, guard.Options{Limiter: limiter})
+	return guard.New(c, guard.Options{Limiter: limiter})
 }
 
 // change edits contacts as a person would, later than all that was before, and

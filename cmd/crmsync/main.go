@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -31,7 +32,12 @@ func run(args []string) int {
 	defer stop()
 	root := command()
 	root.SetArgs(args)
+	out := &outlet{Writer: os.Stdout}
+	root.SetOut(out)
 	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -43,6 +49,21 @@ func run(args []string) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// An outlet remembers that what was printed did not get through: a report that
+// ends in the middle is not a success.
+type outlet struct {
+	io.Writer
+	err error
+}
+
+func (o *outlet) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // errReported fails a command that has said why already.

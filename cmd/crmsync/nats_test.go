@@ -31,39 +31,61 @@ var natsServer = sync.OnceValues(func() (string, error) {
 // always. It can be killed and started again.
 type node struct {
 	t       *testing.T
+	name    string
 	config  string
 	address string // host:port
 	process *process
+	routes  []*wire // to and from the other nodes
 }
 
 // nodes starts a server, or a cluster of several.
 func nodes(t *testing.T, n int) []*node {
 	t.Helper()
 	list := make([]*node, n)
-	routes := make([]string, n)
 	ports := make([]int, n)
 	for i := range list {
-		ports[i] = storetest.FreePort(t)
-		routes[i] = "nats-route://127.0.0.1:" + strconv.Itoa(ports[i])
+		list[i], ports[i] = &node{t: t, name: "n" + strconv.Itoa(i)}, storetest.FreePort(t)
 	}
-	for i := range list {
+	for i, s := range list {
+		var routes []string
+		for j, other := range list {
+			if i != j {
+				w := newWire(t, "127.0.0.1:"+strconv.Itoa(ports[j]))
+				s.routes, other.routes = append(s.routes, w), append(other.routes, w)
+				routes = append(routes, "nats-route://"+w.address())
+			}
+		}
 		dir := t.TempDir()
 		port := storetest.FreePort(t)
-		text := fmt.Sprintf("server_name: n%d\nlisten: 127.0.0.1:%d\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n", i, port, dir)
+		text := fmt.Sprintf("server_name: %s\nlisten: 127.0.0.1:%d\nmax_payload: 8MB\njetstream { store_dir: %q, sync_interval: always }\n", s.name, port, dir)
 		if n > 1 {
-			text += fmt.Sprintf("cluster { name: c, listen: 127.0.0.1:%d, routes: [%s] }\n", ports[i], strings.Join(routes, ", "))
+			// They know each other by the wires only.
+			text += fmt.Sprintf("cluster { name: c, listen: 127.0.0.1:%d, no_advertise: true, routes: [%s] }\n", ports[i], strings.Join(routes, ", "))
 		}
 		config := filepath.Join(dir, "nats.conf")
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		list[i] = &node{t: t, config: config, address: "127.0.0.1:" + strconv.Itoa(port)}
-		list[i].launch()
+		s.config, s.address = config, "127.0.0.1:"+strconv.Itoa(port)
+		s.launch()
 	}
 	for _, s := range list {
 		s.listening()
 	}
 	return list
+}
+
+// partition cuts the node off from the others, which its clients do not
+// notice.
+func (s *node) partition(on bool) {
+	for _, w := range s.routes {
+		w.partition(on)
+	}
+}
+
+// leads reports whether the node leads a stream.
+func (s *node) leads(stream string) bool {
+	return strings.Contains(s.ask("$JS.API.STREAM.INFO."+stream, ""), fmt.Sprintf(`"leader":%q`, s.name))
 }
 
 func (s *node) launch() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,9 @@ func simulateCommand() *cobra.Command {
 		worker := ""
 		if *dir != "" {
 			if worker, err = sandbox.WorkerAddress(o); err != nil {
+				return err
+			}
+			if o.Home, err = filepath.Abs(*dir); err != nil {
 				return err
 			}
 		}

@@ -186,6 +186,8 @@ func stressFlags(c *cobra.Command) func() (stress.Options, error) {
 			return o, usageError{errors.New("--from, --by and --step are for --ramp")}
 		case *lasting <= 0 || *step < time.Second:
 			return o, usageError{errors.New("--for is longer than nothing, and --step lasts a second or more")}
+		case *maxDelay <= 0 || *grace < 0:
+			return o, usageError{errors.New("--max-delay is longer than nothing, and --grace is not negative")}
 		case *people < 1 || *people > 1_000_000:
 			return o, usageError{fmt.Errorf("--people is %d; it is 1 to 1,000,000", *people)}
 		case *burst < 0 || *burst > 5*time.Second:
@@ -208,7 +210,7 @@ func parseRate(name, text string) (float64, error) {
 	default:
 		err = errors.New("no unit")
 	}
-	if err != nil || !(n > 0 && n <= 6e6) {
+	if err != nil || !(n >= 1.0/60 && n <= 6e6) { // once an hour to 100,000 a second
 		return 0, usageError{fmt.Errorf("--%s is %q; write a rate such as 5000/min or 100/s", name, text)}
 	}
 	return n, nil

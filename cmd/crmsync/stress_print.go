@@ -55,6 +55,8 @@ func printResult(w io.Writer, r *stress.Result) {
 	switch {
 	case r.Passed && len(r.Accounts) == 0:
 		fmt.Fprintln(w, "Passed: the webhooks were answered.")
+	case r.Passed && r.Unbeaten():
+		fmt.Fprintf(w, "Passed: it held up to %s, where the ramp ended; each message is in each CRM once. A longer --for goes on.\n", stress.PerMinute(r.Peak))
 	case r.Passed && len(r.Steps) > 0:
 		fmt.Fprintf(w, "Passed: it held up to %s; each message is in each CRM once.\n", stress.PerMinute(r.Peak))
 	case r.Passed:

@@ -391,7 +391,7 @@ func TestInstalledAppsDeliver(t *testing.T) {
 			if code := check.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("check beside the worker: exit code %d", code)
 			}
-			// HubSpot's connector does not replace a token in its first minute.
+			// HubSpot's connector does not replace a token in its first seconds.
 			if crm.Account == "bitrix24" {
 				if status := post(t, crm.URL+"/_sim/clock", map[string]string{"advance": "61m"}); status != http.StatusOK {
 					t.Fatalf("the clock answered %d", status)

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// A wire stands between the worker and a server, and sees what passes. It can
-// cut it at a named moment, hold it up, or be down.
+// A wire stands between the worker and a server, or between two servers, and
+// sees what passes. It can cut it at a named moment, hold it up, or swallow it.
 type wire struct {
 	listener net.Listener
 	target   string
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	delay time.Duration
-	trap  *trap
+	mu      sync.Mutex
+	conns   map[net.Conn]bool
+	delay   time.Duration
+	blocked bool
+	trap    *trap
 }
 
 // A trap waits for texts that the client sends on one connection, one after the
@@ -43,6 +44,9 @@ func newWire(t *testing.T, target string) *wire {
 			client, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if w.block(client) {
+				continue
 			}
 			server, err := net.Dial("tcp", target)
 			if err != nil {
@@ -70,6 +74,34 @@ func (w *wire) cut() {
 		c.Close()
 		delete(w.conns, c)
 	}
+}
+
+// partition makes everything disappear that either side sends, as if the other
+// were on another continent; nobody is told. When it ends the connections do.
+func (w *wire) partition(on bool) {
+	w.mu.Lock()
+	w.blocked = on
+	w.mu.Unlock()
+	if !on {
+		w.cut()
+	}
+}
+
+// block keeps a connection that was made meanwhile, and reports whether there
+// is a partition.
+func (w *wire) block(client net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.blocked {
+		w.conns[client] = true
+	}
+	return w.blocked
+}
+
+func (w *wire) parted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blocked
 }
 
 // hold makes everything that passes late.
@@ -130,6 +162,9 @@ func (p *passage) carry(from, to net.Conn, up bool) {
 			}
 			if delay > 0 {
 				time.Sleep(delay)
+			}
+			for w.parted() {
+				time.Sleep(10 * time.Millisecond)
 			}
 			if _, err := to.Write(b[:n]); err != nil {
 				return

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -98,6 +99,9 @@ type Client struct {
 	pipe         *pipe
 	claims       claims
 	stride       stride
+	// home is the address that the configuration gives the portal, up to where
+	// method names begin.
+	home string
 	// tokens is nil with an inbound webhook.
 	tokens *tokens
 	// rewriting is held by whoever reads a comment of several messages to
@@ -133,9 +137,11 @@ func New(o Options) *Client {
 	c.pipe = newPipe(c, o)
 	if o.WebhookURL != "" {
 		c.base = strings.TrimRight(o.WebhookURL, "/") + "/"
+		c.home = c.base
 		return c
 	}
 	c.base = strings.TrimSuffix(strings.TrimRight(o.BaseURL, "/"), "/rest") + "/rest/"
+	c.home = c.base
 	c.tokens = newTokens(o)
 	return c
 }
@@ -147,6 +153,27 @@ func (c *Client) Wait(ctx context.Context) {
 		c.tokens.wait(ctx)
 	}
 }
+
+// Identity is the portal's host, and beside it what stays when the portal is
+// renamed: an application is told the portal's id, and of an inbound webhook
+// everything behind the host stays, which is a secret, hence its digest.
+func (c *Client) Identity(ctx context.Context) ([]string, error) {
+	host, rest, _ := strings.Cut(c.home[strings.Index(c.home, "//")+2:], "/")
+	names := []string{strings.ToLower(host)}
+	if c.tokens == nil {
+		return append(names, "webhook:"+connectors.Digest([]byte(rest))), nil
+	}
+	member, err := c.tokens.member(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if isMember.MatchString(member) {
+		names = append(names, "member:"+member)
+	}
+	return names, nil
+}
+
+var isMember = regexp.MustCompile(`^[0-9A-Za-z]{1,64}$`)
 
 // Setup compares the portal with what crmsync needs and with fix creates what
 // is missing. It may be repeated, also by several replicas at once.

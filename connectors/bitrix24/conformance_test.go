@@ -60,7 +60,7 @@ func TestConformance(t *testing.T) {
 		},
 		"guarded": func(t *testing.T) *connectortest.Account {
 			a := openAccount(t, bitrix24.Options{})
-			a.Connector = guard.New("bitrix24", a.Connector, guard.Options{Failures: 100})
+			a.Connector = guard.New(a.Connector, guard.Options{Failures: 100})
 			return a
 		},
 	} {

@@ -24,6 +24,9 @@ type tokens struct {
 	// it has expired. unsaved says that refreshToken is not stored yet.
 	access  string
 	unsaved bool
+	// portal is the id of the portal, which outlives its name; empty if
+	// Bitrix24 has not told it.
+	portal string
 	// busy is held by whoever looks at the tokens or refreshes them.
 	busy chan struct{}
 }
@@ -59,6 +62,18 @@ func (t *tokens) get(ctx context.Context) (string, *connectors.Error) {
 		t.unsaved = false
 	}
 	return t.access, nil
+}
+
+// member is the portal's id, empty if Bitrix24 does not tell it.
+func (t *tokens) member(ctx context.Context) (string, *connectors.Error) {
+	if _, err := t.get(ctx); err != nil {
+		return "", err
+	}
+	if err := acquire(ctx, t.busy); err != nil {
+		return "", err
+	}
+	defer func() { <-t.busy }()
+	return t.portal, nil
 }
 
 // wait returns when no refresh is under way, or with ctx.
@@ -114,6 +129,7 @@ func (t *tokens) refresh(ctx context.Context) *connectors.Error {
 		fault
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
+		Member  string `json:"member_id"`
 	}
 	speaks := a.JSON() && a.Decode(&got) == nil
 	if !a.OK() || !speaks || got.Code != nil || got.Access == "" || got.Refresh == "" {
@@ -124,7 +140,7 @@ func (t *tokens) refresh(ctx context.Context) *connectors.Error {
 		}
 		return e
 	}
-	t.access = got.Access
+	t.access, t.portal = got.Access, got.Member
 	if got.Refresh != t.refreshToken {
 		t.refreshToken, t.unsaved = got.Refresh, true
 	}

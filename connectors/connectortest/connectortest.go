@@ -79,6 +79,7 @@ var cases = []struct {
 	name string
 	run  func(t *testing.T, v Vendor)
 }{
+	{"the account says which one it is", identity},
 	{"set-up twice finds nothing to do", setupTwice},
 	{"the same contact twice is one record", sameContactTwice},
 	{"somebody whom a person has entered is found by phone", foundByPhone},
@@ -261,6 +262,16 @@ func (a *Account) stats(t *testing.T) (s stats) {
 		*into = int(n)
 	}
 	return s
+}
+
+// writes is how many calls have changed something.
+func (a *Account) writes(t *testing.T) (n int) {
+	t.Helper()
+	var all struct{ Writes *int }
+	if a.get(t, "stats", &all); all.Writes == nil {
+		t.Fatal(`the simulator's GET /_sim/stats has no number "writes": have it count that`)
+	}
+	return *all.Writes
 }
 
 func (a *Account) messages(t *testing.T, wamid string) (all []shownMessage) {

@@ -4,12 +4,8 @@ package guard
 import (
 	"cmp"
 	"context"
-	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"crmsync/connectors"
 )
@@ -22,7 +18,7 @@ type Options struct {
 	// Defaults to 3. A call that is not authorised opens it at once.
 	Failures int
 
-	// Probe is how long an open breaker waits before it lets one call
+	// Probe is how far apart the calls begin that an open breaker lets
 	// through to see.
 	//
 	// Defaults to 5 seconds.
@@ -46,14 +42,8 @@ type Options struct {
 // interest say nothing about whether the account works.
 type Guard struct {
 	connector connectors.Connector
-	breaker   *gobreaker.CircuitBreaker[struct{}]
+	breaker   breaker
 	limiter   *Limiter
-	probe     time.Duration
-
-	// trip makes the next failure open the breaker.
-	trip atomic.Bool
-	// open is true from the first opening until a probe has succeeded.
-	open atomic.Bool
 
 	mu sync.Mutex
 	// resumed is closed when the account is resumed; nil while it is not
@@ -64,8 +54,6 @@ type Guard struct {
 	// failed is when a call last failed. One that had begun by then may have
 	// shared its request, and does not count again.
 	failed time.Time
-	// until is when an open breaker lets the next probe through.
-	until time.Time
 	// done is closed and replaced when a call has ended.
 	done chan struct{}
 
@@ -77,39 +65,19 @@ type Guard struct {
 var _ connectors.Connector = (*Guard)(nil)
 
 // New returns a guard around the connector of an account.
-func New(account string, c connectors.Connector, o Options) *Guard {
-	g := &Guard{
+func New(c connectors.Connector, o Options) *Guard {
+	return &Guard{
 		connector: c,
+		breaker:   breaker{failures: max(cmp.Or(o.Failures, 3), 1), probe: cmp.Or(o.Probe, 5*time.Second)},
 		limiter:   o.Limiter,
-		probe:     cmp.Or(o.Probe, 5*time.Second),
 		done:      make(chan struct{}),
 		onChange:  o.OnChange,
 	}
-	failures := uint32(max(cmp.Or(o.Failures, 3), 1))
-	g.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        account,
-		MaxRequests: 1,
-		Timeout:     g.probe,
-		// Consecutive failures are reset by any success, so counts need no
-		// interval to forget them.
-		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= failures || g.trip.Load()
-		},
-		IsExcluded: func(err error) bool { return errors.Is(err, errIgnored) },
-		// Called with the breaker locked: it must not be asked anything.
-		OnStateChange: func(_ string, _, to gobreaker.State) {
-			switch to {
-			case gobreaker.StateOpen:
-				g.open.Store(true)
-				g.mu.Lock()
-				g.until = time.Now().Add(g.probe)
-				g.mu.Unlock()
-			case gobreaker.StateClosed:
-				g.open.Store(false)
-			}
-		},
-	})
-	return g
+}
+
+// Identity passes on, unless the breaker is open.
+func (g *Guard) Identity(ctx context.Context) ([]string, error) {
+	return ask(ctx, g, func() ([]string, error) { return g.connector.Identity(ctx) })
 }
 
 // Setup passes on, unless the breaker is open.
@@ -200,7 +168,7 @@ func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renew
 
 // Open reports whether the breaker is open. It stays so while probes are under
 // way and until one has succeeded.
-func (g *Guard) Open() bool { return g.open.Load() }
+func (g *Guard) Open() bool { return g.breaker.isOpen() }
 
 // Trouble is why the breaker is open, nil while it is not.
 func (g *Guard) Trouble() *connectors.Error {
@@ -253,23 +221,12 @@ func (g *Guard) Wait(ctx context.Context, full bool) error {
 			}
 			continue
 		}
-		switch g.breaker.State() {
-		case gobreaker.StateOpen:
-			// The breaker wants the time to have passed, not come.
-			if err := sleep(ctx, g.wait()+time.Millisecond); err != nil {
+		if d := g.breaker.myTurn(); d > 0 {
+			// Somebody's probe may be under way, and work.
+			if err := await(ctx, done, d); err != nil {
 				return err
 			}
 			continue
-		case gobreaker.StateHalfOpen:
-			if c := g.breaker.Counts(); c.Requests > c.TotalExclusions {
-				// Somebody's probe is under way.
-				select {
-				case <-ctx.Done():
-					return ctx.Err()
-				case <-done:
-				}
-				continue
-			}
 		}
 		if g.limiter == nil || full {
 			return ctx.Err()
@@ -284,19 +241,12 @@ func (g *Guard) Wait(ctx context.Context, full bool) error {
 	}
 }
 
-// wake makes those who wait for a probe to end look again.
+// wake makes those who wait look again: a probe may have worked.
 func (g *Guard) wake() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	close(g.done)
 	g.done = make(chan struct{})
-}
-
-// wait is how long the breaker stays open before the next probe.
-func (g *Guard) wait() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return time.Until(g.until)
 }
 
 // tell passes a change on, outside the breaker's lock.
@@ -306,10 +256,23 @@ func (g *Guard) tell() {
 	}
 	g.telling.Lock()
 	defer g.telling.Unlock()
-	if open := g.open.Load(); open != g.told {
+	if open := g.Open(); open != g.told {
 		g.told = open
 		g.onChange(open)
 	}
+}
+
+// await returns after d, or when done is closed.
+func await(ctx context.Context, done <-chan struct{}, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-done:
+	case <-t.C:
+	}
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -58,6 +58,10 @@ func (v *vendor) count() int {
 	return len(v.calls)
 }
 
+func (v *vendor) Identity(ctx context.Context) ([]string, error) {
+	return []string{"7"}, v.err(ctx)
+}
+
 func (v *vendor) Setup(ctx context.Context, _ []connectors.Field, _ bool) ([]connectors.Finding, error) {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return nil, e
@@ -138,7 +142,7 @@ func inBubble(t *testing.T, o Options, f func(t *testing.T, g *Guard, v *vendor)
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{}
-		f(t, New("hubspot-main", v, o), v)
+		f(t, New(v, o), v)
 	})
 }
 
@@ -368,7 +372,7 @@ func TestSuccessInBetweenStartsTheCountAgain(t *testing.T) {
 func TestCallsThatFailTogetherCountOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{fail: connectors.Transient, takes: time.Second}
-		g := New("test", v, Options{})
+		g := New(v, Options{})
 		round := func() {
 			var calls sync.WaitGroup
 			for i := range 8 {
@@ -420,7 +424,7 @@ func TestTheOperatorHearsOfAChangeOnce(t *testing.T) {
 	var g *Guard
 	synctest.Test(t, func(t *testing.T) {
 		v := &vendor{}
-		g = New("x", v, Options{OnChange: func(open bool) {
+		g = New(v, Options{OnChange: func(open bool) {
 			if g.Open() != open {
 				t.Error("Open disagrees")
 			}
@@ -515,7 +519,7 @@ func TestThrottlingPausesAndSlows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLimiter(100, 10*time.Second)
 		v := &vendor{fail: connectors.Throttled, wait: 10 * time.Second}
-		g := New("x", v, Options{Limiter: l})
+		g := New(v, Options{Limiter: l})
 		write(t.Context(), g)
 		write(t.Context(), g)
 

@@ -3,10 +3,7 @@ package guard
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"crmsync/connectors"
 )
@@ -46,11 +43,6 @@ func ask[R any](ctx context.Context, g *Guard, call func() (R, error)) (r R, err
 	return r, err
 }
 
-var (
-	errFailed  = errors.New("the call failed")
-	errIgnored = errors.New("the call says nothing about the account")
-)
-
 // through makes a call, which returns one error or nil per item, and tells the
 // breaker and the limiter how it went. It returns an error when it did not make
 // the call.
@@ -60,29 +52,33 @@ func (g *Guard) through(ctx context.Context, call func() []*connectors.Error) *c
 	}
 	defer g.tell()
 	defer g.wake()
-	_, err := g.breaker.Execute(func() (struct{}, error) {
-		began := time.Now()
-		v := judge(call())
-		if v.throttled && g.limiter != nil {
-			g.limiter.Slow(v.wait)
-		}
-		switch {
-		case v.worked:
-			return struct{}{}, nil
-		case ctx.Err() != nil, !v.failed, !g.another(began):
-			return struct{}{}, errIgnored
-		}
-		g.trip.Store(v.unauthorized)
+	began := time.Now()
+	if !g.breaker.begin(began) {
+		return g.unavailable()
+	}
+	v := verdict{}
+	defer func() { g.conclude(ctx, began, v) }() // also if the call panics
+	v = judge(call())
+	return nil
+}
+
+// conclude tells the breaker and the limiter how a call went that began at a
+// time.
+func (g *Guard) conclude(ctx context.Context, began time.Time, v verdict) {
+	if v.throttled && g.limiter != nil {
+		g.limiter.Slow(v.wait)
+	}
+	switch {
+	case v.worked:
+		g.breaker.worked(began)
+	case ctx.Err() != nil, !v.failed:
+		g.breaker.ignored(began)
+	case g.another(began):
 		g.mu.Lock()
 		g.trouble = v.because
 		g.mu.Unlock()
-		return struct{}{}, errFailed
-	})
-
-	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return g.unavailable()
+		g.breaker.failed(began, v.unauthorized)
 	}
-	return nil
 }
 
 // aside makes a call whose failure does not open the breaker, though a refusal
@@ -100,7 +96,7 @@ func (g *Guard) aside(ctx context.Context, call func() *connectors.Error) *conne
 func (g *Guard) unavailable() *connectors.Error {
 	return &connectors.Error{
 		Class: connectors.Unavailable, Reason: "the account is in trouble and not being called",
-		RetryAfter: max(g.wait(), 0),
+		RetryAfter: g.breaker.wait(),
 	}
 }
 
@@ -138,7 +134,7 @@ func judge(errs []*connectors.Error) (v verdict) {
 			continue
 		}
 		if e.Code == connectors.NotOffered {
-			// Nobody was asked.
+			// Nobody was asked, or nobody had an answer.
 			continue
 		}
 		switch e.Class {

@@ -23,6 +23,8 @@ const (
 	searching
 	// named: its address names one thing, which may be what a 404 misses.
 	named
+	// apart: its address comes and goes apart from the others.
+	apart
 )
 
 // call makes one call and decodes its answer into out, unless that is nil. What
@@ -75,6 +77,8 @@ func (c *Client) exchange(ctx context.Context, k kind, r rest.Request) (*rest.An
 	switch {
 	case err != nil:
 		return nil, err
+	case k == apart:
+		// Says nothing about the version of others.
 	case a.OK() && r.Path == wanted:
 		c.version.proven.Store(true)
 	case a.Status == http.StatusNotFound && k != named && c.version.doubted():

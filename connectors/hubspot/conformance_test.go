@@ -73,7 +73,7 @@ func TestConformance(t *testing.T) {
 		v := vendor
 		v.Open = func(t *testing.T) *connectortest.Account {
 			a := openAccount(t, "allowed")
-			a.Connector = guard.New("hubspot", a.Connector, guard.Options{Failures: 100})
+			a.Connector = guard.New(a.Connector, guard.Options{Failures: 100})
 			return a
 		}
 		connectortest.Run(t, v)

@@ -75,6 +75,20 @@ func classify(status int, body []byte, wait time.Duration, create bool) *connect
 	return e
 }
 
+// untold reports whether e says that HubSpot has no answer to a question, or
+// none for us, and not that it cannot answer now.
+func untold(e *connectors.Error) bool {
+	switch e.Class {
+	case connectors.Throttled, connectors.Unavailable:
+		return false
+	case connectors.Unauthorized:
+		return e.Status != http.StatusUnauthorized
+	case connectors.Transient:
+		return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout
+	}
+	return true
+}
+
 // row says what an entry in the errors of a 207 means for its record.
 func (f *fault) row() *connectors.Error {
 	e := &connectors.Error{Status: http.StatusMultiStatus}

@@ -3,6 +3,7 @@ package hubspot
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,6 +141,27 @@ func New(o Options) *Client {
 	c.rest.Observe = o.Observe
 	c.rest.Authorize = authorize(o.Token)
 	return c
+}
+
+// Identity is the account's number, which every app may ask for.
+func (c *Client) Identity(ctx context.Context) ([]string, error) {
+	var said json.RawMessage
+	err := c.call(ctx, apart, http.MethodGet, c.paths.account, nil, nil, &said)
+	if err != nil && err.Status == http.StatusNotFound {
+		err = c.call(ctx, apart, http.MethodGet, pathsOf("v3").account, nil, nil, &said)
+	}
+	var account struct {
+		PortalID value `json:"portalId"`
+	}
+	switch {
+	case err != nil && !untold(err):
+		return nil, err
+	case err != nil:
+		return nil, &connectors.Error{Class: connectors.Rejected, Code: connectors.NotOffered, Reason: err.Reason}
+	case json.Unmarshal(said, &account) != nil, !isID.MatchString(string(account.PortalID)):
+		return nil, &connectors.Error{Class: connectors.Rejected, Code: connectors.NotOffered, Reason: "HubSpot does not tell the account's number"}
+	}
+	return []string{string(account.PortalID)}, nil
 }
 
 // Setup compares the account with what crmsync needs and with fix creates what

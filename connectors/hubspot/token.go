@@ -78,7 +78,7 @@ const (
 	// is still good.
 	again = 30 * time.Second
 	// young is the age below which a token is not replaced for being refused.
-	young = time.Minute
+	young = 10 * time.Second
 )
 
 // NewTokenSource returns the source of an installation's tokens, whose methods

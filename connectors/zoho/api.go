@@ -59,6 +59,7 @@ type envelope struct {
 	Fields  []json.RawMessage `json:"fields"`
 	Modules []json.RawMessage `json:"modules"`
 	Users   []json.RawMessage `json:"users"`
+	Org     []json.RawMessage `json:"org"`
 	Watch   []json.RawMessage `json:"watch"`
 	Info    struct {
 		Count     *int   `json:"count"`
@@ -88,7 +89,7 @@ func unfold(a *rest.Answer, creating bool) (*envelope, *connectors.Error) {
 
 // rows are the parts of an answer.
 func (e *envelope) rows() []json.RawMessage {
-	for _, l := range [][]json.RawMessage{e.Data, e.Watch, e.Fields, e.Modules, e.Users} {
+	for _, l := range [][]json.RawMessage{e.Data, e.Watch, e.Fields, e.Modules, e.Users, e.Org} {
 		if l != nil {
 			return l
 		}

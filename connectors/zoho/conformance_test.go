@@ -70,7 +70,7 @@ func TestConformance(t *testing.T) {
 		"messages as notes": func(t *testing.T) *connectortest.Account { return openAccount(t, zohosim.Knobs{}, false) },
 		"guarded": func(t *testing.T) *connectortest.Account {
 			a := openAccount(t, zohosim.Knobs{}, true)
-			a.Connector = guard.New("zoho", a.Connector, guard.Options{Failures: 100})
+			a.Connector = guard.New(a.Connector, guard.Options{Failures: 100})
 			return a
 		},
 	} {

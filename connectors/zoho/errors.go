@@ -34,7 +34,7 @@ func classify(a *rest.Answer, creating bool) *connectors.Error {
 		if creating {
 			e.Class = connectors.UnknownOutcome
 		}
-	case a.Status == http.StatusUnauthorized, staleToken(e.Code), e.Code == "AUTHENTICATION_FAILURE", e.Code == "OAUTH_SCOPE_MISMATCH":
+	case a.Status == http.StatusUnauthorized, staleToken(e.Code), e.Code == "AUTHENTICATION_FAILURE", e.Code == scopeMismatch:
 		f.unauthorized(e)
 
 	// Too much for an edge, which does not speak JSON.
@@ -50,6 +50,20 @@ func classify(a *rest.Answer, creating bool) *connectors.Error {
 		f.refused(e)
 	}
 	return e
+}
+
+// untold reports whether e says that Zoho has no answer to a question, or none
+// for us, and not that it cannot answer now.
+func untold(e *connectors.Error) bool {
+	switch e.Class {
+	case connectors.Throttled, connectors.Unavailable:
+		return false
+	case connectors.Unauthorized:
+		return e.Status == http.StatusForbidden
+	case connectors.Transient:
+		return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout
+	}
+	return true
 }
 
 func throttles(code string) bool { return code == "TOO_MANY_REQUESTS" || code == "RATE_LIMIT_EXCEEDED" }
@@ -77,12 +91,15 @@ func (f *fault) throttled(e *connectors.Error, h http.Header) {
 // token-validity).
 func staleToken(code string) bool { return code == "INVALID_TOKEN" || code == "INVALID_OAUTHTOKEN" }
 
+// scopeMismatch is the code of a call for which the token lacks a scope.
+const scopeMismatch = "OAUTH_SCOPE_MISMATCH"
+
 func (f *fault) unauthorized(e *connectors.Error) {
 	e.Class, e.Reason = connectors.Unauthorized, "Zoho does not accept the token"
 	switch {
 	case staleToken(e.Code):
 		e.Reason = "Zoho does not know the token: it has expired, or is of another data centre"
-	case e.Code == "OAUTH_SCOPE_MISMATCH":
+	case e.Code == scopeMismatch:
 		e.Reason = "the token lacks a scope that this call needs"
 	}
 }

@@ -34,7 +34,7 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 // it is fit for everything else.
 func refusedFile(err *connectors.Error) *connectors.Error {
 	switch {
-	case err.Code == "OAUTH_SCOPE_MISMATCH":
+	case err.Code == scopeMismatch:
 		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the token lacks the scope ZohoCRM.modules.attachments.ALL, which attaching files needs"}
 	case err.Status == http.StatusForbidden && err.Class == connectors.Unauthorized:
 		return &connectors.Error{Class: connectors.Rejected, Status: err.Status, Code: err.Code, Reason: "the profile of the token's user does not allow attachments"}

@@ -64,7 +64,7 @@ func (s *setup) find(f connectors.Finding) { s.findings = append(s.findings, f) 
 // setup goes on and tells. A missing scope or permission is such a case, since
 // it need not concern the other calls.
 func refusal(e *connectors.Error) bool {
-	return !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized && (e.Status == http.StatusForbidden || e.Code == "OAUTH_SCOPE_MISMATCH")
+	return !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized && (e.Status == http.StatusForbidden || e.Code == scopeMismatch)
 }
 
 // create makes a field and returns its id. A replica that was faster is no

@@ -2,7 +2,9 @@
 package zoho
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -139,6 +141,41 @@ func New(o Options) *Client {
 	c.rest.Observe = o.Observe
 	c.tokens = newTokens(o)
 	return c
+}
+
+// Identity is the organisation's number. Asking for it takes a scope of its
+// own, which a token may lack.
+func (c *Client) Identity(ctx context.Context) ([]string, error) {
+	a, err := c.do(ctx, call{method: http.MethodGet, path: "org"})
+	silent := &connectors.Error{Class: connectors.Rejected, Code: connectors.NotOffered, Reason: "Zoho does not tell the organisation's number"}
+	switch {
+	case err == nil:
+	case err.Code == scopeMismatch:
+		silent.Reason = "the token lacks the scope ZohoCRM.org.READ"
+		return nil, silent
+	case untold(err):
+		silent.Reason = err.Reason
+		return nil, silent
+	default:
+		return nil, err
+	}
+	var org struct {
+		ZGID value `json:"zgid"`
+		ID   value `json:"id"`
+		Type value `json:"type"`
+	}
+	if len(a.Org) != 1 || json.Unmarshal(a.Org[0], &org) != nil {
+		return nil, silent
+	}
+	number := cmp.Or(id(org.ZGID), id(org.ID))
+	if number == "" {
+		return nil, silent
+	}
+	if org.Type == "sandbox" {
+		// Whether it has a number of its own is not documented.
+		number += "-sandbox"
+	}
+	return []string{number}, nil
 }
 
 // Setup compares the organisation with what crmsync needs and with fix creates

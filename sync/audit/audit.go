@@ -19,7 +19,8 @@ type Report struct {
 	At    time.Time `json:"at"`
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	// Closes says that all sums close and nothing is stranded.
+	// Closes says that all sums close and nothing is stranded. It is false as
+	// long as the broker cannot be asked: nothing is proved then.
 	Closes bool   `json:"closes"`
 	Events Events `json:"events"`
 	// Sources are the accounts that report facts.
@@ -27,6 +28,8 @@ type Report struct {
 	// Accounts are the accounts that are delivered to.
 	Accounts []Account `json:"accounts"`
 	Findings []Finding `json:"findings"`
+	// Losses are what a person may settle, so that later reports close.
+	Losses []Loss `json:"-"`
 	// Notes are no faults.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -38,11 +41,13 @@ type Events struct {
 	// and Why says why.
 	Known bool   `json:"known"`
 	Why   string `json:"why,omitempty"`
-	// Stored = Recorded + Waiting + Lost.
+	// Stored = Recorded + Waiting + Lost + Settled. Settled are lost, and a
+	// person knows.
 	Stored   uint64 `json:"stored"`
 	Recorded uint64 `json:"recorded"`
 	Waiting  uint64 `json:"waiting"`
 	Lost     uint64 `json:"lost"`
+	Settled  uint64 `json:"settled"`
 }
 
 // A Source is an account that reports facts: Received = Recorded + Waiting, and
@@ -136,6 +141,14 @@ type Range struct {
 	Last  uint64 `json:"last"`
 }
 
+// String names a loss for people.
+func (l Loss) String() string {
+	if l.First == 0 {
+		return fmt.Sprintf("whatever came after event %d of %s", l.Last, l.Stream)
+	}
+	return l.Range.String() + " of " + l.Stream
+}
+
 func (r Range) String() string {
 	if r.First == r.Last {
 		return fmt.Sprintf("event %d", r.First)
@@ -143,10 +156,28 @@ func (r Range) String() string {
 	return fmt.Sprintf("events %d to %d", r.First, r.Last)
 }
 
+// A Loss is events that were acknowledged and are not there any more; or if
+// First is 0, whatever came after Last in a stream that was replaced.
+type Loss struct {
+	// Stream is [Held.Stream].
+	Stream string
+	Range
+}
+
+// A SettledLoss is one that a person has settled, for a reason.
+type SettledLoss struct {
+	Loss
+	At         time.Time
+	By, Reason string
+}
+
 // A Tally is what the database holds, all of it at one moment.
 type Tally struct {
-	// Recorded are the events of Held.Stream that have been recorded.
+	// Recorded are the events of Held.Stream that have been recorded. Former are
+	// the streams before it, each from 0 to the last event that was recorded.
 	Recorded []Range
+	Former   []Loss
+	Settled  []SettledLoss
 	Facts    []FactCount
 	Links    []LinkCount
 	Oldest   map[string]time.Time

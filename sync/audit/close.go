@@ -25,38 +25,90 @@ func Close(p Period, t *Tally, held *Held, why string, accounts []string) *Repor
 	case len(t.Recorded) == 0 && held.Last > 0:
 		r.Events.Why = "the worker begins to count when it is started next"
 	default:
-		r.closeEvents(held, t.Recorded)
+		r.closeEvents(held, t)
+	}
+	if held != nil {
+		r.closeFormer(t)
 	}
 	r.closeFacts(p, t.Facts, held)
 	r.closeAccounts(t, accounts)
+	r.noteSettled(t.Settled)
 	slices.SortFunc(r.Findings, func(x, y Finding) int {
 		return cmp.Or(cmp.Compare(x.Account, y.Account), cmp.Compare(x.Problem, y.Problem))
 	})
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}
-	r.Closes = len(r.Findings) == 0
+	r.close()
 	return r
 }
 
+func (r *Report) close() { r.Closes = r.Events.Known && len(r.Findings) == 0 }
+
+// What is lost stays lost: these problems need not be looked at twice.
+const (
+	lostProblem   = "acknowledged, and neither recorded nor waiting in EVENTS"
+	formerProblem = "EVENTS was replaced, and whether something still waited in the one before is not known"
+)
+
 // closeEvents finds events that were stored and are neither there nor
 // recorded.
-func (r *Report) closeEvents(held *Held, recorded []Range) {
-	lost := without([]Range{{1, held.Last}}, recorded)
-	here := []Range{{held.First, held.Last}}
-	lost = without(lost, without(here, held.Gone))
-	e := Events{Known: true, Stored: held.Last, Lost: size(lost)}
-	e.Waiting = size(without([]Range{{1, held.Last}}, recorded)) - e.Lost
-	e.Recorded = e.Stored - e.Waiting - e.Lost
+func (r *Report) closeEvents(held *Held, t *Tally) {
+	owed := without([]Range{{1, held.Last}}, t.Recorded)
+	here := without([]Range{{held.First, held.Last}}, held.Gone)
+	gone := without(owed, here)
+	var settled []Range
+	for _, s := range t.Settled {
+		if s.Stream == held.Stream {
+			settled = append(settled, s.Range)
+		}
+	}
+	lost := without(gone, settled)
+	e := Events{Known: true, Stored: held.Last, Lost: size(lost), Settled: size(gone) - size(lost)}
+	e.Waiting = size(owed) - size(gone)
+	e.Recorded = e.Stored - size(owed)
 	r.Events = e
 	if e.Lost == 0 {
 		return
 	}
-	f := Finding{Problem: "acknowledged, and neither recorded nor waiting in EVENTS", Count: int64(e.Lost)}
-	for _, l := range lost[:min(len(lost), MostNames)] {
-		f.Names = append(f.Names, l.String())
+	f := Finding{Problem: lostProblem, Count: int64(e.Lost)}
+	for i, l := range lost {
+		if i < MostNames {
+			f.Names = append(f.Names, l.String())
+		}
+		r.Losses = append(r.Losses, Loss{held.Stream, l})
 	}
 	r.Findings = append(r.Findings, f)
+}
+
+// closeFormer finds streams in whose place there is another one now, unless a
+// person has settled that.
+func (r *Report) closeFormer(t *Tally) {
+	f := Finding{Problem: formerProblem}
+	for _, former := range t.Former {
+		if slices.ContainsFunc(t.Settled, func(s SettledLoss) bool { return s.Loss == former }) {
+			continue
+		}
+		f.Count++
+		f.Names = append(f.Names, former.String())
+		r.Losses = append(r.Losses, former)
+	}
+	if f.Count > 0 {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// noteSettled says what people have settled, the last first.
+func (r *Report) noteSettled(list []SettledLoss) {
+	const most = 5
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(x, y SettledLoss) int { return y.At.Compare(x.At) })
+	for _, s := range list[:min(most, len(list))] {
+		r.Notes = append(r.Notes, fmt.Sprintf("%s: settled as lost by %s on %s: %s", s.Loss, s.By, s.At.UTC().Format(time.DateOnly), s.Reason))
+	}
+	if more := len(list) - most; more > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d more losses were settled before", more))
+	}
 }
 
 func size(ranges []Range) (n uint64) {
@@ -170,6 +222,9 @@ func (r *Report) closeAccounts(t *Tally, configured []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(accounts)) {
 		a := accounts[name]
+		if a.Pending == 0 { // in the period
+			a.OldestPending = time.Time{}
+		}
 		r.Accounts = append(r.Accounts, *a)
 		if !slices.Contains(configured, name) && a.Pending > 0 {
 			r.Notes = append(r.Notes, fmt.Sprintf("%s is not in the configuration any more: what is pending there waits until it is", name))
@@ -179,10 +234,15 @@ func (r *Report) closeAccounts(t *Tally, configured []string) {
 
 // Persistent leaves out the findings of a report that an earlier one does not
 // have: what is on its way is found now here, now there, and what is stranded
-// stays where it is.
+// stays where it is. Lost events stay in: the broker was asked before the
+// database.
 func (r *Report) Persistent(earlier *Report) {
 	var kept []Finding
 	for _, f := range r.Findings {
+		if f.Problem == lostProblem || f.Problem == formerProblem {
+			kept = append(kept, f)
+			continue
+		}
 		i := slices.IndexFunc(earlier.Findings, func(e Finding) bool { return e.Account == f.Account && e.Problem == f.Problem })
 		if i < 0 {
 			continue
@@ -196,5 +256,5 @@ func (r *Report) Persistent(earlier *Report) {
 		}
 	}
 	r.Findings = append([]Finding{}, kept...)
-	r.Closes = len(kept) == 0
+	r.close()
 }

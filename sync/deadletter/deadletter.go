@@ -4,7 +4,6 @@ package deadletter
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -97,14 +96,10 @@ func OfFact(f *directory.Fact, revision string, now time.Time, settleWithin time
 	}
 }
 
-// ForFact names the letter of a fact that could not be read.
+// ForFact names the letter of a fact that could not be read. A fact's key may
+// have numbers of people in it, and is long.
 func ForFact(fact *directory.Fact) string {
-	return fact.Account + ".fact." + strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, fact.Key)
+	return fact.Account + ".fact." + connectors.Digest([]byte(fact.Key))[:16]
 }
 
 // A Filter selects letters. Empty fields select everything.
@@ -113,6 +108,9 @@ type Filter struct {
 	Account string
 	Class   string
 	State   State
+	// Accounts selects the letters of entities in some accounts, beside those
+	// of facts; nil those of any.
+	Accounts []string
 	// DueBefore selects letters that must have been settled by then, and
 	// CreatedBefore those that failed first before then; zero is any time.
 	DueBefore, CreatedBefore time.Time

@@ -68,3 +68,18 @@ func TestANoticeNamesTheLargestCauses(t *testing.T) {
 		t.Errorf("text of %d bytes: %s", len(text), text)
 	}
 }
+
+// A fact's key may be made of numbers, and a letter's name is in logs.
+func TestALetterOfAFactGivesNoNumberAway(t *testing.T) {
+	t.Parallel()
+	name := func(key string) string {
+		return deadletter.ForFact(&directory.Fact{Account: "whatsapp", Fact: connectors.Fact{Key: key}})
+	}
+	one := name("message:15550783881:wamid.HBgMMzkzMzMxMjM0NTY3FQ")
+	if strings.Contains(one, "15550783881") || strings.Contains(one, "HBgM") || !strings.HasPrefix(one, "whatsapp.fact.") || len(one) > 32 {
+		t.Errorf("it is named %s", one)
+	}
+	if one != name("message:15550783881:wamid.HBgMMzkzMzMxMjM0NTY3FQ") || one == name("message:1:5550783881:wamid.HBgMMzkzMzMxMjM0NTY3FQ") {
+		t.Error("a name is not that of one fact")
+	}
+}

@@ -20,6 +20,7 @@ import (
 type Store interface {
 	Acquire(ctx context.Context, account, holder string, takeOver bool, ttl time.Duration) (lease int64, ok bool, err error)
 	Release(ctx context.Context, account string, lease int64) error
+	Identify(ctx context.Context, lease int64, is directory.Account) (other *directory.Account, err error)
 
 	Due(ctx context.Context, account string, limit int) ([]directory.Entity, error)
 	DueFiles(ctx context.Context, account string, except []string, limit int) ([]int64, error)
@@ -30,7 +31,7 @@ type Store interface {
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
-	Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error)
+	Reopen(ctx context.Context, account string, limit, files int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
 	Dropped(ctx context.Context, letterID, reason string) error
 
@@ -43,7 +44,9 @@ type Store interface {
 // A Worker brings one account into agreement. It alone, of all replicas,
 // writes to the account: see [Worker.Run].
 type Worker struct {
-	Account   string
+	Account string
+	// Kind is the account's vendor, as the configuration calls it.
+	Kind      string
 	Connector interface {
 		connectors.Writer
 		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
@@ -80,6 +83,9 @@ type Worker struct {
 	// asked is when the lease was last asked for with success.
 	asked atomic.Pointer[time.Time]
 	lanes
+	// dueFiles is how many files wait: of those that the last look has found and
+	// those that were let in since.
+	dueFiles  atomic.Int64
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -108,8 +114,9 @@ const (
 	finishWithin = 8 * time.Second
 )
 
-// Run works for the account until ctx ends. It waits for the lease, checks
-// the account's fields, then delivers. What is in flight when ctx ends is
+// Run works for the account until ctx ends. It waits for the lease, makes sure
+// that this is the account whose records are known, checks its fields, then
+// delivers. What is in flight when ctx ends is
 // finished first, for at most eight seconds.
 func (w *Worker) Run(ctx context.Context) error {
 	for first := true; ; first = false {
@@ -188,40 +195,96 @@ func (w *Worker) Holds() bool {
 	return asked != nil && time.Since(*asked) < leaseTTL-leaseTTL/6
 }
 
-// setup asks the account for its fields until it has what is needed.
+// setup asks the account which one it is and for its fields, until it is the
+// one whose records are known and has what is needed. Another one is not even
+// asked for fields: it might get new ones.
 func (w *Worker) setup(ctx context.Context) bool {
+	var is directory.Account
 	for {
 		if w.Wait(ctx, false) != nil {
 			return false
 		}
-		findings, err := w.Connector.Setup(ctx, FieldsOf(w.Mapping(), w.Account), w.CreateFields)
+		problem, pause := w.identify(ctx, &is)
+		if problem == "" {
+			problem, pause = w.setUp(ctx)
+		}
 		if ctx.Err() != nil {
 			return false
-		}
-		problem := ""
-		if err != nil {
-			problem = connectors.AsError(err).Error()
-		}
-		for _, f := range findings {
-			if !f.Fatal {
-				w.Log.Info("the account differs from what is best", "object", f.Object, "field", f.Field, "problem", f.Problem)
-			} else if problem == "" {
-				problem = f.Problem
-			}
 		}
 		if problem == "" {
 			return true
 		}
 		w.setState(false, problem)
 		w.Log.Error("the account cannot be used yet; deliveries wait", "problem", problem)
-		pause := setupEvery
-		if err != nil {
-			pause = time.Second // Wait sees to the rest
-		}
 		if !sleep(ctx, pause) {
 			return false
 		}
 	}
+}
+
+// identify makes sure that this is the account whose records are known. The
+// problem is why it is not, or why that is not certain, and pause when to look
+// again. is remembers what the account has said of itself.
+func (w *Worker) identify(ctx context.Context, is *directory.Account) (problem string, pause time.Duration) {
+	if len(is.Names) == 0 {
+		said, findings, err := WhichAccount(ctx, w.Connector, w.Account, w.Kind)
+		if err != nil {
+			return connectors.AsError(err).Error(), time.Second // Wait sees to the rest
+		}
+		w.note(findings)
+		*is = said
+	}
+	other, err := w.Store.Identify(ctx, w.lease, *is)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			w.Log.Warn("cannot look which account this was", "error", err)
+		}
+		return "the database does not answer which account this was", time.Second
+	case other != nil:
+		return is.InsteadOf(*other), setupEvery
+	}
+	return "", 0
+}
+
+// setUp sees to the account's fields.
+func (w *Worker) setUp(ctx context.Context) (problem string, pause time.Duration) {
+	findings, err := w.Connector.Setup(ctx, FieldsOf(w.Mapping(), w.Account), w.CreateFields)
+	if err != nil {
+		return connectors.AsError(err).Error(), time.Second // Wait sees to the rest
+	}
+	w.note(findings)
+	for _, f := range findings {
+		if f.Fatal {
+			return f.Problem, setupEvery
+		}
+	}
+	return "", 0
+}
+
+// note logs what the account can do without.
+func (w *Worker) note(findings []connectors.Finding) {
+	for _, f := range findings {
+		if !f.Fatal {
+			w.Log.Info("the account differs from what is best", "object", f.Object, "field", f.Field, "problem", f.Problem)
+		}
+	}
+}
+
+// WhichAccount asks which of its vendor's accounts a name stands for. Where that
+// is not told, the account has no names, and a finding says so.
+func WhichAccount(ctx context.Context, c connectors.Writer, name, kind string) (directory.Account, []connectors.Finding, error) {
+	is := directory.Account{Name: name, Kind: kind}
+	var err error
+	if is.Names, err = c.Identity(ctx); err == nil {
+		return is, nil, nil
+	}
+	untold := connectors.AsError(err)
+	if untold.Code != connectors.NotOffered {
+		return is, nil, untold
+	}
+	return is, []connectors.Finding{{Problem: "which account this is cannot be asked (" + untold.Reason + "): " +
+		"crmsync would not notice if the credentials became another account's"}}, nil
 }
 
 // FieldsOf are the account's fields that a mapping writes.
@@ -252,25 +315,33 @@ func (w *Worker) scan(ctx context.Context) {
 // reopen lets dead letters in that somebody wants tried again: as many as a call
 // carries, less what waits or is in work already. So what is new never waits for
 // a long list of them, and they go out as fast as the account takes them all the
-// same. However busy the account is, a few get in every five seconds.
+// same. However busy the account is, a few get in every five seconds. Of files as
+// many are let in as are looked for at once, less what is due already.
 func (w *Worker) reopen(ctx context.Context) {
 	limits := w.Connector.Limits()
 	room := max(limits.Contacts, limits.Messages, 1)
 	let := time.Now()
 	for pause := reopenEvery; sleep(ctx, pause); {
 		pause = reopenEvery
-		free := room - w.underWay()
-		if free <= 0 && time.Since(let) < reopenTurn {
+		free, files := max(0, room-w.underWay()), max(0, filesAtOnce-int(w.dueFiles.Load()))
+		if free > 0 || time.Since(let) >= reopenTurn {
+			free, let = max(free, room/10, 1), time.Now()
+		}
+		if free+files == 0 {
 			continue
 		}
-		free, let = max(free, room/10, 1), time.Now()
-		list, err := w.Store.Reopen(ctx, w.Account, free)
+		list, err := w.Store.Reopen(ctx, w.Account, free, files)
 		if err != nil && ctx.Err() == nil {
 			w.Log.Warn("cannot look for dead letters to try again", "error", err)
 		}
 		if len(list) > 0 {
 			w.enqueue(list)
 			pause = reopenEvery / 5
+		}
+		for _, e := range list {
+			if e.Kind == directory.FileEntity {
+				w.dueFiles.Add(1)
+			}
 		}
 	}
 }

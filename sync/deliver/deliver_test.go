@@ -38,6 +38,9 @@ type vendor struct {
 	// kept are fields that people have entered, if they may be kept.
 	kept   []string
 	filled []string
+	// names are by which it is known; or unknown says why it is not.
+	names   []string
+	unknown *connectors.Error
 	// batch is how much a call carries, 0 for a hundred.
 	batch int
 }
@@ -50,7 +53,7 @@ func (v *vendor) fill() []string {
 }
 
 func newVendor() *vendor {
-	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}}
+	return &vendor{contacts: map[string]map[string]any{}, calls: map[string]int{}, reject: map[string]*connectors.Error{}, names: []string{"62515"}}
 }
 
 func (v *vendor) Limits() connectors.Limits {
@@ -58,7 +61,20 @@ func (v *vendor) Limits() connectors.Limits {
 	return connectors.Limits{Contacts: n, Messages: n, LookAfter: time.Second}
 }
 
+func (v *vendor) Identity(context.Context) ([]string, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["identity"]++
+	if v.unknown != nil {
+		return nil, v.unknown
+	}
+	return v.names, nil
+}
+
 func (v *vendor) Setup(context.Context, []connectors.Field, bool) ([]connectors.Finding, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["setup"]++
 	return nil, nil
 }
 
@@ -210,9 +226,11 @@ type house struct {
 	t        *testing.T
 	db       *store.DB
 	vendor   *vendor
+	kind     string
 	recorder record.Recorder
 	letters  chan deadletter.Letter
 	triggers chan directory.Trigger
+	worker   *deliver.Worker
 	stop     func()
 }
 
@@ -234,7 +252,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{
-		t: t, db: db, vendor: newVendor(), letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
+		t: t, db: db, vendor: newVendor(), kind: "hubspot", letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
 		recorder: record.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"crm"} }},
 	}
 	t.Cleanup(func() {
@@ -252,8 +270,8 @@ func (h *house) start() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	worker := deliver.Worker{
-		Account: "crm", Connector: h.vendor, Wait: func(ctx context.Context, _ bool) error { return ctx.Err() },
+	worker := &deliver.Worker{
+		Account: "crm", Kind: h.kind, Connector: h.vendor, Wait: func(ctx context.Context, _ bool) error { return ctx.Err() },
 		Mapping: func() *mapping.Mapping { return m }, Store: h.db, Holder: "test",
 		Retry: deliver.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 100 * time.Millisecond}, SettleWithin: time.Hour},
 		Triggers: func(ctx context.Context) ([]directory.Trigger, error) {
@@ -275,6 +293,7 @@ func (h *house) start() {
 		},
 		Observer: silent{}, Log: slog.New(slog.DiscardHandler),
 	}
+	h.worker = worker
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -607,6 +626,38 @@ func TestARecordThatBringsDownItsBatchIsIsolated(t *testing.T) {
 		case <-stop:
 			t.Fatalf("not given up (links %v)", h.states())
 		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// A record over which the program itself panics ends up alone and is given up,
+// and a create that may have been made is looked for before it is made again.
+func TestARecordOverWhichTheProgramPanicsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.fail = func(method string, _ int, names []string) (*connectors.Error, bool) {
+		if method == "create" && slices.Contains(names, "w3") {
+			panic("w3")
+		}
+		return nil, false
+	}
+	for i := range 10 {
+		h.receive(fmt.Sprintf("w%d", i), "16315555555")
+	}
+	h.start()
+	h.eventually("9 messages and the contact agreed, one dead", func() bool {
+		s := h.states()
+		return s[directory.Agreed] == 10 && s[directory.Dead] == 1
+	})
+	if letter := <-h.letters; letter.Code != "PANIC" || letter.Attempts != 3 || letter.Class != connectors.Unknown {
+		t.Errorf("letter = %+v", letter)
+	}
+	if n := h.vendor.called("find"); n == 0 {
+		t.Error("it was never looked for, though a call may have been made")
+	}
+	for wamid, n := range h.vendor.count() {
+		if n != 1 {
+			t.Errorf("%s is there %d times", wamid, n)
 		}
 	}
 }

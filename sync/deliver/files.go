@@ -18,6 +18,8 @@ const (
 	lookForFile = 45 * time.Second
 	// fileTurn is how long files wait for the lanes at most.
 	fileTurn = 5 * time.Second
+	// filesAtOnce is how many files are looked for at a time.
+	filesAtOnce = 20
 	// fileWithin is how long one file may take, from WhatsApp into the account.
 	fileWithin = 2 * time.Minute
 )
@@ -60,16 +62,18 @@ func (f *filing) run(ctx context.Context) {
 
 // round delivers some of the files that are due, and returns how many.
 func (f *filing) round(ctx context.Context) (done int) {
-	const some = 20
 	var silent []string
 	for from, until := range f.quiet {
 		if time.Now().Before(until) {
 			silent = append(silent, from)
 		}
 	}
-	ids, err := f.Store.DueFiles(ctx, f.Account, silent, some)
+	ids, err := f.Store.DueFiles(ctx, f.Account, silent, filesAtOnce)
 	if err != nil && ctx.Err() == nil {
 		f.Log.Warn("cannot look for files; trying again", "error", err)
+	}
+	if err == nil {
+		f.dueFiles.Store(int64(len(ids)))
 	}
 	for _, id := range ids {
 		if !f.turn(ctx) {
@@ -78,6 +82,7 @@ func (f *filing) round(ctx context.Context) (done int) {
 		if f.one(ctx, id) {
 			done++
 		}
+		f.dueFiles.Add(-1)
 	}
 	return done
 }

@@ -38,6 +38,8 @@ type files struct {
 	attach func(id int64) (err *connectors.Error, commit bool)
 	// arrive is called each second.
 	arrive func()
+	// replayed are letters of files of WhatsApp that wait to be let in.
+	replayed int
 }
 
 func newFiles(from string, ids ...int64) *files {
@@ -87,6 +89,20 @@ func (f *files) Settle(_ context.Context, _ string, _ int64, outcomes []director
 		f.work[o.Link.Entity.ID] = w
 	}
 	return nil, nil
+}
+
+// Reopen lets files in behind those that are there.
+func (f *files) Reopen(_ context.Context, _ string, _, files int) ([]directory.Entity, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []directory.Entity
+	for range min(files, f.replayed) {
+		id := int64(len(f.work) + 1)
+		f.add("whatsapp", id)
+		f.replayed--
+		list = append(list, f.work[id].Link.Entity)
+	}
+	return list, nil
 }
 
 func (f *files) Delivered(context.Context, []string) error     { return nil }
@@ -173,6 +189,8 @@ func (f *files) run(d time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { newFiling(w).run(ctx); close(done) }()
+	replays := make(chan struct{})
+	go func() { w.reopen(ctx); close(replays) }()
 	for range int(d / time.Second) {
 		f.mu.Lock()
 		if f.arrive != nil {
@@ -183,6 +201,7 @@ func (f *files) run(d time.Duration) {
 	}
 	cancel()
 	<-done
+	<-replays
 }
 
 func (f *files) states() map[directory.State]int {
@@ -395,6 +414,35 @@ func TestEveryUploadIsNoted(t *testing.T) {
 			if gap := f.calls[i+1].Sub(f.calls[i]); gap < lookForFile {
 				t.Errorf("upload %d comes %v after the one before, which may still be on its way", i+1, gap)
 			}
+		}
+	})
+}
+
+// However many letters of files are replayed, a new file waits for a few of them
+// at most, and they go out as fast as files do.
+func TestALongReplayOfFilesDoesNotDelayANewOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFiles("whatsapp")
+		f.replayed, f.every = 300, 100*time.Millisecond
+		second, came, before := 0, int64(0), 0
+		f.arrive = func() {
+			if second++; second == 5 {
+				came, before = int64(len(f.work)+1), len(f.attached)
+				f.add("whatsapp", came)
+			}
+		}
+		f.attach = func(id int64) (*connectors.Error, bool) {
+			if id == came {
+				if between := len(f.attached) - before; between > 2*filesAtOnce {
+					t.Errorf("%d of the old ones came before the new one", between)
+				}
+			}
+			return nil, true
+		}
+		f.run(40 * time.Second)
+		if len(f.attached[came]) != 1 || len(f.attached) != 301 {
+			t.Errorf("%d attached, the new one %d times", len(f.attached), len(f.attached[came]))
 		}
 	})
 }

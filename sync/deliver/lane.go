@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -148,7 +149,7 @@ func (l *lane) deliver(ctx context.Context, ids []int64, before time.Time) {
 		l.unbegin(before)
 		return
 	}
-	batch, err := l.write(ctx, work)
+	batch, err := l.attempt(ctx, work)
 	if err != nil {
 		l.failed(ids, err)
 		return
@@ -166,6 +167,45 @@ func (l *lane) deliver(ctx context.Context, ids []int64, before time.Time) {
 	if l.kind == directory.ContactEntity {
 		l.releaseMessages(ctx, batch)
 	}
+}
+
+// attempt writes a batch. If the program itself panics over it, each record is
+// tried alone the next time, so that one at which it panics each time is given
+// up like any other that fails, and the rest passes.
+func (l *lane) attempt(ctx context.Context, work []directory.Work) (batch []settled, err error) {
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		// The stack alone: what a panic says may hold somebody's data.
+		l.worker.Log.Error("the program panics over a delivery, which is a fault of crmsync", "entity", l.kind, "records", len(work), "stack", string(debug.Stack()))
+		batch, err = l.stumbled(work), nil
+	}()
+	return l.write(ctx, work)
+}
+
+// stumbled is what becomes of a batch over which the program has panicked,
+// wherever that was: a create may have been made.
+func (l *lane) stumbled(work []directory.Work) []settled {
+	batch := make([]settled, len(work))
+	for i, todo := range work {
+		s := begin(todo, todo.Link.Wanted)
+		if l.kind == directory.MessageEntity && todo.Link.RecordID == "" {
+			s.Link.InDoubtSince = time.Now()
+		}
+		if len(work) == 1 {
+			s.err = &connectors.Error{Class: connectors.Unknown, Code: "PANIC", Reason: "the program panics over it, which is a fault of crmsync; its log says where"}
+		} else {
+			s.outcome, s.retryAfter = "unchanged", 500*time.Millisecond
+		}
+		batch[i] = s
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, todo := range work {
+		l.suspects.of(todo.Link.Entity.ID).alone = true
+	}
+	return batch
 }
 
 // failed puts back what could not be loaded or settled: our own trouble, not

@@ -78,7 +78,7 @@ func TestALongReplayDoesNotDelayWhatIsNew(t *testing.T) {
 	}
 	counts := func(state deadletter.State) int64 {
 		t.Helper()
-		n, err := h.db.CountReplay(t.Context(), replay)
+		n, _, err := h.db.CountReplay(t.Context(), replay)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,18 +49,18 @@ type Result struct {
 }
 
 // Record records facts. One that the database refuses although it is well
-// otherwise becomes a malformed fact, so that it does not hold up the others
-// for ever. With an error, which is then the database's, nothing or some of it
+// otherwise, or at which the program itself panics, becomes a malformed fact, so
+// that it does not hold up the others for ever. With an error, which is then the database's, nothing or some of it
 // is recorded, and the facts are to be recorded again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	all, err := r.Apply(ctx, facts)
-	if err == nil || !r.Store.Refuses(err) {
+	if r.refusal(err) == "" {
 		return all, err
 	}
 	for i := range facts {
 		one, err := r.Apply(ctx, facts[i:i+1])
-		if err != nil && r.Store.Refuses(err) {
-			one, err = r.applyRefused(ctx, facts[i])
+		if why := r.refusal(err); why != "" {
+			one, err = r.applyRefused(ctx, facts[i], why)
 		}
 		if err != nil {
 			return all, err
@@ -72,15 +72,27 @@ func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, 
 	return all, nil
 }
 
+// refusal is why a fact can never be recorded as it is, empty if an error does
+// not say so.
+func (r *Recorder) refusal(err error) string {
+	if p, ok := errors.AsType[*panicked](err); ok {
+		return p.Error() + ", which is a fault of crmsync"
+	}
+	if err != nil && r.Store.Refuses(err) {
+		return "the database refuses it as it is"
+	}
+	return ""
+}
+
 // applyRefused records that a fact could not be.
-func (r *Recorder) applyRefused(ctx context.Context, f directory.Fact) (Result, error) {
+func (r *Recorder) applyRefused(ctx context.Context, f directory.Fact, why string) (Result, error) {
 	raw, err := json.Marshal(refused{f.Fact})
 	if err != nil {
 		return Result{}, err
 	}
 	f.Fact = connectors.Fact{
 		Key: f.Key, Kind: connectors.KindMalformed, At: f.At,
-		Reason: "the database refuses the " + string(f.Kind) + " as it is", Raw: raw,
+		Reason: "the " + string(f.Kind) + " cannot be recorded: " + why, Raw: raw,
 	}
 	return r.Apply(ctx, []directory.Fact{f})
 }
@@ -120,18 +132,20 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := errors.Join(tx.Passed(events), tx.WantPulls(pullsOf(news))); err != nil || len(facts) == 0 {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
-		if err := b.load(facts); err != nil {
-			return err
-		}
-		for _, f := range b.facts {
-			b.apply(f)
-		}
-		if err := b.save(); err != nil {
-			return err
-		}
-		result = b.result()
-		return nil
+		return recovered(func() error {
+			b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
+			if err := b.load(facts); err != nil {
+				return err
+			}
+			for _, f := range b.facts {
+				b.apply(f)
+			}
+			if err := b.save(); err != nil {
+				return err
+			}
+			result = b.result()
+			return nil
+		})
 	})
 	if err != nil {
 		return Result{}, fmt.Errorf("record %d facts: %w", len(facts), err)

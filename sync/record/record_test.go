@@ -298,6 +298,36 @@ func TestAMalformedPartIsReportedOnceAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// Facts that no connector makes, and at which the program panics: it is worth
+// as little to the others as one that cannot be read, and not the end.
+func TestAFactAtWhichTheProgramPanicsHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	r, db := recorder(t)
+	var facts []directory.Fact
+	for i, kind := range []connectors.Kind{connectors.KindMessage, connectors.KindStatus, connectors.KindPreference, connectors.KindIdentity} {
+		wamid := fmt.Sprintf("w%d", i)
+		facts = append(facts, message(wamid, i, kerry(), connectors.In, "a"), fact("hollow "+string(kind), kind, i, kerry()))
+	}
+	result := apply(t, r, facts...)
+	if len(result.Malformed) != 4 || len(result.Recorded) != 8 {
+		t.Fatalf("%d malformed and %d recorded, want 4 and 8", len(result.Malformed), len(result.Recorded))
+	}
+	for _, f := range result.Malformed {
+		if !strings.Contains(f.Reason, "panics in crmsync/sync/record.") {
+			t.Errorf("reason = %q, want where", f.Reason)
+		}
+		if _, ok := record.Refused(f.Raw); !ok {
+			t.Errorf("%s does not hold the fact", f.Raw)
+		}
+	}
+	if w := read(t, db); len(w.Messages) != 4 {
+		t.Errorf("%d messages, want 4", len(w.Messages))
+	}
+	if again := apply(t, r, facts...); len(again.Malformed) != 0 {
+		t.Error("they were reported twice")
+	}
+}
+
 func TestTextThatADatabaseRefusesIsCleaned(t *testing.T) {
 	t.Parallel()
 	r, db := recorder(t)

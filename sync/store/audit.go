@@ -44,8 +44,8 @@ type auditing struct {
 	lettersOnTheirWay bool
 }
 
-func (a *auditing) run(stream string) (err error) {
-	if a.tally.Recorded, err = recordedEvents(a.db, stream); err != nil {
+func (a *auditing) run(stream string) error {
+	if err := a.events(stream); err != nil {
 		return err
 	}
 	steps := []func() error{a.facts, a.links, a.oldest, a.missing, a.stranded, a.letters, a.effects}

@@ -142,7 +142,7 @@ func TestTheSumsCloseAfterABusyDay(t *testing.T) {
 			t.Errorf("oldest pending %v", a.OldestPending)
 		}
 		before := audited(t, db, audit.Period{Until: time.Now().Add(-time.Hour)}, twoWait)
-		if !before.Closes || len(before.Sources) != 1 || before.Sources[0].Received != 0 || before.Accounts[0].Recorded != 0 {
+		if !before.Closes || len(before.Sources) != 1 || before.Sources[0].Received != 0 || before.Accounts[0].Recorded != 0 || !before.Accounts[0].OldestPending.IsZero() {
 			t.Errorf("an hour ago: %+v %+v", before.Sources, before.Accounts)
 		}
 		if last := audited(t, db, audit.Period{Since: time.Now().Add(-time.Hour)}, twoWait); last.Accounts[0].Counts != a.Counts || last.Sources[0].Received != s.Received {
@@ -273,6 +273,47 @@ func TestWhatWasNotForAnAccountIsNotMissing(t *testing.T) {
 		r := audited(t, db, audit.Period{}, twoWait)
 		if len(r.Findings) != 1 || r.Findings[0].Account != "zoho" || !slices.Equal(r.Findings[0].Names, []string{"contact 14", "message 14"}) {
 			t.Errorf("findings %+v, want what zoho is owed nothing of", r.Findings)
+		}
+	})
+}
+
+// A loss that somebody has settled is none any more; one in a stream that was
+// replaced is named by where that ended.
+func TestALossIsSettledOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		busy(t, db)
+		if n, err := db.Exec("UPDATE recorded_events SET last = last - 2"); err != nil || n == 0 {
+			t.Fatalf("%d rows, error %v", n, err)
+		}
+		settle := func(held audit.Held) {
+			t.Helper()
+			lost := audited(t, db, audit.Period{}, held)
+			if lost.Closes || len(lost.Losses) != 1 {
+				t.Fatalf("closes %v, %+v", lost.Closes, lost.Losses)
+			}
+			for range 2 {
+				if err := db.SettleLosses(ctx, lost.Losses, "anna", "the disk of node 2"); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		settle(twoWait)
+		r := audited(t, db, audit.Period{}, twoWait)
+		if want := (audit.Events{Known: true, Stored: 19, Recorded: 15, Waiting: 2, Settled: 2}); !r.Closes || r.Events != want {
+			t.Errorf("closes %v, %+v, want %+v", r.Closes, r.Events, want)
+		}
+
+		later := audit.Held{Stream: "EVENTS of tomorrow", First: 1}
+		if err := db.CountEvents(ctx, later.Stream, later.First); err != nil {
+			t.Fatal(err)
+		}
+		r = audited(t, db, audit.Period{}, later)
+		if r.Closes || len(r.Findings) != 1 || !slices.Equal(r.Findings[0].Names, []string{"whatever came after event 15 of " + events}) {
+			t.Errorf("findings %+v", r.Findings)
+		}
+		settle(later)
+		if r = audited(t, db, audit.Period{}, later); !r.Closes || len(r.Notes) != 2 {
+			t.Errorf("closes %v, notes %q", r.Closes, r.Notes)
 		}
 	})
 }

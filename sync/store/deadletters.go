@@ -75,6 +75,26 @@ func (db *DB) Groups(ctx context.Context, f deadletter.Filter) ([]deadletter.Gro
 	return deadletter.Groups(letters), nil
 }
 
+// SelectedCount is how many letters of an account a filter selects: those of
+// facts, or those of entities.
+type SelectedCount struct {
+	Account string
+	Facts   bool
+	N       int64
+}
+
+// CountSelected counts the letters that a filter selects, in the order of their
+// accounts.
+func (db *DB) CountSelected(ctx context.Context, f deadletter.Filter) ([]SelectedCount, error) {
+	var counts []SelectedCount
+	err := selectLetters(db.gorm.WithContext(ctx).Model(&letterRow{}), f).
+		Select("account, kind = '' AS facts, count(*) AS n").Group("account, kind = ''").Order("account").Scan(&counts).Error
+	if err != nil {
+		return nil, fmt.Errorf("count dead letters: %w", err)
+	}
+	return counts, nil
+}
+
 func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
 	if c := f.Cause; c != nil {
 		q = q.Where("account = ? AND class = ? AND code = ? AND field = ? AND reason = ?", c.Account, string(c.Class), c.Code, c.Field, c.Reason)
@@ -99,6 +119,9 @@ func selectLetters(q *gorm.DB, f deadletter.Filter) *gorm.DB {
 	}
 	if f.Account != "" {
 		q = q.Where("account = ?", f.Account)
+	}
+	if f.Accounts != nil {
+		q = q.Where("(kind = '' OR account IN ?)", f.Accounts)
 	}
 	if f.Class != "" {
 		q = q.Where("class = ?", f.Class)
@@ -127,15 +150,24 @@ func (db *DB) Replay(ctx context.Context, f deadletter.Filter, by string) (repla
 	return replay, n, err
 }
 
-// Reopen lets replayed letters of an account in, at most so many: their
-// entities are pending again, with a fresh start. It returns those. Letters
-// whose entities have reached the account meanwhile, or shall not any more, are
-// settled.
-func (db *DB) Reopen(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
+// Reopen lets replayed letters of an account in, those due first first, at most
+// so many of contacts and messages and so many of files: their entities are
+// pending again, with a fresh start, behind what is pending already. It returns
+// those. Letters whose entities have reached the account meanwhile, or shall not
+// any more, are settled.
+func (db *DB) Reopen(ctx context.Context, account string, limit, files int) ([]directory.Entity, error) {
 	var ids []string
-	queued := db.gorm.WithContext(ctx).Model(&letterRow{}).Where("account = ? AND queued > 0", account).Limit(limit)
-	if err := queued.Pluck("id", &ids).Error; err != nil {
-		return nil, fmt.Errorf("read replayed dead letters: %w", err)
+	for condition, most := range map[string]int{"kind <> 'file'": limit, "kind = 'file'": files} {
+		if most <= 0 {
+			continue
+		}
+		var some []string
+		err := db.gorm.WithContext(ctx).Model(&letterRow{}).Where("account = ? AND queued > 0 AND "+condition, account).
+			Order("due_at, id").Limit(most).Pluck("id", &some).Error
+		if err != nil {
+			return nil, fmt.Errorf("read replayed dead letters: %w", err)
+		}
+		ids = append(ids, some...)
 	}
 	if len(ids) == 0 {
 		return nil, nil
@@ -143,7 +175,7 @@ func (db *DB) Reopen(ctx context.Context, account string, limit int) ([]director
 	var list []directory.Entity
 	err := db.tx(ctx, func(tx *gorm.DB) error {
 		var rows []letterRow
-		if err := db.lock(tx, "UPDATE").Where("id IN ? AND queued > 0 AND state = 'replaying'", ids).Find(&rows).Error; err != nil {
+		if err := db.lock(tx, "UPDATE").Where("id IN ? AND queued > 0 AND state = 'replaying'", ids).Order("due_at, id").Find(&rows).Error; err != nil {
 			return err
 		}
 		if len(rows) == 0 {
@@ -151,7 +183,7 @@ func (db *DB) Reopen(ctx context.Context, account string, limit int) ([]director
 		}
 		now := db.now()
 		if err := eachLink(tx, rows, map[string]any{
-			"state": string(directory.Pending), "attempts": 0, "history": "", "next_attempt": nil, "updated_at": now,
+			"state": string(directory.Pending), "attempts": 0, "history": "", "next_attempt": nil, "since": now, "updated_at": now,
 		}); err != nil {
 			return err
 		}
@@ -178,21 +210,37 @@ func (db *DB) Reopen(ctx context.Context, account string, limit int) ([]director
 	return list, nil
 }
 
-// CountReplay counts the letters of a replay by state.
-func (db *DB) CountReplay(ctx context.Context, replay string) (map[deadletter.State]int64, error) {
+// CountReplay counts the letters of a replay by state, and how many of them
+// wait for accounts that are paused.
+func (db *DB) CountReplay(ctx context.Context, replay string) (counts map[deadletter.State]int64, paused int64, err error) {
 	var rows []struct {
-		State string
-		N     int64
+		State     string
+		N, Paused int64
 	}
-	err := db.gorm.WithContext(ctx).Raw("SELECT state, count(*) AS n FROM dead_letters WHERE replay = ? AND replay <> '' GROUP BY state", replay).Scan(&rows).Error
+	err = db.gorm.WithContext(ctx).Raw(`SELECT d.state, count(*) AS n, count(p.account) AS paused FROM dead_letters d
+		LEFT JOIN pauses p ON p.account = d.account AND d.kind <> '' AND d.state = 'replaying'
+		WHERE d.replay = ? AND d.replay <> '' GROUP BY d.state`, replay).Scan(&rows).Error
 	if err != nil {
-		return nil, fmt.Errorf("count replayed dead letters: %w", err)
+		return nil, 0, fmt.Errorf("count replayed dead letters: %w", err)
 	}
-	counts := map[deadletter.State]int64{}
+	counts = map[deadletter.State]int64{}
 	for _, r := range rows {
 		counts[deadletter.State(r.State)] = r.N
+		paused += r.Paused
 	}
-	return counts, nil
+	return counts, paused, nil
+}
+
+// Recall opens replayed letters again that no worker will try, because their
+// accounts are not among those that there are. It returns how many they are.
+func (db *DB) Recall(ctx context.Context, accounts []string) (int64, error) {
+	r := db.gorm.WithContext(ctx).Model(&letterRow{}).
+		Where("state = 'replaying' AND kind <> '' AND account NOT IN ?", append([]string{""}, accounts...)).
+		Updates(map[string]any{"state": string(deadletter.Open), "queued": 0, "settled_by": ""})
+	if r.Error != nil {
+		return 0, fmt.Errorf("open dead letters of accounts that are gone: %w", r.Error)
+	}
+	return r.RowsAffected, nil
 }
 
 // Working reports whether a worker is alive: some account's lease has not run

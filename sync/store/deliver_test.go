@@ -224,7 +224,7 @@ func dead(t *testing.T, db *store.DB, id int64) {
 // reopen lets replayed letters in, as a worker does.
 func reopen(t *testing.T, db *store.DB, want int) {
 	t.Helper()
-	if list, err := db.Reopen(ctx, "hubspot", 100); err != nil || len(list) != want {
+	if list, err := db.Reopen(ctx, "hubspot", 100, 100); err != nil || len(list) != want {
 		t.Fatalf("reopened %v (error %v), want %d", list, err, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"crmsync/connectors"
 	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 )
@@ -77,17 +78,56 @@ func (tx *recordTx) passed(r eventsRow) error {
 	return tx.db.Create(&r).Error
 }
 
-// recordedEvents are the recorded events of a stream.
-func recordedEvents(tx *gorm.DB, stream string) ([]audit.Range, error) {
+// events reads which events of a stream have been recorded, where the streams
+// before it ended, and which losses are settled.
+func (a *auditing) events(stream string) error {
 	var rows []eventsRow
-	if err := tx.Where("stream = ?", stream).Order("first").Find(&rows).Error; err != nil {
-		return nil, fmt.Errorf("read the events recorded: %w", err)
+	if err := a.db.Order("stream, first").Find(&rows).Error; err != nil {
+		return fmt.Errorf("read the events recorded: %w", err)
 	}
-	ranges := make([]audit.Range, len(rows))
-	for i, r := range rows {
-		ranges[i] = audit.Range{First: r.First, Last: r.Last}
+	for _, r := range rows {
+		n := len(a.tally.Former)
+		switch {
+		case r.Stream == stream:
+			a.tally.Recorded = append(a.tally.Recorded, audit.Range{First: r.First, Last: r.Last})
+		case n > 0 && a.tally.Former[n-1].Stream == r.Stream:
+			a.tally.Former[n-1].Last = r.Last
+		default:
+			a.tally.Former = append(a.tally.Former, audit.Loss{Stream: r.Stream, Range: audit.Range{Last: r.Last}})
+		}
 	}
-	return ranges, nil
+	var settled []lossRow
+	if err := a.db.Order("settled_at, stream, first").Find(&settled).Error; err != nil {
+		return fmt.Errorf("read the losses settled: %w", err)
+	}
+	for _, r := range settled {
+		a.tally.Settled = append(a.tally.Settled, audit.SettledLoss{
+			Loss: audit.Loss{Stream: r.Stream, Range: audit.Range{First: r.First, Last: r.Last}},
+			At:   r.SettledAt.UTC(), By: r.SettledBy, Reason: r.Reason,
+		})
+	}
+	return nil
+}
+
+type lossRow struct {
+	Stream    string `gorm:"primaryKey"`
+	First     uint64 `gorm:"primaryKey;autoIncrement:false"`
+	Last      uint64
+	SettledAt time.Time
+	SettledBy string
+	Reason    string
+}
+
+func (lossRow) TableName() string { return "lost_events" }
+
+// SettleLosses notes that a person knows of losses, for a reason. One that is
+// settled already stays as it is.
+func (db *DB) SettleLosses(ctx context.Context, losses []audit.Loss, by, reason string) error {
+	rows := make([]lossRow, len(losses))
+	for i, l := range losses {
+		rows[i] = lossRow{l.Stream, l.First, l.Last, db.now(), connectors.Clean(by), connectors.Clean(reason)}
+	}
+	return insert(db.gorm.WithContext(ctx), "losses", rows, clause.OnConflict{DoNothing: true})
 }
 
 type feedRow struct {

@@ -58,9 +58,17 @@ func (db *DB) SeenAtRun(ctx context.Context, job string, due time.Time, holder s
 	return r.RowsAffected == 1, r.Error
 }
 
-// EndRun says that a job is done, and what the problem was.
+// runsKept is for how long the database knows of a run.
+const runsKept = 90 * 24 * time.Hour
+
+// EndRun says that a job is done, and what the problem was. Runs of three
+// months before are forgotten.
 func (db *DB) EndRun(ctx context.Context, job string, due time.Time, holder, problem string) error {
-	return db.run(ctx, job, due, holder, map[string]any{"ended_at": db.now(), "problem": connectors.Clean(problem)}).Error
+	err := db.run(ctx, job, due, holder, map[string]any{"ended_at": db.now(), "problem": connectors.Clean(problem)}).Error
+	if err != nil {
+		return err
+	}
+	return db.gorm.WithContext(ctx).Where("job = ? AND ended_at IS NOT NULL AND slot < ?", job, utc(due.Add(-runsKept))).Delete(&runRow{}).Error
 }
 
 func (db *DB) run(ctx context.Context, job string, due time.Time, holder string, changes map[string]any) *gorm.DB {

@@ -46,8 +46,23 @@ func TestAJobIsBegunByOneReplicaAtATime(t *testing.T) {
 		if last, ended, err := db.LastRun(ctx, "check"); err != nil || !last.Equal(due) || !ended {
 			t.Errorf("after it: %v %v, error %v", last, ended, err)
 		}
+		runs := func() (n int64) {
+			n, err := db.Exec("UPDATE job_runs SET problem = problem")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		due = due.AddDate(0, 6, 0) // after half a year
+		begin("a", time.Minute, true)
+		if err := db.EndRun(ctx, "check", due, "a", ""); err != nil || runs() != 1 {
+			t.Errorf("%d runs are kept, error %v", runs(), err)
+		}
 		due = due.AddDate(0, 0, 7)
 		begin("a", time.Minute, true)
+		if err := db.EndRun(ctx, "check", due.AddDate(0, 0, -7), "a", ""); err != nil || runs() != 2 {
+			t.Errorf("%d runs are kept, error %v", runs(), err)
+		}
 		if last, ended, _ := db.LastRun(ctx, "check"); !last.Equal(due) || ended {
 			t.Errorf("a week later: %v %v", last, ended)
 		}

@@ -87,9 +87,14 @@ func TestReplayedLettersAreLetInAFewAtATime(t *testing.T) {
 		for n := range 5 {
 			id := newContact(t, db, fmt.Sprintf("1555020%d", n))
 			dead(t, db, id)
-			letters = append(letters, letter("hubspot", id, time.Now()))
+			letters = append(letters, letter("hubspot", id, time.Now().Add(time.Duration(n)*time.Second)))
 		}
+		if n, err := db.Exec("UPDATE links SET since = '2020-01-01 00:00:00+00:00'"); n != 5 || err != nil {
+			t.Fatal(n, err)
+		}
+		slices.Reverse(letters) // as they come, not as they are due
 		put(t, db, letters...)
+		slices.Reverse(letters)
 		replay, n, err := db.Replay(ctx, deadletter.Filter{}, "anna")
 		if n != 5 || err != nil {
 			t.Fatalf("replayed %d (error %v)", n, err)
@@ -97,10 +102,19 @@ func TestReplayedLettersAreLetInAFewAtATime(t *testing.T) {
 		if states := linkStates(t, db); states[directory.Dead] != 5 {
 			t.Errorf("links by state = %v before the worker has room", states)
 		}
-		for _, want := range []int{2, 2, 1, 0} {
-			if list, err := db.Reopen(ctx, "hubspot", 2); err != nil || len(list) != want {
-				t.Errorf("let in %v (error %v), want %d", list, err, want)
+		began := time.Now()
+		for _, want := range [][]int{{0, 1}, {2, 3}, {4}, nil} { // those due first first
+			list, err := db.Reopen(ctx, "hubspot", 2, 0)
+			var got []directory.Entity
+			for _, n := range want {
+				got = append(got, letters[n].Entity)
 			}
+			if err != nil || !slices.Equal(list, got) {
+				t.Errorf("let in %v (error %v), want %v", list, err, got)
+			}
+		}
+		if waiting, err := db.Waiting(ctx); err != nil || len(waiting) != 1 || waiting[0].Oldest.Before(began.Add(-time.Second)) {
+			t.Errorf("waiting %+v (error %v), want since they were let in", waiting, err)
 		}
 		if states := linkStates(t, db); states[directory.Pending] != 5 {
 			t.Errorf("links by state = %v, want all pending", states)
@@ -110,12 +124,80 @@ func TestReplayedLettersAreLetInAFewAtATime(t *testing.T) {
 		}
 		again := letter("hubspot", letters[1].Entity.ID, time.Now().Add(time.Minute))
 		put(t, db, again)
-		counts, err := db.CountReplay(ctx, replay)
-		if err != nil || counts[deadletter.Delivered] != 1 || counts[deadletter.Open] != 1 || counts[deadletter.Replaying] != 3 {
+		counts, paused, err := db.CountReplay(ctx, replay)
+		if err != nil || paused != 0 || counts[deadletter.Delivered] != 1 || counts[deadletter.Open] != 1 || counts[deadletter.Replaying] != 3 {
 			t.Errorf("counts = %v (error %v)", counts, err)
 		}
 		if actions, err := db.Actions(ctx, again.ID); err != nil || len(actions) != 1 || actions[0].Do != deadletter.Replayed || actions[0].By != "anna" {
 			t.Errorf("actions = %+v (error %v)", actions, err)
+		}
+	})
+}
+
+// A replay of files lets in no more of them than there is room for, whatever
+// else there is room for.
+func TestReplayedFilesHaveRoomOfTheirOwn(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		for n := range int64(6) {
+			l := letter("hubspot", n, time.Now().Add(time.Duration(n)*time.Second))
+			l.Entity.Kind = []directory.EntityKind{directory.FileEntity, directory.MessageEntity}[n%2]
+			l.ID = deadletter.ForEntity("hubspot", l.Entity)
+			put(t, db, l)
+		}
+		if _, n, err := db.Replay(ctx, deadletter.Filter{}, "anna"); n != 6 || err != nil {
+			t.Fatal(n, err)
+		}
+		for _, want := range []struct {
+			limit, files int
+			ids          []int64
+		}{{0, 2, []int64{0, 2}}, {1, 0, []int64{1}}, {5, 5, []int64{3, 4, 5}}} {
+			list, err := db.Reopen(ctx, "hubspot", want.limit, want.files)
+			var ids []int64
+			for _, e := range list {
+				ids = append(ids, e.ID)
+			}
+			if err != nil || !slices.Equal(ids, want.ids) {
+				t.Errorf("%d and %d files: let in %v (error %v), want %v", want.limit, want.files, ids, err, want.ids)
+			}
+		}
+	})
+}
+
+// Letters of an account that is gone are not left to a worker that there is not.
+func TestLettersOfAnAccountThatIsGoneStayOpen(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		gone, here, tried := letter("hubspot", 1, time.Now()), letter("zoho", 2, time.Now()), letter("zoho", 3, time.Now().Add(-time.Hour))
+		here.ID, here.Account, tried.ID, tried.Account = "zoho.contact.2", "zoho", "zoho.contact.3", "zoho"
+		part := letter("whatsapp", 0, time.Now())
+		part.ID, part.Account, part.Entity, part.FactID = "whatsapp.fact.1", "whatsapp", directory.Entity{}, "whatsapp/1"
+		put(t, db, gone, here, tried, part)
+		counts, err := db.CountSelected(ctx, deadletter.Filter{State: deadletter.Open})
+		if want := []store.SelectedCount{{Account: "hubspot", N: 1}, {Account: "whatsapp", Facts: true, N: 1}, {Account: "zoho", N: 2}}; err != nil || !slices.Equal(counts, want) {
+			t.Errorf("%+v (error %v), want %+v", counts, err, want)
+		}
+		replay, n, err := db.Replay(ctx, deadletter.Filter{Accounts: []string{"zoho"}}, "anna")
+		if n != 3 || err != nil {
+			t.Errorf("replayed %d (error %v), want zoho's and the part", n, err)
+		}
+		if list, err := db.Reopen(ctx, "zoho", 1, 1); len(list) != 1 || err != nil {
+			t.Errorf("let in %v (error %v)", list, err)
+		}
+		if _, _, err := db.Pause(ctx, "zoho", "anna", "they migrate"); err != nil {
+			t.Fatal(err)
+		}
+		if counts, paused, err := db.CountReplay(ctx, replay); err != nil || counts[deadletter.Replaying] != 3 || paused != 2 {
+			t.Errorf("%v, %d paused (error %v)", counts, paused, err)
+		}
+		// Zoho is taken away while one of its letters waits and one is let in.
+		for _, want := range []int64{2, 0} {
+			if n, err := db.Recall(ctx, []string{"bitrix24"}); n != want || err != nil {
+				t.Errorf("%d letters are open again (error %v), want %d", n, err, want)
+			}
+		}
+		for _, l := range open(t, db, deadletter.Filter{}) {
+			if want := map[string]deadletter.State{part.ID: deadletter.Replaying}[l.ID]; l.State != want && (want != "" || l.State != deadletter.Open) {
+				t.Errorf("%s is %s", l.ID, l.State)
+			}
 		}
 	})
 }

@@ -95,6 +95,10 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 		_, err = db.Settle(ctx, "crm", number, []directory.Outcome{{Link: link, Loaded: 1}})
 		check(err)
 	}
+	for _, kind := range []string{"hubspot", "zoho"} {
+		_, err = db.Identify(ctx, number, directory.Account{Name: "crm", Kind: kind, Names: []string{"7"}})
+		check(err)
+	}
 	_, err = db.Holders(ctx, "crm", []string{"501"})
 	check(err)
 	check(db.Delivered(ctx, []string{"x"}))
@@ -102,12 +106,14 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	check(db.PutLetters(ctx, []deadletter.Letter{{ID: deadletter.ForEntity("crm", e), Account: "crm", Entity: e, State: deadletter.Open, UpdatedAt: time.Now()}}))
 	replay, n, err := db.Replay(ctx, deadletter.Filter{IDs: []string{deadletter.ForEntity("crm", e)}}, "me")
 	check(err)
-	list, err := db.Reopen(ctx, "crm", 10)
+	list, err := db.Reopen(ctx, "crm", 10, 10)
 	check(err)
 	if n != 1 || len(list) != 1 {
 		t.Fatalf("replayed %d, let in %v", n, list)
 	}
-	_, err = db.CountReplay(ctx, replay)
+	_, _, err = db.CountReplay(ctx, replay)
+	check(err)
+	_, err = db.Recall(ctx, []string{"crm"})
 	check(err)
 	_, err = db.Actions(ctx, deadletter.ForEntity("crm", e))
 	check(err)

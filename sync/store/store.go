@@ -176,10 +176,20 @@ func (db *DB) migrate(ctx context.Context) error {
 	return nil
 }
 
-// Ping reports whether the database answers.
+// Ping reports why nothing can be stored, nil if the database answers and
+// takes changes.
 func (db *DB) Ping(ctx context.Context) error {
-	var one int
-	return db.gorm.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error
+	question, readOnly := "SELECT 'off'", ""
+	if db.postgres {
+		question = "SELECT current_setting('transaction_read_only')"
+	}
+	if err := db.gorm.WithContext(ctx).Raw(question).Scan(&readOnly).Error; err != nil {
+		return err
+	}
+	if readOnly == "on" {
+		return errors.New("the database is read-only")
+	}
+	return nil
 }
 
 // Close releases the database.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,9 +31,10 @@ const (
 // atomic batch, answers all waiters, and takes what has come meanwhile. There
 // is no timer, and few messages go out one by one.
 type committer struct {
-	conn    *nats.Conn
-	waiting chan *pendingMessage
-	closed  chan struct{}
+	conn     *nats.Conn
+	lifeline *lifeline
+	waiting  chan *pendingMessage
+	closed   chan struct{}
 
 	mu sync.Mutex
 	// since is when the broker first answered nothing, with nothing stored
@@ -40,14 +42,15 @@ type committer struct {
 	since time.Time
 }
 
-// note remembers whether the broker stores.
+// note remembers whether the broker stores. A server that is cut off from the
+// others of its cluster does not answer, or knows nobody who could.
 func (c *committer) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case err == nil:
 		c.since = time.Time{}
-	case c.since.IsZero() && errors.Is(err, context.DeadlineExceeded):
+	case c.since.IsZero() && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders)):
 		c.since = time.Now()
 	}
 }
@@ -70,8 +73,8 @@ type pendingMessage struct {
 	done chan error // has room for the one answer
 }
 
-func newCommitter(conn *nats.Conn) *committer {
-	c := &committer{conn: conn, waiting: make(chan *pendingMessage, 4*batchMessages), closed: make(chan struct{})}
+func newCommitter(conn *nats.Conn, l *lifeline) *committer {
+	c := &committer{conn: conn, lifeline: l, waiting: make(chan *pendingMessage, 4*batchMessages), closed: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -124,7 +127,7 @@ func (c *committer) run() {
 			continue
 		}
 		err := c.commit(batch)
-		if err != nil && len(batch) > 1 && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && !unanswered(err) {
 			// The batch was refused as a whole and nothing of it is stored:
 			// each message gets a verdict of its own.
 			c.each(batch)
@@ -136,9 +139,15 @@ func (c *committer) run() {
 	}
 }
 
+// unanswered reports whether it is not known what became of a batch: its
+// sender has to send it again.
+func unanswered(err error) bool {
+	return errors.Is(err, errCut) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // each stores messages one by one, and answers for each.
 func (c *committer) each(batch []*pendingMessage) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	ctx, cancel := context.WithTimeout(c.lifeline.context(), commitWithin)
 	defer cancel()
 	var running sync.WaitGroup
 	for _, p := range batch {
@@ -170,7 +179,7 @@ func (c *committer) collect(first *pendingMessage) (batch []*pendingMessage, nex
 
 // commit stores a batch as one.
 func (c *committer) commit(batch []*pendingMessage) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commitWithin)
+	ctx, cancel := context.WithTimeout(c.lifeline.context(), commitWithin)
 	defer cancel()
 	id := nuid.Next()
 	last := len(batch) - 1
@@ -198,7 +207,7 @@ func (c *committer) request(ctx context.Context, m *nats.Msg, batchID string, co
 	}
 	reply, err := c.conn.RequestMsgWithContext(ctx, m)
 	if err != nil {
-		return fmt.Errorf("publish: %w", err)
+		return fmt.Errorf("publish: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	var verdict struct {
 		Stream string `json:"stream"`

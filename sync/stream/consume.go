@@ -22,6 +22,16 @@ const (
 	pinTTL  = 2 * time.Second
 )
 
+// askWithin is how long the broker has to answer what is not a webhook's
+// matter.
+const askWithin = 5 * time.Second
+
+// clearedAway is how long a server may take to clear a deleted stream away.
+const clearedAway = time.Second
+
+// afterFailure is how long a pull that failed waits before the next.
+const afterFailure = 200 * time.Millisecond
+
 // ackWait is how long a replica that died keeps a message from the others.
 // While a batch is worked on, it is prolonged every second.
 const ackWait = 4 * time.Second
@@ -48,6 +58,9 @@ type puller struct {
 	stream   string
 	config   jetstream.ConsumerConfig
 	consumer jetstream.Consumer
+	// incarnation tells the stream that the consumer is of from another that
+	// was there before it.
+	incarnation string
 }
 
 func (b *Broker) puller(ctx context.Context, stream string, config jetstream.ConsumerConfig) (*puller, error) {
@@ -59,19 +72,49 @@ func (b *Broker) puller(ctx context.Context, stream string, config jetstream.Con
 }
 
 // create keeps the consumer that there was when it fails: while the broker is
-// away it fails again and again.
+// away it fails again and again. A stream that somebody has deleted is created
+// again; what waited in it is lost.
 func (p *puller) create(ctx context.Context) error {
-	consumer, err := p.broker.js.CreateOrUpdateConsumer(ctx, p.stream, p.config)
+	err := p.createOn(ctx)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	p.broker.log.Error("the broker has lost the stream, with what waited in it; creating it", "stream", p.stream)
+	// The server is still clearing it away. A stream that is created at once
+	// may find the remains, and then store nothing for good.
+	sleep(ctx, clearedAway)
+	if err := p.broker.createStreams(ctx); err != nil {
+		return err
+	}
+	return p.createOn(ctx)
+}
+
+// createOn creates the consumer on the stream that there is.
+func (p *puller) createOn(ctx context.Context) error {
+	ctx, cancel := p.broker.lifeline.during(ctx, askWithin)
+	defer cancel()
+	stream, err := p.broker.js.Stream(ctx, p.stream)
+	if err != nil {
+		return err
+	}
+	consumer, err := stream.CreateOrUpdateConsumer(ctx, p.config)
 	if err == nil {
-		p.consumer = consumer
+		p.consumer, p.incarnation = consumer, incarnationOf(stream.CachedInfo())
 	}
 	return err
 }
 
 // fetch asks for up to n messages. They come as they are published, for a
-// second. It returns nil after a failure, having waited a little.
+// second, or until the connection is lost; the client by itself would go on
+// waiting. It returns nil after a failure, having waited a little.
 func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
-	batch, err := p.consumer.Fetch(n, jetstream.FetchMaxWait(pullFor), jetstream.FetchPriorityGroup(group))
+	if !p.broker.conn.IsConnected() {
+		// Asking would fail, and cost the client a subscription each time.
+		sleep(ctx, afterFailure)
+		return nil
+	}
+	asked := question{p.broker.lifeline.context(), time.Now().Add(pullFor * 10 / 9)}
+	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group))
 	if err != nil {
 		p.failed(ctx, err)
 		return nil
@@ -79,14 +122,24 @@ func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
 	return batch
 }
 
+// A question is a context that tells the client how long the broker shall wait
+// for messages, which is nine tenths of the time until then. It does not end
+// by that: messages may be on their way.
+type question struct {
+	context.Context
+	until time.Time
+}
+
+func (q question) Deadline() (time.Time, bool) { return q.until, true }
+
 // failed waits a little after a failed pull. That another replica is pinned,
-// or that the pin has lapsed, is no failure.
+// that the pin has lapsed, or that the connection is lost, is no news.
 func (p *puller) failed(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrPinIDMismatch), errors.Is(err, jetstream.ErrNoMessages):
+	case errors.Is(err, jetstream.ErrPinIDMismatch), errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, context.Canceled):
 	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, nats.ErrNoResponders):
 		p.broker.log.Warn("the broker has no such consumer; creating it", "stream", p.stream, "consumer", p.config.Durable)
 		if err := p.create(ctx); err != nil {
@@ -95,7 +148,11 @@ func (p *puller) failed(ctx context.Context, err error) {
 	default:
 		p.broker.log.Warn("cannot fetch from the broker", "stream", p.stream, "error", err)
 	}
-	timer := time.NewTimer(200 * time.Millisecond)
+	sleep(ctx, afterFailure)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

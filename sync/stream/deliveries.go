@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -93,6 +94,8 @@ func entityOf(subject string) (directory.Entity, bool) {
 // Bury stores dead letters and returns when they are on disk. Each carries its
 // particulars as headers, for whoever listens.
 func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
+	ctx, cancel := b.lifeline.during(ctx, askWithin)
+	defer cancel()
 	for i := range letters {
 		l := &letters[i]
 		data, err := json.Marshal(l)
@@ -109,7 +112,7 @@ func (b *Broker) Bury(ctx context.Context, letters []deadletter.Letter) error {
 			m.Header.Set(key, value) // NATS makes blanks of line ends
 		}
 		if _, err := b.js.PublishMsg(ctx, m); err != nil {
-			return fmt.Errorf("dead letter %s: %w", l.ID, err)
+			return fmt.Errorf("dead letter %s: %w", l.ID, cmp.Or(context.Cause(ctx), err))
 		}
 	}
 	return nil

@@ -97,29 +97,20 @@ func (e *embedded) diskWorks() bool {
 // silentFor is how long nothing could be stored before the server is replaced.
 const silentFor = 3 * time.Second
 
-// watch replaces the server when it stores nothing any more though the disk
-// works, until ctx ends.
-func (b *Broker) watch(ctx context.Context) {
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if b.events.silent() < silentFor || !b.embedded.diskWorks() {
-			continue
-		}
-		b.log.Error("the embedded broker stores nothing any more though the disk works; starting it again")
-		b.embedded.stop()
-		if err := b.embedded.start(); err != nil {
-			b.log.Error("cannot start the embedded broker again", "error", err)
-			continue
-		}
-		b.events.heard()
-		if err := b.createStreams(ctx, b.embedded.options); err != nil {
-			b.log.Error("cannot create the streams again", "error", err)
-		}
+// replace puts a new server in the place of one that stores nothing any more
+// though the disk works.
+func (b *Broker) replace(ctx context.Context) {
+	if b.events.silent() < silentFor || !b.embedded.diskWorks() {
+		return
+	}
+	b.log.Error("the embedded broker stores nothing any more though the disk works; starting it again")
+	b.embedded.stop()
+	if err := b.embedded.start(); err != nil {
+		b.log.Error("cannot start the embedded broker again", "error", err)
+		return
+	}
+	b.events.heard()
+	if err := b.createStreams(ctx); err != nil {
+		b.log.Error("cannot create the streams again", "error", err)
 	}
 }

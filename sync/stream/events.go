@@ -56,7 +56,7 @@ func (b *Broker) ConsumeFacts(ctx context.Context, record func(ctx context.Conte
 		for i, m := range messages {
 			facts[i] = factOf(m)
 			if meta, err := m.Metadata(); err == nil {
-				facts[i].Event = directory.Event{Stream: b.incarnation, Number: meta.Sequence.Stream}
+				facts[i].Event = directory.Event{Stream: p.incarnation, Number: meta.Sequence.Stream}
 			}
 		}
 		return record(ctx, facts)

@@ -29,9 +29,13 @@ func Reach(o Options) (*Broker, error) {
 	return b, nil
 }
 
-// Held says what the broker has stored and what still waits in it.
+// Held says what the broker has stored and what still waits in it: nothing
+// before the first worker has created the streams.
 func (b *Broker) Held(ctx context.Context) (audit.Held, error) {
 	events, err := b.js.Stream(ctx, "EVENTS")
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return audit.Held{}, nil
+	}
 	if err != nil {
 		return audit.Held{}, fmt.Errorf("look at EVENTS: %w", err)
 	}

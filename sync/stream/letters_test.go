@@ -64,7 +64,7 @@ func TestALettersHeadersSayWhatItIsAbout(t *testing.T) {
 			"attempts": "3", "mapping-revision": "0123456789ab", "due": "2026-11-22T09:00:00Z",
 		}},
 		{"deadletters.whatsapp.rejected", part, map[string]string{
-			"letter": "whatsapp.fact.x", "account": "whatsapp", "entity": "fact", "class": "rejected", "code": "MALFORMED", "field": "",
+			"letter": part.ID, "account": "whatsapp", "entity": "fact", "class": "rejected", "code": "MALFORMED", "field": "",
 			"reason": "entry is missing", "attempts": "1", "mapping-revision": "0123456789ab", "due": "2026-11-22T09:00:00Z",
 		}},
 	} {

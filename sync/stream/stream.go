@@ -43,32 +43,65 @@ const mostTriggers = 20000
 type Broker struct {
 	embedded *embedded // nil if the broker is external
 	conn     *nats.Conn
+	lifeline *lifeline
 	js       jetstream.JetStream
 	events   *committer
-	unwatch  func() // ends the watch over the embedded server
-	// incarnation tells this EVENTS from another that was created before it.
-	incarnation string
-	log         *slog.Logger
+	unwatch  func() // ends watch
+	options  Options
+	log      *slog.Logger
 }
 
 // Open starts or reaches the broker and creates the streams that are missing.
 func Open(ctx context.Context, o Options) (*Broker, error) {
-	b := &Broker{log: o.Log}
+	b := &Broker{options: o, log: o.Log}
 	if err := b.connect(o); err != nil {
 		return nil, err
 	}
-	if err := b.createStreams(ctx, o); err != nil {
+	if err := b.createStreams(ctx); err != nil {
 		b.Close()
 		return nil, err
 	}
-	b.events = newCommitter(b.conn) //nolint:contextcheck // it outlives ctx, until Close
-	if b.embedded != nil {
-		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-		done := make(chan struct{})
-		go func() { b.watch(watching); close(done) }()
-		b.unwatch = func() { stop(); <-done }
-	}
+	b.events = newCommitter(b.conn, b.lifeline) //nolint:contextcheck // it outlives ctx, until Close
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { b.watch(watching); close(done) }()
+	b.unwatch = func() { stop(); <-done }
 	return b, nil
+}
+
+// watch sees to it that the broker stores what it is given, until ctx ends.
+func (b *Broker) watch(ctx context.Context) {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if b.embedded != nil {
+			b.replace(ctx)
+		} else {
+			b.leave()
+		}
+	}
+}
+
+// patience is how long nothing could be stored before another server is tried.
+const patience = time.Second
+
+// leave goes to another of the external servers, or to the same one by a new
+// connection, when this one stores nothing any more: it may be cut off from the
+// others, or the connection be dead without saying so.
+func (b *Broker) leave() {
+	if b.events.silent() < patience || !b.conn.IsConnected() {
+		return
+	}
+	b.events.heard()
+	b.log.Warn("the broker stores nothing any more; connecting anew", "server", b.conn.ConnectedAddr())
+	if err := b.conn.ForceReconnect(); err != nil {
+		b.log.Warn("cannot connect to the broker anew", "error", err)
+	}
 }
 
 func (b *Broker) connect(o Options) error {
@@ -114,7 +147,7 @@ func (b *Broker) connect(o Options) error {
 		b.Close()
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
-	b.conn = conn
+	b.conn, b.lifeline = conn, newLifeline(conn)
 	if conn.MaxPayload() < 8_000_000 {
 		b.Close()
 		return fmt.Errorf("the NATS server takes messages of at most %d bytes, a WhatsApp webhook has up to 3 MB and grows on its way: set max_payload to 8MB", conn.MaxPayload())
@@ -123,13 +156,13 @@ func (b *Broker) connect(o Options) error {
 	return err
 }
 
-func (b *Broker) createStreams(ctx context.Context, o Options) error {
-	replicas := max(1, o.Replicas)
+func (b *Broker) createStreams(ctx context.Context) error {
+	replicas := max(1, b.options.Replicas)
 	streams := []jetstream.StreamConfig{{
 		// No de-duplication here: one repeated id would make the server
 		// refuse a whole batch, and the guard that counts is the database's.
 		Name: "EVENTS", Subjects: []string{"events.>"}, Retention: jetstream.WorkQueuePolicy,
-		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: o.MaxBytes,
+		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: b.options.MaxBytes,
 		AllowAtomicPublish: true, Replicas: replicas,
 	}, {
 		// In memory: triggers are hints, rebuilt from the database. A newer
@@ -142,15 +175,12 @@ func (b *Broker) createStreams(ctx context.Context, o Options) error {
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, MaxAge: 90 * 24 * time.Hour, Replicas: replicas,
 	}}
 	for _, config := range streams {
-		s, err := b.js.CreateOrUpdateStream(ctx, config)
+		_, err := b.js.CreateOrUpdateStream(ctx, config)
 		switch {
 		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 			return fmt.Errorf("create stream %s: the NATS server has no JetStream, or its cluster has no leader yet: %w", config.Name, err)
 		case err != nil:
 			return fmt.Errorf("create stream %s: %w", config.Name, err)
-		}
-		if config.Name == "EVENTS" {
-			b.incarnation = incarnationOf(s.CachedInfo())
 		}
 	}
 	return nil
@@ -161,6 +191,8 @@ func (b *Broker) Ready(ctx context.Context) error {
 	if !b.conn.IsConnected() {
 		return errors.New("not connected to NATS")
 	}
+	ctx, cancel := b.lifeline.during(ctx, askWithin)
+	defer cancel()
 	if _, err := b.js.Stream(ctx, "EVENTS"); err != nil {
 		return fmt.Errorf("stream EVENTS: %w", err)
 	}

@@ -348,6 +348,7 @@ func TestANewerTriggerReplacesAnOlderOne(t *testing.T) {
 	if err := b.Ready(t.Context()); err != nil { // a round trip behind the publishes
 		t.Fatal(err)
 	}
+	time.Sleep(500 * time.Millisecond) // the stream takes them in after that
 	next, err := b.Triggers(t.Context(), "hubspot")
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (a *App) newAccount(c config.Account) *account {
 	}
 	connector, limiter := a.connector(c, func() bool { return built.worker.Holds() })
 	built.limiter = limiter
-	built.guard = guard.New(c.Name, connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
+	built.guard = guard.New(connector, guard.Options{Limiter: limiter, OnChange: func(open bool) {
 		if open {
 			a.log.Error("the account is in trouble; deliveries to it wait", "account", c.Name, "why", built.guard.Trouble())
 		} else {
@@ -60,7 +60,7 @@ func (a *App) newAccount(c config.Account) *account {
 		}
 	}})
 	built.worker = &deliver.Worker{
-		Account: c.Name, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
+		Account: c.Name, Kind: c.Kind, Connector: built.guard, Wait: func(ctx context.Context, full bool) error {
 			if err := a.cpu.wait(ctx); err != nil {
 				return err
 			}

@@ -352,9 +352,17 @@ func (a *App) putLetters(ctx context.Context, letters []deadletter.Letter) bool 
 	return a.untilDone(ctx, "keep dead letters", func(ctx context.Context) error { return a.store.PutLetters(ctx, letters) })
 }
 
-// replayFacts reads parts of webhooks again for which somebody has asked so.
+// replayFacts reads parts of webhooks again for which somebody has asked so. What
+// somebody wants tried again in an account that is gone is left open.
 func (a *App) replayFacts(ctx context.Context) error {
 	for pause(ctx, time.Second) {
+		n, err := a.store.Recall(ctx, CRMs(a.now.Load().config))
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("cannot look for dead letters of accounts that are gone", "error", err)
+		}
+		if n > 0 {
+			a.log.Warn("dead letters are not tried again and stay open: their accounts are not in the configuration", "letters", n)
+		}
 		replays, err := a.store.FactsToReplay(ctx, 100)
 		if err != nil {
 			a.log.Warn("cannot look for facts to replay", "error", err)
@@ -379,20 +387,20 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		parts = append(parts, connectors.Fact{Kind: connectors.KindMalformed, Reason: "the account is gone, or has no webhooks any more"})
 	}
 	var facts []directory.Fact
-	var malformed []*directory.Fact
+	var still *directory.Fact
 	for _, f := range parts {
 		fact := directory.Fact{ID: directory.FactID(r.Account, f.Key), Account: r.Account, ReceivedAt: r.ReceivedAt.UTC(), Fact: f}
-		if f.Kind == connectors.KindMalformed {
-			malformed = append(malformed, &fact)
+		if f.Kind == connectors.KindMalformed && still == nil {
+			still = &fact
 			continue
 		}
-		facts = append(facts, fact)
+		facts = append(facts, fact) // another one that cannot be read gets a letter where it is recorded
 	}
 	if err := a.broker.PublishFacts(ctx, facts); err != nil {
 		return err
 	}
-	if len(malformed) > 0 {
-		letters := a.lettersOf(malformed)
+	if still != nil {
+		letters := a.lettersOf([]*directory.Fact{still})
 		letters[0].ID = r.LetterID // the same part, still unreadable
 		return a.broker.Bury(ctx, letters)
 	}

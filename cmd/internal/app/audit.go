@@ -57,7 +57,7 @@ func Audit(ctx context.Context, c *config.Config, p AuditPeriod) (*AuditReport, 
 // a few seconds was not just on its way.
 func persistently(ctx context.Context, once func() (*AuditReport, error)) (*AuditReport, error) {
 	report, err := once()
-	for n := 0; n < lookAgain && err == nil && !report.Closes; n++ {
+	for n := 0; n < lookAgain && err == nil && len(report.Findings) > 0; n++ {
 		if !pause(ctx, lookAfter) {
 			return nil, ctx.Err()
 		}
@@ -87,6 +87,21 @@ func auditOnce(ctx context.Context, c *config.Config, db *store.DB, p AuditPerio
 		report.Notes = append(report.Notes, "there is no database yet; crmsync serve creates it")
 	}
 	return report, nil
+}
+
+// Settle settles what is lost for good, for a reason: later audits note it, and
+// close. It returns the audit that has found the losses.
+func Settle(ctx context.Context, c *config.Config, by, reason string) (*AuditReport, error) {
+	report, err := Audit(ctx, c, AuditPeriod{})
+	if err != nil || !report.Events.Known || len(report.Losses) == 0 {
+		return report, err
+	}
+	db, err := OpenStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return report, db.SettleLosses(ctx, report.Losses, by, reason)
 }
 
 // CRMs are the accounts that are delivered to.
@@ -119,7 +134,7 @@ func heldBy(ctx context.Context, c *config.Config) (held *audit.Held, why string
 		return held, ""
 	}
 	if _, err := os.Stat(streams(c)); errors.Is(err, fs.ErrNotExist) {
-		return nil, "nothing has been received yet"
+		return held, "" // there is nothing in it
 	}
 	_, unlock, err := lockData(c.DataDir, 0)
 	if err != nil {

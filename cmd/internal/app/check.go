@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"crmsync/config"
@@ -38,6 +39,9 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
 	defer a.close(ctx)
 	a.now.Store(&inForce{config: c, mapping: compiled, media: a.mediaClients(c.Accounts)})
+	if checks[0].OK && hasStore(c) {
+		_, _ = a.database(ctx) // what is wrong with it has been said
+	}
 	for _, account := range c.Accounts {
 		name := "account " + account.Name
 		if account.Kind == config.WhatsApp {
@@ -45,7 +49,12 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 			continue
 		}
 		connector, _ := a.connector(account, func() bool { return true })
-		findings, err := connector.Setup(ctx, deliver.FieldsOf(compiled, account.Name), fix)
+		findings, err := a.identify(ctx, account, connector)
+		if err == nil && !slices.ContainsFunc(findings, fatal) {
+			var lacking []connectors.Finding
+			lacking, err = connector.Setup(ctx, deliver.FieldsOf(compiled, account.Name), fix)
+			findings = append(lacking, findings...)
+		}
 		if err != nil {
 			checks = append(checks, failed(name, fmt.Errorf("%s: %w", host(account), connectors.AsError(err))))
 			continue
@@ -53,6 +62,24 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 		checks = append(checks, judge(name, findings))
 	}
 	return checks
+}
+
+func fatal(f connectors.Finding) bool { return f.Fatal }
+
+// identify finds out whether an account is another than the one whose records
+// the database knows under its name. Without a database none is known.
+func (a *App) identify(ctx context.Context, account config.Account, vendor connectors.Writer) ([]connectors.Finding, error) {
+	is, findings, err := deliver.WhichAccount(ctx, vendor, account.Name, account.Kind)
+	if err != nil || a.store == nil {
+		return findings, err
+	}
+	switch other, err := a.store.Replaced(ctx, is); {
+	case err != nil:
+		findings = append(findings, connectors.Finding{Problem: "the database does not answer which account this was"})
+	case other != nil:
+		findings = append(findings, connectors.Finding{Problem: is.InsteadOf(*other), Fatal: true})
+	}
+	return findings, nil
 }
 
 // checkWhatsApp asks about the token, if the account needs one.

@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -42,6 +45,10 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return nil, err
 	}
+	paused, err := a.store.Pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found := []*Consistency{}
 	var running sync.WaitGroup
 	for _, account := range c.Accounts {
@@ -51,6 +58,10 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 		i := len(found)
 		found = append(found, nil)
 		running.Go(func() {
+			if slices.ContainsFunc(paused, func(p store.Pause) bool { return p.Account == account.Name }) {
+				found[i] = notCompared(account.Name, errPaused(account.Name))
+				return
+			}
 			path := comparePath + "?account=" + account.Name + "&sample=" + strconv.Itoa(n)
 			var here Consistency
 			if askWorker(ctx, c.DataDir, path, &here) == nil {
@@ -64,18 +75,22 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 	return found, ctx.Err()
 }
 
+// errPaused says that an account is paused, and what ends that.
+func errPaused(account string) error {
+	return fmt.Errorf("it is paused; crmsync accounts resume %s ends that", account)
+}
+
+// notCompared is a comparison that could not begin.
+func notCompared(account string, err error) *Consistency {
+	return &Consistency{Account: account, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: err.Error()}
+}
+
 // compareHere answers what a comparison has found of an account that this worker
-// works for. It lasts as long as it takes, or until the worker stops.
+// works for. It lasts as long as it takes, or until the worker stops or somebody
+// pauses the account.
 func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	go func() {
-		select {
-		case <-stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
 	name := r.FormValue("account")
 	n, err := strconv.Atoi(r.FormValue("sample"))
 	account := a.account(name)
@@ -83,6 +98,19 @@ func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *ht
 		answer(w, http.StatusNotFound, map[string]string{"error": "there is no such account"})
 		return
 	}
+	go func() {
+		for account.paused.Load() == nil {
+			select {
+			case <-stopping:
+				cancel(errors.New("the worker has been stopped meanwhile"))
+			case <-ctx.Done():
+			case <-time.After(pausesEvery):
+				continue
+			}
+			return
+		}
+		cancel(errPaused(name))
+	}()
 	if ready, _ := account.worker.State(); !ready {
 		answer(w, http.StatusConflict, map[string]string{"error": "this worker does not work for the account"})
 		return
@@ -99,7 +127,7 @@ func (a *App) compareHere(stopping <-chan struct{}, w http.ResponseWriter, r *ht
 	}
 	found := a.compare(ctx, account.settings, account.guard, db, restOf(account.settings), n)
 	if ctx.Err() != nil {
-		found.Problem = "the worker has been stopped meanwhile"
+		found.Problem = context.Cause(ctx).Error()
 	}
 	answer(w, http.StatusOK, found)
 }
@@ -114,10 +142,17 @@ func restOf(c config.Account) time.Duration {
 func (a *App) compareAside(ctx context.Context, account config.Account, n int) *Consistency {
 	account.Quota.Requests = max(account.Quota.Requests/share, 1)
 	connector, limiter := a.connector(account, func() bool { return true })
-	vendor := guard.New(account.Name, connector, guard.Options{Limiter: limiter})
-	// It learns how messages are written there, and changes nothing.
-	if _, err := vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false); err != nil {
-		return &Consistency{Account: account.Name, At: time.Now().UTC(), Drifts: []audit.Drift{}, Problem: connectors.AsError(err).Error()}
+	vendor := guard.New(connector, guard.Options{Limiter: limiter})
+	findings, err := a.identify(ctx, account, vendor)
+	if i := slices.IndexFunc(findings, fatal); i >= 0 {
+		return notCompared(account.Name, errors.New(findings[i].Problem))
+	}
+	if err == nil {
+		// It learns how messages are written there, and changes nothing.
+		_, err = vendor.Setup(ctx, deliver.FieldsOf(a.now.Load().mapping, account.Name), false)
+	}
+	if err != nil {
+		return notCompared(account.Name, connectors.AsError(err))
 	}
 	return a.compare(ctx, account, vendor, a.store, 0, n)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"crmsync/config"
@@ -74,11 +76,11 @@ func (a *App) checkConsistency(ctx context.Context, account *account, due time.T
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(a.config.DataDir, "reports", "consistency-"+account.name+"-"+due.UTC().Format("20060102T150405Z")+".json")
 	text, err := json.MarshalIndent(consistencyReport{due, a.now.Load().mapping.Revision(), found, sums}, "", "  ")
-	if err == nil {
-		err = replaceFile(file, append(text, '\n'))
+	if err != nil {
+		return err
 	}
+	file, err := keepReport(filepath.Join(a.config.DataDir, "reports"), "consistency-"+account.name+"-", due, append(text, '\n'))
 	if err != nil {
 		return err
 	}
@@ -94,6 +96,38 @@ func (a *App) checkConsistency(ctx context.Context, account *account, due time.T
 		log.Info("consistency check: all is as it should be")
 	}
 	return nil
+}
+
+const (
+	// reportsKept is how many reports of a job there are, the newest ones: of a
+	// weekly one those of two years.
+	reportsKept = 100
+	reportTime  = "20060102T150405Z"
+)
+
+// keepReport writes the report of a job, and removes its oldest ones if there
+// are too many.
+func keepReport(dir, job string, due time.Time, text []byte) (file string, err error) {
+	file = filepath.Join(dir, job+due.UTC().Format(reportTime)+".json")
+	if err := replaceFile(file, text); err != nil {
+		return file, err
+	}
+	entries, err := os.ReadDir(dir) // in the order of their names, and so of their times
+	if err != nil {
+		return file, err
+	}
+	var ours []string
+	for _, e := range entries {
+		// Another account's name may begin with this one's.
+		at, _ := strings.CutPrefix(e.Name(), job)
+		if _, err := time.Parse(reportTime+".json", at); err == nil {
+			ours = append(ours, e.Name())
+		}
+	}
+	for _, name := range ours[:max(0, len(ours)-reportsKept)] {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, name)))
+	}
+	return file, err
 }
 
 // auditBeside audits the database in which this worker works.

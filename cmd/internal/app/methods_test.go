@@ -28,7 +28,7 @@ func TestABlockedMethodDoesNotStopTheOthers(t *testing.T) {
 			WebhookURL: "http://portal.test/rest/7/secret/", Pace: limiter.Pace, Quota: limiter.Wait, PerSecond: 2,
 			HTTP: &http.Client{Transport: inProcess{server}},
 		})
-		g := guard.New("portal", client, guard.Options{Limiter: limiter})
+		g := guard.New(client, guard.Options{Limiter: limiter})
 		if findings, err := g.Setup(t.Context(), nil, true); err != nil {
 			t.Fatalf("setup: %v %v", findings, err)
 		}

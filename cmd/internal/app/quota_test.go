@@ -58,7 +58,7 @@ func TestAnAccountWithHalfOfTheConfiguredQuota(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server, connector, limiter, stop := tt.account()
 				defer stop()
-				g := guard.New(name, connector, guard.Options{Limiter: limiter})
+				g := guard.New(connector, guard.Options{Limiter: limiter})
 				work := func(d time.Duration) (calls, refused int) {
 					before := statsNow(t, server)
 					ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -77,7 +77,7 @@ func TestAZohoChannelIsProlongedInTime(t *testing.T) {
 		})
 		const address = "https://crmsync.example.com/webhooks/zoho"
 		s := subscriber{
-			vendor: guard.New("zoho", client, guard.Options{}), working: func() bool { return true }, log: slog.New(slog.DiscardHandler),
+			vendor: guard.New(client, guard.Options{}), working: func() bool { return true }, log: slog.New(slog.DiscardHandler),
 			subscription: connectors.Subscription{Address: address, Token: webhookToken(config.Account{Name: "zoho", ClientSecret: config.NewSecret("secret")})},
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"crmsync/config"
@@ -56,6 +57,9 @@ type LetterGroup = deadletter.Group
 // filter is the store's filter. The cause of a group is looked up among the
 // letters that the rest of the filter selects, or of all that are open.
 func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filter, error) {
+	if err := w.knows(ctx, f.Account); err != nil {
+		return deadletter.Filter{}, err
+	}
 	state := deadletter.State(f.State)
 	if f.State == "all" {
 		state = ""
@@ -82,6 +86,23 @@ func (w *Worklist) filter(ctx context.Context, f LetterFilter) (deadletter.Filte
 	}
 	out.Limit = f.Limit
 	return out, nil
+}
+
+// knows makes sure that an account is one: it is in the configuration, or was
+// and has letters still.
+func (w *Worklist) knows(ctx context.Context, account string) error {
+	var names []string
+	for _, a := range w.config.Accounts {
+		names = append(names, a.Name)
+	}
+	if account == "" || slices.Contains(names, account) {
+		return nil
+	}
+	letters, err := w.db.Letters(ctx, deadletter.Filter{Account: account, Limit: 1})
+	if err == nil && len(letters) == 0 {
+		err = fmt.Errorf("there is no account %q, nor a letter of it; the configuration has %s", account, strings.Join(names, ", "))
+	}
+	return err
 }
 
 // Worklist is the worklist of a worker, which need not be running: both read
@@ -134,18 +155,74 @@ func (w *Worklist) Groups(ctx context.Context, f LetterFilter) ([]LetterGroup, e
 	return groups, err
 }
 
-// Replay asks for another try of open letters. It returns a name by which
-// [LetterFilter] selects them, and how many they are. Running workers let them
-// in as they have room.
-func (w *Worklist) Replay(ctx context.Context, f LetterFilter, by string) (replay string, n int64, err error) {
+// ReplayPlan is which open letters a filter selects.
+type ReplayPlan struct {
+	// Letters are those that are tried again.
+	Letters int64 `json:"replayed"`
+	// Gone are those that cannot be, by accounts that are not in the
+	// configuration. They stay open.
+	Gone map[string]int64 `json:"account_gone,omitempty"`
+	// Paused are accounts of the first ones that somebody has paused: their
+	// letters wait.
+	Paused []string `json:"paused,omitempty"`
+}
+
+// Replayable says which open letters a filter selects.
+func (w *Worklist) Replayable(ctx context.Context, f LetterFilter) (ReplayPlan, error) {
 	if w.db == nil {
-		return "", 0, errNoWorklist
+		return ReplayPlan{}, nil
 	}
 	filter, err := w.filter(ctx, f)
 	if err != nil {
-		return "", 0, err
+		return ReplayPlan{}, err
 	}
-	return w.db.Replay(ctx, filter, by)
+	return w.plan(ctx, filter)
+}
+
+func (w *Worklist) plan(ctx context.Context, filter deadletter.Filter) (plan ReplayPlan, err error) {
+	filter.State = deadletter.Open
+	counts, err := w.db.CountSelected(ctx, filter)
+	if err != nil {
+		return plan, err
+	}
+	pauses, err := w.db.Pauses(ctx)
+	if err != nil {
+		return plan, err
+	}
+	crms := CRMs(w.config)
+	for _, c := range counts {
+		switch {
+		case !c.Facts && !slices.Contains(crms, c.Account):
+			if plan.Gone == nil {
+				plan.Gone = map[string]int64{}
+			}
+			plan.Gone[c.Account] += c.N
+			continue
+		case !c.Facts && slices.ContainsFunc(pauses, func(p store.Pause) bool { return p.Account == c.Account }):
+			plan.Paused = append(plan.Paused, c.Account)
+		}
+		plan.Letters += c.N
+	}
+	return plan, nil
+}
+
+// Replay asks for another try of open letters, but for those of accounts that
+// are gone. It returns a name by which [LetterFilter] selects them, and which
+// they are. Running workers let them in as they have room.
+func (w *Worklist) Replay(ctx context.Context, f LetterFilter, by string) (replay string, plan ReplayPlan, err error) {
+	if w.db == nil {
+		return "", plan, errNoWorklist
+	}
+	filter, err := w.filter(ctx, f)
+	if err != nil {
+		return "", plan, err
+	}
+	if plan, err = w.plan(ctx, filter); err != nil {
+		return "", plan, err
+	}
+	filter.Accounts = append(CRMs(w.config), "") // never nil
+	replay, plan.Letters, err = w.db.Replay(ctx, filter, by)
+	return replay, plan, err
 }
 
 // LetterProgress is how far a replay has come.
@@ -157,20 +234,22 @@ type LetterProgress struct {
 	Failed  int64 `json:"failed"`
 	Dropped int64 `json:"dropped"`
 	Waiting int64 `json:"waiting"`
+	// Paused are those that wait for accounts that are paused.
+	Paused int64 `json:"waiting_for_paused,omitempty"`
 	// Working says that a worker is alive.
 	Working bool `json:"-"`
 }
 
 // Progress says how far a replay has come.
 func (w *Worklist) Progress(ctx context.Context, replay string) (LetterProgress, error) {
-	counts, err := w.db.CountReplay(ctx, replay)
+	counts, paused, err := w.db.CountReplay(ctx, replay)
 	if err != nil {
 		return LetterProgress{}, err
 	}
 	working, err := w.db.Working(ctx)
 	return LetterProgress{
 		Applied: counts[deadletter.Delivered], Failed: counts[deadletter.Open], Dropped: counts[deadletter.Discarded],
-		Waiting: counts[deadletter.Replaying], Working: working,
+		Waiting: counts[deadletter.Replaying], Paused: paused, Working: working,
 	}, err
 }
 

@@ -1,6 +1,10 @@
 package sandbox
 
 import (
+	"cmp"
+	"hash/fnv"
+	"io"
+	"strconv"
 	"time"
 
 	"crmsync/connectors/bitrix24/bitrix24sim"
@@ -13,7 +17,8 @@ import (
 func hubSpotOptions(o Options, info HubSpotInfo) hubspotsim.Options {
 	h := hubspotsim.Options{
 		Token: info.Token, ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken, RotateRefreshToken: true,
-		Quota: "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
+		PortalID: o.number(info.URL),
+		Quota:    "off", Lag: o.Lag, LagTime: 5 * time.Second, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 		CustomCommunicationProperties: "allowed",
 		Knobs:                         hubspotsim.Knobs{Subscriptions: subscriptions()},
 	}
@@ -44,6 +49,7 @@ func subscriptions() []string {
 func zohoOptions(o Options, info ZohoInfo) zohosim.Options {
 	return zohosim.Options{
 		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
+		ZGID:  strconv.FormatInt(o.number(info.URL), 10),
 		Quota: quota(o), Lag: o.Lag, LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
 }
@@ -55,6 +61,14 @@ func bitrix24Options(o Options, info Bitrix24Info, secret string) bitrix24sim.Op
 		ClientID: info.ClientID, ClientSecret: info.ClientSecret, RefreshToken: info.RefreshToken,
 		Quota: quota(o), LatencyMin: o.LatencyMin, LatencyMax: o.LatencyMax,
 	}
+}
+
+// number is that of the account at an address: the same for the same home, and
+// otherwise another at each address.
+func (o Options) number(address string) int64 {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, cmp.Or(o.Home, address))
+	return 1_000_000 + int64(h.Sum32())
 }
 
 func quota(o Options) string {

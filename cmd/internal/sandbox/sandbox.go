@@ -45,6 +45,7 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if s.Data, err = filepath.Abs(s.Data); err != nil {
 		return s, err
 	}
+	o.Home = s.Data
 	address, err := WorkerAddress(o)
 	if err != nil {
 		return s, err

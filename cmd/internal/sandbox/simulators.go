@@ -4,6 +4,7 @@ package sandbox
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,6 +40,10 @@ type Options struct {
 	// PlainMessages makes HubSpot refuse custom properties on messages, as
 	// some accounts may.
 	PlainMessages bool
+	// Home is the folder with the worker's configuration, if there is one:
+	// accounts that are simulated for the same folder are the same ones, though
+	// without what they held before.
+	Home string
 	// Data is the worker's data directory; empty for one that goes with the
 	// sandbox, or lies beside the written configuration.
 	Data string
@@ -173,6 +178,10 @@ func StartSimulators(o Options, worker string) (*Simulators, error) {
 		ClientID: "1000." + rand.Text(), ClientSecret: strings.ToLower(rand.Text()), RefreshToken: "1000." + strings.ToLower(rand.Text()),
 	}
 	secret, portal := strings.ToLower(rand.Text()), reachable(o.address(listeners[3]))
+	if o.Home != "" {
+		// By which Bitrix24 is known, wherever it is.
+		secret = fmt.Sprintf("%x", sha256.Sum256([]byte("bitrix24 for "+o.Home)))[:26]
+	}
 	s.Info.Bitrix24 = Bitrix24Info{
 		URL: portal + "/rest/1/" + secret + "/", ApplicationToken: strings.ToLower(rand.Text()),
 		TokenURL: portal + "/oauth/token/",

@@ -23,6 +23,7 @@ type ledger struct {
 	errors   int
 	reasons  map[string]int   // why webhooks were not answered 200
 	copies   []map[string]int // per CRM, by phone number: contacts beyond the first
+	astray   []map[int]int    // per CRM, by person: messages of others under their number
 }
 
 // A message is what every CRM is to show once.
@@ -38,9 +39,10 @@ type message struct {
 
 // An arrival is what a CRM shows of a message.
 type arrival struct {
-	after  time.Duration // since the start of the run
-	copies int
-	status int
+	after   time.Duration // since the start of the run
+	copies  int
+	status  int
+	altered bool // one of the copies lacks the text that was sent
 }
 
 // An answer is how the worker took a webhook.
@@ -53,7 +55,7 @@ type answer struct {
 func newLedger(seed uint64, crms int) *ledger {
 	return &ledger{
 		prefix: fmt.Sprintf("wamid.STRESS.%d.", seed),
-		first:  int(seed % people), people: map[int][]int{}, reasons: map[string]int{}, copies: make([]map[string]int, crms),
+		first:  int(seed % people), people: map[int][]int{}, reasons: map[string]int{}, copies: make([]map[string]int, crms), astray: make([]map[int]int, crms),
 	}
 }
 
@@ -65,6 +67,9 @@ const people = 10_000_000
 func (l *ledger) phone(person int) string { return fmt.Sprintf("1555%07d", (l.first+person)%people) }
 
 func (l *ledger) wamid(n int) string { return l.prefix + strconv.Itoa(n) }
+
+// text is what somebody writes.
+func text(n int) string { return fmt.Sprintf("Message %d.", n) }
 
 // number is that of a message of this run.
 func (l *ledger) number(wamid string) (int, bool) {
@@ -133,12 +138,18 @@ func (l *ledger) shown(crm, person int, began time.Time, list []shown, contacts 
 	for _, n := range l.people[person] {
 		l.messages[n].arrived[crm] = arrival{status: -1}
 	}
+	astray := 0
 	for _, s := range list {
 		n, ok := l.number(s.WAMID)
-		if !ok || l.messages[n].person != person {
+		if !ok {
+			continue
+		}
+		if l.messages[n].person != person {
+			astray++
 			continue
 		}
 		a := &l.messages[n].arrived[crm]
+		a.altered = a.altered || !l.messages[n].outgoing && !strings.Contains(s.Text, text(n))
 		after := s.CommittedAt.Sub(began)
 		if a.copies++; a.copies == 1 || after < a.after {
 			a.after = after
@@ -150,7 +161,11 @@ func (l *ledger) shown(crm, person int, began time.Time, list []shown, contacts 
 		}
 	}
 	if l.copies[crm] == nil {
-		l.copies[crm] = map[string]int{}
+		l.copies[crm], l.astray[crm] = map[string]int{}, map[int]int{}
+	}
+	delete(l.astray[crm], person)
+	if astray > 0 {
+		l.astray[crm][person] = astray
 	}
 	delete(l.copies[crm], l.phone(person))
 	if contacts > 1 {
@@ -166,7 +181,7 @@ func (l *ledger) missing(crm, from, to int, statuses bool) []int {
 	defer l.mu.Unlock()
 	var list []int
 	listed := map[int]bool{}
-	for n := from; n < to; n++ {
+	for n := from; n < min(to, len(l.messages)); n++ { // the last may have been taken back
 		m := &l.messages[n]
 		if a := m.arrived[crm]; m.acked && (a.copies == 0 || statuses && a.status < m.status) && !listed[m.person] {
 			listed[m.person] = true

@@ -129,8 +129,8 @@ func (r *run) body(p post) []byte {
 	var content string
 	if p.status < 0 {
 		content = fmt.Sprintf(`"contacts":[{"profile":{"name":"Person %s"},"wa_id":%q}],`+
-			`"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":"Message %d"}}]`,
-			phone, phone, phone, wamid, at, p.message)
+			`"messages":[{"from":%q,"id":%q,"timestamp":"%d","type":"text","text":{"body":%q}}]`,
+			phone, phone, phone, wamid, at, text(p.message))
 	} else {
 		content = fmt.Sprintf(`"statuses":[{"id":%q,"status":%q,"timestamp":"%d","recipient_id":%q}]`,
 			wamid, statuses[p.status].name, at, phone)

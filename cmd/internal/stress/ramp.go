@@ -70,6 +70,8 @@ func (r *run) judge(ctx context.Context, from, to time.Duration) (step Step, ok 
 	now := time.Since(r.began)
 	r.ledger.mu.Lock()
 	defer r.ledger.mu.Unlock()
+	last = min(last, len(r.ledger.messages)) // one may have been taken back
+	first = min(first, last)
 	step.Sent, step.Held = last-first, true
 	errors, webhooks := 0, 0
 	var took []time.Duration

@@ -14,6 +14,7 @@ const readers = 8
 // shown is a message as a simulator's control plane shows it.
 type shown struct {
 	WAMID       string    `json:"wamid"`
+	Text        string    `json:"text"`
 	Status      string    `json:"status"`
 	CommittedAt time.Time `json:"committed_at"`
 }
@@ -23,6 +24,8 @@ type simStats struct {
 	Calls     int64 `json:"calls"`
 	Throttled int64 `json:"throttled"`
 	Messages  int   `json:"messages"`
+	// DuplicateMessages are those beyond the first of one WhatsApp message.
+	DuplicateMessages int `json:"duplicate_messages"`
 }
 
 func (r *run) stats(ctx context.Context) ([]simStats, error) {
@@ -33,6 +36,21 @@ func (r *run) stats(ctx context.Context) ([]simStats, error) {
 		}
 	}
 	return all, nil
+}
+
+// unused makes sure that no CRM shows what this run is going to send: an earlier
+// run's messages would be taken for it.
+func (r *run) unused(ctx context.Context) error {
+	for _, crm := range r.target.CRMs {
+		var list []shown
+		if err := r.get(ctx, crm.URL+"/_sim/messages?wamid="+url.QueryEscape(r.ledger.wamid(0)), &list); err != nil {
+			return fmt.Errorf("ask %s's simulator: %w", crm.Name, err)
+		}
+		if len(list) > 0 {
+			return fmt.Errorf("%s has the messages of seed %d already; choose another --seed, or start new simulators and a new worker", crm.Name, r.options.Seed)
+		}
+	}
+	return nil
 }
 
 // read reads from a CRM what it shows of some people.

@@ -68,8 +68,12 @@ type Account struct {
 	Lost          int `json:"lost"`
 	Doubled       int `json:"doubled"`
 	PeopleDoubled int `json:"people_doubled"`
-	// Behind have another status than the last that was acknowledged.
-	Behind int `json:"status_behind"`
+	// Behind have another status than the last that was acknowledged, Altered
+	// another text than what was sent. Astray are messages, or copies of them,
+	// under the number of somebody else.
+	Behind  int `json:"status_behind"`
+	Altered int `json:"altered"`
+	Astray  int `json:"astray"`
 	// Percentiles are from when a message was due until the CRM had it.
 	Percentiles
 	Calls           int64   `json:"calls"`
@@ -130,10 +134,18 @@ func (r *run) account(crm int) Account {
 		if m.acked && here.copies > 0 && here.status < m.status {
 			a.Behind++
 		}
+		if here.altered {
+			a.Altered++
+		}
 	}
 	for _, more := range l.copies[crm] {
 		a.PeopleDoubled += more
 	}
+	for _, n := range l.astray[crm] {
+		a.Astray += n
+	}
+	// The simulator knows of copies that are under nobody's number.
+	a.Doubled = max(a.Doubled, r.after[crm].DuplicateMessages-r.before[crm].DuplicateMessages-a.Astray)
 	a.Percentiles = percentiles(delays)
 	if l.acked > 0 {
 		a.CallsPerMessage = round(float64(a.Calls)/float64(l.acked), 4)
@@ -145,6 +157,11 @@ func percentiles(delays []time.Duration) Percentiles {
 	slices.Sort(delays)
 	at := func(p float64) float64 { return millis(percentile(delays, p)) }
 	return Percentiles{at(0.5), at(0.95), at(0.99), at(0.999), at(1)}
+}
+
+// Unbeaten says that the ramp ended before any rate was too much.
+func (res *Result) Unbeaten() bool {
+	return len(res.Steps) > 0 && res.Steps[len(res.Steps)-1].Held
 }
 
 // slowest is the account with the longest delays.

@@ -54,6 +54,31 @@ func TestWhatBecomesOfTheMessagesIsFoundOut(t *testing.T) {
 			"The CRM lacks 1 message",
 			func(_ *Result, a Account) bool { return a.Lost == 1 && a.InCRM == 99 },
 		},
+		"one is with somebody else too": {
+			&world{store: copyToSomebodyElse()},
+			"The CRM shows 1 message under somebody else's number",
+			func(_ *Result, a Account) bool { return a.Lost == 0 && a.InCRM == 100 && a.Astray == 1 },
+		},
+		"one is there twice, once without a contact": {
+			&world{store: func(m *stored) []stored {
+				if m.number() == "9" {
+					return []stored{*m, {WAMID: m.WAMID, CommittedAt: m.CommittedAt}}
+				}
+				return []stored{*m}
+			}},
+			"The CRM has 1 message too many",
+			func(_ *Result, a Account) bool { return a.Lost == 0 && a.InCRM == 100 && a.Doubled == 1 },
+		},
+		"some are there without their texts": {
+			&world{store: func(m *stored) []stored {
+				if len(m.number()) == 1 {
+					m.Text = ""
+				}
+				return []stored{*m}
+			}},
+			"with another text",
+			func(_ *Result, a Account) bool { return a.Lost == 0 && a.Altered > 2 && a.Altered <= 10 },
+		},
 		"everybody has two contacts": {
 			&world{contacts: func(string) int { return 2 }},
 			"contacts too many",
@@ -117,6 +142,40 @@ func withSomebodyElse() func(m *stored) []stored {
 			last = m.phone
 		}
 		return []stored{*m}
+	}
+}
+
+// copyToSomebodyElse puts a copy of one message under the number of whoever
+// wrote before.
+func copyToSomebodyElse() func(m *stored) []stored {
+	last, done := "", false
+	return func(m *stored) []stored {
+		list := []stored{*m}
+		if !done && last != "" && last != m.phone {
+			done = true
+			list = append(list, stored{WAMID: m.WAMID, CommittedAt: m.CommittedAt, phone: last})
+		}
+		last = m.phone
+		return list
+	}
+}
+
+// A run with the seed of an earlier one would find that one's messages, and
+// pass whatever the worker does.
+func TestASeedIsNotUsedTwiceInOneWorld(t *testing.T) {
+	t.Parallel()
+	var w world
+	target := w.start(t)
+	if _, err := Run(t.Context(), target, hundred()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(t.Context(), target, hundred()); err == nil || !strings.Contains(err.Error(), "--seed") {
+		t.Errorf("%v, error %v", r, err)
+	}
+	o := hundred()
+	o.Seed++
+	if r, err := Run(t.Context(), target, o); err != nil || r.Accounts[0].Lost > 0 || r.Accounts[0].Doubled > 0 {
+		t.Errorf("another seed: %v, error %v", r, err)
 	}
 }
 
@@ -293,7 +352,7 @@ func TestTheReportIsAPageByItself(t *testing.T) {
 			t.Errorf("the page has %s", banned)
 		}
 	}
-	for _, want := range []string{"The CRM", "</html>", "Delay by rate", "<svg", "prefers-color-scheme: dark", "Backlog"} {
+	for _, want := range []string{"The CRM", "</html>", "Delay by rate", "where the ramp ended", "<svg", "prefers-color-scheme: dark", "Backlog"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %s", want)
 		}

@@ -98,6 +98,9 @@ func (r *run) start(ctx context.Context) error {
 	if r.before, err = r.stats(ctx); err != nil {
 		return err
 	}
+	if err := r.unused(ctx); err != nil {
+		return err
+	}
 	r.machine, r.began = describe(), time.Now()
 	return nil
 }

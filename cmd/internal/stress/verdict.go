@@ -33,6 +33,12 @@ func (res *Result) judge(o Options) {
 		if a.Doubled > 0 {
 			fail("%s has %s too many", a.Name, counted(a.Doubled, "message"))
 		}
+		if a.Astray > 0 {
+			fail("%s shows %s under somebody else's number", a.Name, counted(a.Astray, "message"))
+		}
+		if a.Altered > 0 {
+			fail("%s shows %s with another text than was sent", a.Name, counted(a.Altered, "message"))
+		}
 		if a.PeopleDoubled > 0 {
 			fail("%s has %s too many", a.Name, counted(a.PeopleDoubled, "contact"))
 		}

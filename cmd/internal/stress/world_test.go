@@ -42,6 +42,7 @@ type world struct {
 
 type stored struct {
 	WAMID       string    `json:"wamid"`
+	Text        string    `json:"text"`
 	Status      string    `json:"status"`
 	CommittedAt time.Time `json:"committed_at"`
 	phone       string
@@ -59,7 +60,11 @@ func (w *world) start(t *testing.T) *Target {
 	mux.HandleFunc("GET /_sim/stats", func(rw http.ResponseWriter, _ *http.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		fmt.Fprintf(rw, `{"calls":%d,"messages":%d,"throttled":0}`, w.calls, len(w.messages))
+		ids := map[string]bool{}
+		for _, m := range w.messages {
+			ids[m.WAMID] = true
+		}
+		fmt.Fprintf(rw, `{"calls":%d,"messages":%d,"throttled":0,"duplicate_messages":%d}`, w.calls, len(w.messages), len(w.messages)-len(ids))
 	})
 	mux.HandleFunc("GET /_sim/contacts", func(rw http.ResponseWriter, r *http.Request) {
 		n := 1
@@ -73,7 +78,8 @@ func (w *world) start(t *testing.T) *Target {
 		defer w.mu.Unlock()
 		list := []stored{}
 		for _, m := range w.messages {
-			if "+"+m.phone == r.URL.Query().Get("phone") && !m.CommittedAt.After(time.Now()) {
+			asked := r.URL.Query()
+			if (asked.Get("wamid") == m.WAMID || "+"+m.phone == asked.Get("phone")) && !m.CommittedAt.After(time.Now()) {
 				list = append(list, m)
 			}
 		}
@@ -115,7 +121,10 @@ func (w *world) take(body []byte) {
 		Entry []struct {
 			Changes []struct {
 				Value struct {
-					Messages []struct{ From, ID string }
+					Messages []struct {
+						From, ID string
+						Text     struct{ Body string }
+					}
 					Statuses []struct {
 						ID, Status  string
 						RecipientID string `json:"recipient_id"`
@@ -132,7 +141,7 @@ func (w *world) take(body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range value.Messages {
-		w.put(stored{WAMID: m.ID, phone: m.From})
+		w.put(stored{WAMID: m.ID, phone: m.From, Text: m.Text.Body})
 	}
 	for _, s := range value.Statuses {
 		w.put(stored{WAMID: s.ID, phone: s.RecipientID, Status: s.Status})

@@ -101,7 +101,7 @@ func (s *Server) org(c *call) (*reply, *refusal) {
 		return nil, noMethod()
 	}
 	return ok(obj{"org": []obj{{
-		"id": "5725767000000411010", "zgid": "60012345678", "company_name": "Simulated", "time_zone": s.opts.TimeZone.String(),
+		"id": "5725767000000411010", "zgid": s.opts.ZGID, "company_name": "Simulated", "time_zone": s.opts.TimeZone.String(),
 		"currency": "US Dollar - USD", "iso_code": "USD", "currency_symbol": "$", "type": "production", "privacy_settings": false, "country_code": "US",
 		"license_details": obj{"paid": s.opts.Edition != "free", "paid_type": s.opts.Edition, "users_license_purchased": s.opts.Users, "paid_expiry": nil, "trial_expiry": nil},
 	}}}), nil

@@ -23,6 +23,8 @@ type Options struct {
 	// address which the token was asked for at.
 	BaseURL string
 
+	// ZGID is the organisation's number. Defaults to 60012345678.
+	ZGID string
 	// Edition is free, standard, professional, enterprise or ultimate.
 	// Defaults to enterprise.
 	Edition string
@@ -111,6 +113,9 @@ const firstID = 5725767000000411001
 func New(o Options) *Server {
 	if o.Edition == "" {
 		o.Edition = "enterprise"
+	}
+	if o.ZGID == "" {
+		o.ZGID = "60012345678"
 	}
 	if o.Users == 0 {
 		o.Users = 20

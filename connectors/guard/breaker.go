@@ -1,0 +1,116 @@
+package guard
+
+import (
+	"sync"
+	"time"
+)
+
+// A breaker opens when so many calls in a row have failed. While it is open it
+// lets one call through every so often, to see; the first of these that works
+// closes it.
+//
+// Probes are so far apart from beginning to beginning, so that an account that
+// works again is found out no later because the last probe was slow to fail.
+// One that gets no answer at all does not keep the next from being made.
+type breaker struct {
+	failures int
+	probe    time.Duration
+
+	mu     sync.Mutex
+	row    int // failed in a row
+	open   bool
+	opened time.Time
+	// next is when an open breaker lets the next probe through, turn when the
+	// next of those who wait may try to be it.
+	next, turn time.Time
+}
+
+// patient is how long whoever may make the probe is waited for before another
+// may: it can turn out to have nothing to call about.
+const patient = 100 * time.Millisecond
+
+// begin reports whether a call may begin now, and takes the probe's place if
+// it is that.
+func (b *breaker) begin(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
+		return true
+	}
+	if now.Before(b.next) {
+		return false
+	}
+	b.next = now.Add(b.probe)
+	return true
+}
+
+// worked notes that a call which began at a time has shown that the account
+// works. What began before the breaker opened shows nothing any more.
+func (b *breaker) worked(began time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.open && began.Before(b.opened) {
+		return
+	}
+	b.row, b.open = 0, false
+}
+
+// failed notes that a call has failed. At once opens the breaker whatever came
+// before.
+func (b *breaker) failed(began time.Time, atOnce bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.row++
+	if b.open || b.row < b.failures && !atOnce {
+		return
+	}
+	b.open, b.opened = true, time.Now()
+	b.next = began.Add(b.probe)
+}
+
+// ignored notes that a call has shown nothing. If it was the last probe there
+// is room for the next.
+func (b *breaker) ignored(began time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next.Equal(began.Add(b.probe)) {
+		b.next = time.Time{}
+	}
+}
+
+// isOpen reports whether it is open.
+func (b *breaker) isOpen() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open
+}
+
+// wait is how long it is until a call may be made, 0 for now.
+func (b *breaker) wait() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
+		return 0
+	}
+	return max(time.Until(b.next), 0)
+}
+
+// myTurn is like wait, for one of several who wait: when it is 0 the others
+// wait for a moment.
+func (b *breaker) myTurn() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.open {
+		return 0
+	}
+	now := time.Now()
+	next := b.next
+	if b.turn.After(next) {
+		next = b.turn
+	}
+	if d := next.Sub(now); d > 0 {
+		return d
+	}
+	b.turn = now.Add(patient)
+	return 0
+}
