@@ -156,6 +156,13 @@ type Jobs struct {
 	// Defaults to UTC. Environment: CRMSYNC_JOBS_TIME_ZONE.
 	TimeZone string `yaml:"time_zone,omitempty" env:"TIME_ZONE"`
 
+	// ContactSync is when all contacts of each CRM account are compared with what
+	// crmsync knows, to find what its webhooks have missed.
+	//
+	// Defaults to "*/15 * * * *", every quarter of an hour. Environment:
+	// CRMSYNC_JOBS_CONTACT_SYNC.
+	ContactSync string `yaml:"contact_sync,omitempty" env:"CONTACT_SYNC"`
+
 	// ConsistencyCheck is when a sample of the records in each CRM account is
 	// compared with what crmsync has told it. The report is a file in DataDir.
 	//
@@ -425,7 +432,7 @@ func Default() *Config {
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
-		Jobs:    Jobs{TimeZone: "UTC", ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
+		Jobs:    Jobs{TimeZone: "UTC", ContactSync: "*/15 * * * *", ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
 	}
 }
 

@@ -73,3 +73,43 @@ func TestWhatPeopleChangeInOneCRMReachesTheOthers(t *testing.T) {
 	}
 	_ = before
 }
+
+// Three CRMs have the same 300 people, of whom crmsync has never heard. The
+// first contact sync links their records, and the second writes nothing.
+func TestAContactSyncLinksWhatIsThere(t *testing.T) {
+	info := simulate(t)
+	for _, crm := range info.CRMs() {
+		ask(t, crm.URL+"/_sim/contacts", map[string]any{"count": 300}, nil)
+	}
+	p := serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *")
+	for _, crm := range info.CRMs() {
+		eventually(t, 150*time.Second, crm.Name+" is linked", func() bool {
+			return strings.Count(p.errors.String(), `"msg":"contact sync","account":"`+crm.Account+`"`) >= 1
+		})
+	}
+	time.Sleep(10 * time.Second)
+	first := make([]simStats, 3)
+	for i, crm := range info.CRMs() {
+		first[i] = statsOf(t, crm)
+		t.Logf("%s: %+v", crm.Name, first[i])
+		if first[i].Contacts != 300 || first[i].DuplicateContacts != 0 {
+			t.Errorf("%s: %+v", crm.Name, first[i])
+		}
+	}
+	for _, crm := range info.CRMs() {
+		eventually(t, 150*time.Second, crm.Name+" is compared again", func() bool {
+			return strings.Count(p.errors.String(), `"msg":"contact sync","account":"`+crm.Account+`"`) >= 2
+		})
+	}
+	time.Sleep(5 * time.Second)
+	for i, crm := range info.CRMs() {
+		if now := statsOf(t, crm); now.Writes != first[i].Writes {
+			t.Errorf("%s: the second sync wrote %d times", crm.Name, now.Writes-first[i].Writes)
+		}
+	}
+	for line := range strings.Lines(p.errors.String()) {
+		if strings.Contains(line, `"msg":"contact sync"`) || strings.Contains(line, `"level":"WARN"`) || strings.Contains(line, `"level":"ERROR"`) {
+			t.Log(line)
+		}
+	}
+}

@@ -193,7 +193,7 @@ func differing(want map[string]any, shadow map[string]string, got map[string]any
 	for name, value := range want {
 		told, known := shadow[name]
 		switch {
-		case told == directory.KeptShadow:
+		case directory.Kept(told):
 		case value == nil && (!known || told == ""): // nothing of ours to be cleared
 		case !directory.Same(value, got[name], types[name]):
 			fields = append(fields, name)

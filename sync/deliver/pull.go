@@ -82,7 +82,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			later = append(later, p)
 			continue
 		case gone && linked, !gone && (!linked || differs(lines, link.Shadow, r.Record)):
-			facts = append(facts, w.factOf(p.ID, r.Record, lines))
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines))
 		}
 		done = append(done, p)
 	}
@@ -101,7 +101,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 }
 
 // factOf says what a record shows.
-func (w *Worker) factOf(asked string, r connectors.Record, lines []mapping.Line) directory.Fact {
+func factOf(account, asked string, r connectors.Record, lines []mapping.Line) directory.Fact {
 	now := time.Now().UTC()
 	o := &connectors.Observed{ID: r.ID}
 	at := r.UpdatedAt
@@ -120,7 +120,7 @@ func (w *Worker) factOf(asked string, r connectors.Record, lines []mapping.Line)
 	// The same values may come twice, with others between.
 	key := "observed:" + o.ID + ":" + strconv.FormatInt(now.UnixNano(), 36)
 	return directory.Fact{
-		ID: directory.FactID(w.Account, key), Account: w.Account, ReceivedAt: now,
+		ID: directory.FactID(account, key), Account: account, ReceivedAt: now,
 		Fact: connectors.Fact{Key: key, Kind: connectors.KindObserved, At: at, Observed: o},
 	}
 }
@@ -129,7 +129,11 @@ func (w *Worker) factOf(asked string, r connectors.Record, lines []mapping.Line)
 func differs(lines []mapping.Line, shadow map[string]string, r connectors.Record) bool {
 	return slices.ContainsFunc(lines, func(l mapping.Line) bool {
 		was, told := shadow[l.To]
-		return !told || was == directory.KeptShadow || !directory.SameSeen(l.Info.Type, was, directory.TextOf(r.Fields[l.To]))
+		seen := directory.TextOf(r.Fields[l.To])
+		if directory.Kept(was) {
+			return was != directory.KeptAs(seen)
+		}
+		return !told || !directory.SameSeen(l.Info.Type, was, seen)
 	})
 }
 

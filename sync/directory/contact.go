@@ -154,7 +154,7 @@ func (c *Contact) View() map[string]any {
 		// Whoever writes to a business may be answered, and no more.
 		if first, wrote := view["first_inbound_at"]; wrote {
 			view["consent"], view["consent_at"] = "transactional", first
-		} else {
+		} else if c.AccountKey() != "" { // else nobody has asked
 			view["consent"] = "unknown"
 		}
 	}

@@ -35,7 +35,12 @@ type Link struct {
 	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
+	// UpdatedAt is when it was last stored; only known of links of records.
+	UpdatedAt time.Time
 }
+
+// UpdatedBefore reports whether the link has stayed the same since a time.
+func (l *Link) UpdatedBefore(at time.Time) bool { return l.UpdatedAt.Before(at) }
 
 // State is how an account stands to an entity. Every link is in exactly one.
 type State string

@@ -43,13 +43,14 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		if !read || !l.Info.Shared {
 			continue
 		}
-		seen, valid := cleaned(l, seen, s.Region)
+		clean, valid := cleaned(l, seen, s.Region)
 		if !valid {
-			after[l.To] = KeptShadow // theirs to mend; it is neither carried on nor written over
+			after[l.To] = KeptAs(seen) // theirs to mend; it is neither carried on nor written over
 			continue
 		}
+		seen = clean
 		was, told := shadow[l.To]
-		told = told && was != KeptShadow
+		told = told && !Kept(was)
 		mine := ours[l.From]
 		switch {
 		case told && SameSeen(l.Info.Type, was, seen):

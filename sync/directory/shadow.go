@@ -16,6 +16,12 @@ import (
 // account: it is not compared and not written. No value looks like it.
 const KeptShadow = "\x00kept"
 
+// KeptAs stands for such a value that has been seen.
+func KeptAs(text string) string { return KeptShadow + shadowOfText(text) }
+
+// Kept reports whether a shadow stands for such a value.
+func Kept(shadow string) bool { return strings.HasPrefix(shadow, KeptShadow) }
+
 // ShadowOf is a value's form in a shadow. Long texts are kept as a digest:
 // enough to see that they differ.
 func ShadowOf(value any) string {

@@ -17,27 +17,32 @@ import (
 
 // CheckJobs reports schedules that cannot be read.
 func CheckJobs(c *config.Config) error {
-	_, err := consistencySchedule(c)
-	return err
+	_, err := schedule(c, "consistency_check", c.Jobs.ConsistencyCheck)
+	_, err2 := schedule(c, "contact_sync", c.Jobs.ContactSync)
+	return errors.Join(err, err2)
 }
 
-func consistencySchedule(c *config.Config) (jobs.Schedule, error) {
-	s, err := jobs.Parse(c.Jobs.ConsistencyCheck, c.Jobs.TimeZone)
+func schedule(c *config.Config, key, expression string) (jobs.Schedule, error) {
+	s, err := jobs.Parse(expression, c.Jobs.TimeZone)
 	if err != nil {
-		return s, config.Findings{{File: "jobs.consistency_check", Problem: err.Error()}}
+		return s, config.Findings{{File: "jobs." + key, Problem: err.Error()}}
 	}
 	return s, nil
 }
 
 // jobsOf are what this worker does for an account on a schedule.
 func (a *App) jobsOf(account *account) (*jobs.Scheduler, error) {
-	consistency, err := consistencySchedule(a.config)
+	consistency, err := schedule(a.config, "consistency_check", a.config.Jobs.ConsistencyCheck)
+	contacts, err2 := schedule(a.config, "contact_sync", a.config.Jobs.ContactSync)
+	// Whoever works for an account owns its quota.
+	mine := func() bool { ready, _ := account.worker.State(); return ready && account.paused.Load() == nil }
 	return &jobs.Scheduler{Ledger: a.store, Holder: a.holder, Log: a.log, Jobs: []jobs.Job{{
-		Name: "consistency/" + account.name, Schedule: consistency,
-		// Whoever works for an account owns its quota.
-		Mine: func() bool { ready, _ := account.worker.State(); return ready && account.paused.Load() == nil },
-		Do:   func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
-	}}}, err
+		Name: "consistency/" + account.name, Schedule: consistency, Mine: mine,
+		Do: func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
+	}, {
+		Name: "contacts/" + account.name, Schedule: contacts, Mine: mine,
+		Do: func(ctx context.Context, due time.Time) error { return a.syncContacts(ctx, account, due) },
+	}}}, errors.Join(err, err2)
 }
 
 func (a *App) account(name string) *account {

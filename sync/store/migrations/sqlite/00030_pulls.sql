@@ -13,5 +13,26 @@ CREATE TABLE pulls (
 );
 CREATE INDEX pulls_due ON pulls (account, due_at);
 
+-- Runs through all contacts of an account, the unfinished ones with the page
+-- that they have come to.
+CREATE TABLE sweeps (
+    account  TEXT NOT NULL,
+    due      TIMESTAMP NOT NULL,
+    began    TIMESTAMP NOT NULL,
+    ended    TIMESTAMP,
+    problem  TEXT NOT NULL,
+    cursor   TEXT NOT NULL,
+    read     BIGINT NOT NULL,
+    compared BIGINT NOT NULL,
+    changed  BIGINT NOT NULL,
+    gone     BIGINT NOT NULL,
+    emptied  BIGINT NOT NULL,
+    repeated BIGINT NOT NULL,
+    partial  BIGINT NOT NULL,
+    calls    BIGINT NOT NULL,
+    PRIMARY KEY (account, due)
+);
+
 -- +goose Down
+DROP TABLE sweeps;
 DROP TABLE pulls;
