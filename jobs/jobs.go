@@ -13,6 +13,8 @@ type Job struct {
 	// Name is unique among jobs, such as "consistency/hubspot".
 	Name     string
 	Schedule Schedule
+	// AtOnce makes it due at the start if it has never been done.
+	AtOnce bool
 	// Mine reports whether this replica is the one that may do it, as only the
 	// one that works for an account calls it. Nil is any.
 	Mine func() bool
@@ -86,6 +88,9 @@ func (s *Scheduler) follow(ctx context.Context, job Job) {
 		due := last
 		if last.IsZero() {
 			last = began
+			if job.AtOnce {
+				due, ended = began.Truncate(time.Second), false
+			}
 		}
 		if d := job.Schedule.due(last, now); !d.IsZero() {
 			due, ended = d, false

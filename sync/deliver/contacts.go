@@ -34,6 +34,10 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
+		if link.RecordID == "" && todo.Contact.AccountKey() == "" && w.Listed != nil && !w.Listed(ctx) {
+			batch[i].awaitListing()
+			continue
+		}
 		if blocked, wait := heldKey(todo, key); blocked {
 			batch[i].blockedBy(wait)
 			continue
@@ -93,6 +97,13 @@ func keyOf(todo directory.Work) string {
 		key = strings.TrimPrefix(todo.Contact.Phones()[0], "+")
 	}
 	return key
+}
+
+// awaitListing puts somebody off who has never been on WhatsApp, and who may be
+// among the account's contacts.
+func (s *settled) awaitListing() {
+	s.outcome, s.retryAfter = "unchanged", 10*time.Second
+	s.Link.NextAttempt = time.Now().Add(s.retryAfter)
 }
 
 // heldKey reports whether a contact without a record waits for another one,

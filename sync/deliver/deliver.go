@@ -70,6 +70,9 @@ type Worker struct {
 	Triggers func(ctx context.Context) ([]directory.Trigger, error)
 	// Publish stores what was seen in the account as facts, durably.
 	Publish func(ctx context.Context, facts []directory.Fact) error
+	// Listed reports whether all contacts of the account have been seen once:
+	// before, nobody can say who is missing there. Nil is always.
+	Listed func(ctx context.Context) bool
 	// Bury publishes dead letters durably.
 	Bury func(ctx context.Context, letters []deadletter.Letter) error
 	// Holder names this program's data directory among replicas.

@@ -61,6 +61,13 @@ func (db *DB) Sweeps(ctx context.Context, account string, limit int) ([]director
 	return list, nil
 }
 
+// EverSwept reports whether a sweep of an account has ever come to its end.
+func (db *DB) EverSwept(ctx context.Context, account string) (bool, error) {
+	var n int64
+	err := db.gorm.WithContext(ctx).Model(&sweepRow{}).Where("account = ? AND ended IS NOT NULL AND problem = ''", account).Limit(1).Count(&n).Error
+	return n > 0, err
+}
+
 // LinkedRecords returns the links of an account's contacts that have a record,
 // in the order of the contacts, those behind one. Shadows are left out.
 func (db *DB) LinkedRecords(ctx context.Context, account string, after int64, limit int) ([]directory.Link, error) {

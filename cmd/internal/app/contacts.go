@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"crmsync/sync/deliver"
@@ -68,4 +69,22 @@ func (a *App) syncContacts(ctx context.Context, account *account, due time.Time)
 		log.Info("contact sync")
 	}
 	return errors.Join(err, db.SaveSweep(ctx, state))
+}
+
+// listed reports whether a contact sync of an account has come to its end, ever.
+func (a *App) listed(account string) func(ctx context.Context) bool {
+	var done atomic.Bool
+	return func(ctx context.Context) bool {
+		if done.Load() || a.config.Jobs.ContactSync == "off" {
+			return true
+		}
+		ever, err := a.store.EverSwept(ctx, account)
+		if err != nil {
+			a.log.Warn("cannot see whether the contacts of the account have been listed", "account", account, "error", err)
+		}
+		if ever {
+			done.Store(true)
+		}
+		return ever
+	}
 }

@@ -40,7 +40,7 @@ func (a *App) jobsOf(account *account) (*jobs.Scheduler, error) {
 		Name: "consistency/" + account.name, Schedule: consistency, Mine: mine,
 		Do: func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
 	}, {
-		Name: "contacts/" + account.name, Schedule: contacts, Mine: mine,
+		Name: "contacts/" + account.name, Schedule: contacts, AtOnce: true, Mine: mine,
 		Do: func(ctx context.Context, due time.Time) error { return a.syncContacts(ctx, account, due) },
 	}}}, errors.Join(err, err2)
 }
