@@ -58,7 +58,8 @@ type Source struct {
 	Received int64 `json:"received"`
 	Recorded int64 `json:"recorded"`
 	// Waiting is how many events are not recorded yet, now and whatever the
-	// period; nil if that is not known. Some may have been recorded before.
+	// period; nil if that is not known. With several accounts some of these may
+	// be recorded already.
 	Waiting *int64 `json:"waiting"`
 	Applied int64  `json:"applied"`
 	Skipped int64  `json:"skipped"`

@@ -181,6 +181,9 @@ func (r *Report) closeFacts(p Period, counts []FactCount, held *Held) {
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s := sources[name]
 		s.Received = s.Recorded
+		if s.Waiting != nil && r.Events.Known {
+			*s.Waiting = min(*s.Waiting, int64(r.Events.Waiting)) // the rest is recorded, and about to leave the broker
+		}
 		if s.Waiting != nil && p.Until.IsZero() {
 			s.Received += *s.Waiting
 		}
