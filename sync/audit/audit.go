@@ -179,9 +179,12 @@ type Tally struct {
 	Recorded []Range
 	Former   []Loss
 	Settled  []SettledLoss
-	Facts    []FactCount
-	Links    []LinkCount
-	Oldest   map[string]time.Time
+	// Owed is how many facts the recorded events have left, Kept how many facts
+	// there are.
+	Owed, Kept int64
+	Facts      []FactCount
+	Links      []LinkCount
+	Oldest     map[string]time.Time
 	// Missing are entities that an account should have and that are not even
 	// owed to it. They are among the Findings too.
 	Missing  []LinkCount

@@ -30,6 +30,9 @@ func Close(p Period, t *Tally, held *Held, why string, accounts []string) *Repor
 	if held != nil {
 		r.closeFormer(t)
 	}
+	if gone := t.Owed - t.Kept; gone > 0 {
+		r.Findings = append(r.Findings, Finding{Problem: "recorded, and no fact says so", Count: gone, Names: []string{}})
+	}
 	r.closeFacts(p, t.Facts, held)
 	r.closeAccounts(t, accounts)
 	r.noteSettled(t.Settled)
