@@ -158,7 +158,7 @@ func (r Range) String() string {
 }
 
 // A Loss is events that were acknowledged and are not there any more; or if
-// First is 0, whatever came after Last in a stream that was replaced.
+// First is 0, whatever came after Last in a stream that was replaced or set back.
 type Loss struct {
 	// Stream is [Held.Stream].
 	Stream string

@@ -51,7 +51,7 @@ func (r *Report) close() { r.Closes = r.Events.Known && len(r.Findings) == 0 }
 // What is lost stays lost: these problems need not be looked at twice.
 const (
 	lostProblem   = "acknowledged, and neither recorded nor waiting in EVENTS"
-	formerProblem = "EVENTS was replaced, and whether something still waited in the one before is not known"
+	formerProblem = "EVENTS was replaced or set back, and whether something still waited in the one before is not known"
 )
 
 // closeEvents finds events that were stored and are neither there nor

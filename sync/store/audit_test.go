@@ -372,3 +372,37 @@ func TestAFactThatIsPassedOverIsMissed(t *testing.T) {
 		step(nil, nil, 1) // also when the stream is replaced
 	})
 }
+
+// A broker that was put back to an earlier state gives its numbers again; what
+// was recorded does not stand for what comes under them.
+func TestAStreamThatWasSetBackIsNoProof(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		busy(t, db)
+		for stored, want := range map[uint64]bool{17: false, 19: false} {
+			if back, err := db.SetBack(ctx, events, stored); back != want || err != nil {
+				t.Errorf("with %d stored: %v, error %v", stored, back, err)
+			}
+		}
+		if back, err := db.SetBack(ctx, events, 12); !back || err != nil {
+			t.Fatalf("set back %v, error %v", back, err)
+		}
+		if err := db.CountEvents(ctx, events, 10); err != nil { // 10 to 12 wait again
+			t.Fatal(err)
+		}
+		again := audit.Held{Stream: events, First: 10, Last: 12, Waiting: 3}
+		r := audited(t, db, audit.Period{}, again)
+		if r.Closes || r.Events.Waiting != 3 || len(r.Findings) != 1 || len(r.Losses) != 1 || r.Losses[0].Last != 17 {
+			t.Fatalf("events %+v, findings %+v", r.Events, r.Findings)
+		}
+		if err := db.SettleLosses(ctx, r.Losses, "anna", "a snapshot"); err != nil {
+			t.Fatal(err)
+		}
+		again.First, again.Last, again.Waiting = 15, 15, 1 // 13 and 14 are lost
+		record(t, db, func(tx directory.Tx) error {
+			return tx.Passed([]directory.Event{{Stream: events, Number: 10}, {Stream: events, Number: 11}, {Stream: events, Number: 12}})
+		})
+		if r = audited(t, db, audit.Period{}, again); r.Closes || r.Events.Lost != 2 || len(r.Findings) != 1 || !slices.Equal(r.Findings[0].Names, []string{"events 13 to 14"}) {
+			t.Errorf("events %+v, findings %+v", r.Events, r.Findings)
+		}
+	})
+}

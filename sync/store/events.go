@@ -50,6 +50,29 @@ func (db *DB) CountEvents(ctx context.Context, stream string, first uint64) erro
 	return nil
 }
 
+// SetBack reports whether more events of a stream have been recorded than it has
+// stored: an older copy of it was put in its place, and its numbers come again.
+// What was recorded is then another stream's.
+func (db *DB) SetBack(ctx context.Context, stream string, stored uint64) (bool, error) {
+	var beyond int64
+	err := db.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Model(&eventsRow{}).Where("stream = ? AND last > ?", stream, stored).Count(&beyond).Error; err != nil || beyond == 0 {
+			return err
+		}
+		until := stream + " until it was set back at " + db.now().Format(time.RFC3339Nano)
+		for _, table := range []string{"recorded_events", "lost_events"} {
+			if err := tx.Exec("UPDATE "+table+" SET stream = ? WHERE stream = ?", until, stream).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("see whether %s was set back: %w", stream, err)
+	}
+	return beyond > 0, nil
+}
+
 // Passed notes that events have been recorded, or need not be, and how many of
 // them leave no fact. It goes by what Known has said, and not by what is saved:
 // else an audit could not tell that something was not.
