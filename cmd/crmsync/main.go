@@ -41,7 +41,11 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errReported) {
+	switch {
+	case errors.Is(err, errReported):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "crmsync: interrupted")
+	default:
 		fmt.Fprintln(os.Stderr, "crmsync: "+err.Error())
 	}
 	if isUsage(err) {
