@@ -91,8 +91,9 @@ func auditSettle() *cobra.Command {
 		Use:   "settle --reason TEXT",
 		Short: "Say that what is lost is known, so that later audits close",
 		Long: "Says, for the record, that somebody knows of the events that were acknowledged and are\n" +
-			"lost, or of an EVENTS that was replaced. Later audits note it and close. What is lost\n" +
-			"after that is reported again. Nothing else that an audit finds can be settled.",
+			"lost, or of an EVENTS that was replaced or set back. Later audits note it and close.\n" +
+			"What is lost after that is reported again. Nothing else that an audit finds can be\n" +
+			"settled.",
 	}
 	load, output, by := configFlag(c), outputFlag(c), byFlag(c)
 	why := c.Flags().String("reason", "", "how it was lost")

@@ -124,12 +124,15 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
-		if err := tx.Passed(events); err != nil || len(facts) == 0 {
-			return err
+		if len(facts) == 0 {
+			return tx.Passed(events)
 		}
 		return recovered(func() error {
 			b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles}
 			if err := b.load(facts); err != nil {
+				return err
+			}
+			if err := tx.Passed(events); err != nil {
 				return err
 			}
 			for _, f := range b.facts {
@@ -153,8 +156,11 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 func eventsOf(facts []directory.Fact) []directory.Event {
 	events := make([]directory.Event, 0, len(facts))
 	for i := range facts {
-		if facts[i].Event.Number != 0 {
-			events = append(events, facts[i].Event)
+		if e := facts[i].Event; e.Number != 0 {
+			if facts[i].Kind != connectors.KindRecord {
+				e.Fact = facts[i].ID
+			}
+			events = append(events, e)
 		}
 	}
 	return events
