@@ -354,6 +354,8 @@ func (f *fault) audit(info sandbox.Info, env []string) {
 	}
 }
 
+const toTheMillisecond = "15:04:05.000"
+
 // check compares one CRM with the ledger.
 func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage, want int) {
 	f.Helper()
@@ -377,6 +379,7 @@ func (f *fault) check(l *ledger, crm sandbox.CRM, acked map[string]*sentMessage,
 	for wamid, s := range shown {
 		if l.messages[wamid] != nil && len(s) > 1 {
 			doubled += len(s) - 1
+			f.Logf("%s: %s is there at %s and %s, first sent at %s", crm.Name, wamid, s[0].CommittedAt.Format(toTheMillisecond), s[1].CommittedAt.Format(toTheMillisecond), l.messages[wamid].began.UTC().Format(toTheMillisecond))
 		}
 	}
 	stats := statsOf(f.T, crm)
