@@ -122,7 +122,6 @@ func nodeCutOff(f *fault) {
 		time.Sleep(3 * time.Second) // it catches up
 	}
 	f.settle(l, c.env, outcome{}, recoveries...)
-	c.inspect(f)
 }
 
 func brokerAnswerLost(f *fault) {

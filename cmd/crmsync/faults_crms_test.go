@@ -26,7 +26,7 @@ var crmRows = []row{
 	{id: "C2-zoho", fault: "Zoho CRM is down for 8 to 13 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, limit: probing, run: func(f *fault) { crmDown(f, 1) }},
 	{id: "C2-bitrix24", fault: "Bitrix24 is down for 8 to 13 s, larger 60 s, at 20 messages/s", push: 0, larger: 1, alone: true, limit: probing, run: func(f *fault) { crmDown(f, 2) }},
 	{id: "C2-24h", fault: "a CRM is down for 24 h", not: "needs the program's clock to be moved, which a process does not allow; TestAnOutageBurnsNoAttempt holds the policy on a fake clock"},
-	{id: "C3", fault: "throttled: Retry-After of 1 s, a date 2 s ahead, garbage, negative, none; every CRM", push: 1, larger: 5, limit: throttled, run: func(f *fault) {
+	{id: "C3", fault: "throttled: Retry-After of 1 s, a date 2 s after the end, garbage, negative, none; every CRM", push: 1, larger: 5, limit: throttled, run: func(f *fault) {
 		f.crms(2*time.Second, 30*time.Second, []spell{
 			{"mode": "throttle", "retry_after": "1"},
 			{"mode": "throttle", "retry_after": dateAhead, "share": 0.3},
@@ -95,7 +95,7 @@ var unanswered = limit{
 // A spell is a fault that a simulator is asked for.
 type spell map[string]any
 
-// dateAhead stands for a time that is two seconds ahead, as a header says it.
+// dateAhead stands for a time two seconds after the spell, as a header says it.
 const dateAhead = "(a date)"
 
 // lasting is the spell for a time, as it begins now.
@@ -103,7 +103,7 @@ func (s spell) lasting(d time.Duration) spell {
 	s = maps.Clone(s)
 	s["for"] = d.String()
 	if s["retry_after"] == dateAhead {
-		s["retry_after"] = time.Now().Add(2 * time.Second).UTC().Format(http.TimeFormat)
+		s["retry_after"] = time.Now().Add(d + 2*time.Second).UTC().Format(http.TimeFormat)
 	}
 	return s
 }

@@ -206,7 +206,6 @@ func TestFaults(t *testing.T) {
 				defer func() {
 					f.red = t.Failed()
 					t.Log(f)
-					f.dump()
 					f.unload()
 				}()
 				r.run(f)
