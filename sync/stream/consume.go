@@ -114,7 +114,7 @@ func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
 		return nil
 	}
 	asked := question{p.broker.lifeline.context(), time.Now().Add(pullFor * 10 / 9)}
-	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group))
+	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group)) //nolint:contextcheck // it ends with the connection; what has come by then is handled
 	if err != nil {
 		p.failed(ctx, err)
 		return nil
