@@ -82,7 +82,7 @@ var apart = limit{
 
 // distrusted is the limit where new tokens are refused too.
 var distrusted = limit{
-	10*time.Second + 500*time.Millisecond,
+	15*time.Second + 500*time.Millisecond,
 	"the limit of Zoho CRM, which issues ten tokens in ten minutes: a new one that it refuses as well is replaced after 5 s, the next after 10 s; it is 6 s for the others",
 }
 
