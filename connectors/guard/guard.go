@@ -42,7 +42,7 @@ type Options struct {
 // interest say nothing about whether the account works.
 type Guard struct {
 	connector connectors.Connector
-	breaker   breaker
+	breaker   *breaker
 	limiter   *Limiter
 
 	mu sync.Mutex
@@ -68,7 +68,7 @@ var _ connectors.Connector = (*Guard)(nil)
 func New(c connectors.Connector, o Options) *Guard {
 	return &Guard{
 		connector: c,
-		breaker:   breaker{failures: max(cmp.Or(o.Failures, 3), 1), probe: cmp.Or(o.Probe, 5*time.Second)},
+		breaker:   newBreaker(max(cmp.Or(o.Failures, 3), 1), cmp.Or(o.Probe, 5*time.Second)),
 		limiter:   o.Limiter,
 		done:      make(chan struct{}),
 		onChange:  o.OnChange,
