@@ -229,6 +229,8 @@ func eventsDeleted(f *fault) {
 		gone := recovery{at: time.Now()}
 		l.start(f, 20)
 		time.Sleep(5 * time.Second)
+		// Whether anything waited in it nobody knows but who deleted it.
+		start(f.T, r.env, "audit", "settle", "--config", info.Config, "--reason", "deleted when nothing waited in it").wait(30 * time.Second)
 		f.settle(l, r.env, outcome{}, gone)
 	}
 	if !worker.says("the broker has lost the stream", "EVENTS") {
