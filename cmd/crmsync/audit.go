@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"crmsync/cmd/internal/app"
 	"crmsync/cmd/internal/stress"
+	"crmsync/config"
 )
 
 func auditCommand() *cobra.Command {
@@ -95,7 +97,7 @@ func auditSettle() *cobra.Command {
 			"What is lost after that is reported again. Nothing else that an audit finds can be\n" +
 			"settled.",
 	}
-	load, output, by := configFlag(c), outputFlag(c), byFlag(c)
+	by := byFlag(c)
 	why := c.Flags().String("reason", "", "how it was lost")
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if strings.TrimSpace(*why) == "" {
@@ -103,16 +105,8 @@ func auditSettle() *cobra.Command {
 		}
 		return cobra.NoArgs(cmd, args)
 	}
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		asJSON, err := output()
-		if err != nil {
-			return err
-		}
-		settings, err := load()
-		if err != nil {
-			return err
-		}
-		report, err := app.Settle(cmd.Context(), settings, *by, *why)
+	withConfig(c, func(ctx context.Context, settings *config.Config, asJSON bool, _ []string) error {
+		report, err := app.Settle(ctx, settings, *by, *why)
 		switch {
 		case err != nil:
 			return err
@@ -123,15 +117,15 @@ func auditSettle() *cobra.Command {
 			for i, l := range report.Losses {
 				settled[i] = l.String()
 			}
-			return writeJSON(cmd.OutOrStdout(), map[string]any{"settled": settled})
+			return writeJSON(c.OutOrStdout(), map[string]any{"settled": settled})
 		case len(report.Losses) == 0:
-			fmt.Fprintln(cmd.OutOrStdout(), "Nothing is lost that is not settled already.")
+			fmt.Fprintln(c.OutOrStdout(), "Nothing is lost that is not settled already.")
 		}
 		for _, l := range report.Losses {
-			fmt.Fprintf(cmd.OutOrStdout(), "Settled: %s.\n", l)
+			fmt.Fprintf(c.OutOrStdout(), "Settled: %s.\n", l)
 		}
 		return nil
-	}
+	})
 	return c
 }
 

@@ -89,20 +89,7 @@ func brokerGone(f *fault) {
 }
 
 func nodeKilled(f *fault) {
-	c := newCouple(f)
-	l := f.traffic(c.info, 20, c.webhooks...)
-	var recoveries []recovery
-	for n := range f.rounds {
-		time.Sleep(f.between(2*time.Second, 3*time.Second))
-		victim, after := c.victim(n%2 == 0)
-		victim.process.kill()
-		f.inject(1)
-		recoveries = append(recoveries, recovery{at: time.Now(), after: after})
-		time.Sleep(electing.within)
-		victim.start()
-		time.Sleep(3 * time.Second) // it catches up
-	}
-	f.settle(l, c.env, outcome{}, recoveries...)
+	nodesAway(f, electing.within, func(n *node) { n.process.kill() }, (*node).start)
 }
 
 // nodeCutOff swallows what a node and the others send each other. Replicas that
@@ -112,17 +99,23 @@ func nodeKilled(f *fault) {
 // consumer of the stream of facts handed nothing over any more. It is made anew
 // now; elections take too long on a busy machine for CI.
 func nodeCutOff(f *fault) {
+	nodesAway(f, 15*time.Second, func(n *node) { n.partition(true) }, func(n *node) { n.partition(false) })
+}
+
+// nodesAway takes one node after the other away for a while, by turns the
+// stream's leader and another.
+func nodesAway(f *fault, lasting time.Duration, away, back func(*node)) {
 	c := newCouple(f)
 	l := f.traffic(c.info, 20, c.webhooks...)
 	var recoveries []recovery
 	for n := range f.rounds {
 		time.Sleep(f.between(2*time.Second, 3*time.Second))
 		victim, after := c.victim(n%2 == 0)
-		victim.partition(true)
+		away(victim)
 		f.inject(1)
 		recoveries = append(recoveries, recovery{at: time.Now(), after: after})
-		time.Sleep(15 * time.Second)
-		victim.partition(false)
+		time.Sleep(lasting)
+		back(victim)
 		time.Sleep(3 * time.Second) // it catches up
 	}
 	f.settle(l, c.env, outcome{}, recoveries...)

@@ -36,7 +36,7 @@ func newBreaker(failures int, probe time.Duration) *breaker {
 	b := &breaker{probe: probe}
 	b.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: 1,
-		Timeout:     time.Nanosecond, // see begin
+		Timeout:     time.Nanosecond, // not the library's to decide
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return b.atOnce || int(c.ConsecutiveFailures) >= failures
 		},
@@ -51,7 +51,7 @@ func (b *breaker) count(err error) {
 	}
 }
 
-// open reports whether calls fail.
+// open reports whether it is open, to anybody.
 func (b *breaker) open() bool { return b.circuit.State() != gobreaker.StateClosed }
 
 // patient is how long whoever may make the probe is waited for before another
@@ -106,13 +106,6 @@ func (b *breaker) ignored(began time.Time) {
 	if b.next.Equal(began.Add(b.probe)) {
 		b.next = time.Time{}
 	}
-}
-
-// isOpen reports whether it is open.
-func (b *breaker) isOpen() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.open()
 }
 
 // wait is how long it is until a call may be made, 0 for now.

@@ -45,8 +45,9 @@ type Result struct {
 
 // Record records facts. One that the database refuses although it is well
 // otherwise, or at which the program itself panics, becomes a malformed fact, so
-// that it does not hold up the others for ever. With an error, which is then the database's, nothing or some of it
-// is recorded, and the facts are to be recorded again.
+// that it does not hold up the others for ever. With an error, which is then the
+// database's, nothing or some of it is recorded, and the facts are to be recorded
+// again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	all, err := r.Apply(ctx, facts)
 	if r.refusal(err) == "" {

@@ -2,15 +2,12 @@ package stream_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"crmsync/sync/directory"
 	"crmsync/sync/stream"
 )
 
@@ -18,29 +15,14 @@ import (
 // here somebody has paused it. It is made anew.
 func TestAConsumerThatStandsStillIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: 8 << 20, SyncAlways: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	defer s.Shutdown()
-	b, err := stream.Open(t.Context(), stream.Options{URLs: []string{s.ClientURL()}, MaxBytes: 64 << 20, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := serverOn(t)
+	b := open(t, stream.Options{URLs: []string{s.ClientURL()}})
 	defer b.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	recorded := make(chan int, 100)
-	done := make(chan error, 1)
-	go func() {
-		done <- b.ConsumeFacts(ctx, func(_ context.Context, facts []directory.Fact) bool { recorded <- len(facts); return true })
-	}()
-	if err := b.PublishFacts(ctx, facts(1, "before")); err != nil {
-		t.Fatal(err)
-	}
-	<-recorded
+	defer cancel()
+	came := arriving(ctx, t, b)
+	publish(t, b, facts(1, "before"))
+	<-came
 	conn, err := nats.Connect(s.ClientURL())
 	if err != nil {
 		t.Fatal(err)
@@ -53,20 +35,13 @@ func TestAConsumerThatStandsStillIsMadeAnew(t *testing.T) {
 	if paused, err := js.PauseConsumer(ctx, "EVENTS", "recorder", time.Now().Add(time.Hour)); err != nil || !paused.Paused {
 		t.Fatalf("not paused: %v", err)
 	}
-	if err := b.PublishFacts(ctx, facts(3, "during")); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for until := time.After(40 * time.Second); n < 3; {
+	publish(t, b, facts(3, "during"))
+	until := time.After(40 * time.Second)
+	for n := range 3 {
 		select {
-		case k := <-recorded:
-			n += k
+		case <-came:
 		case <-until:
 			t.Fatalf("%d of 3 facts were handed over", n)
 		}
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }
