@@ -32,8 +32,8 @@ kill: ## kill -9 of serve, 20 times on SQLite and 20 on PostgreSQL, under load
 	go test ./cmd/crmsync -run TestKill -kills 20 -v -timeout 20m
 
 .PHONY: faults
-faults: ## Break what the program stands on, a few rounds of each fault, about five minutes
-	go test ./cmd/crmsync -run TestFaults -faults push -v -parallel 5 -timeout 20m
+faults: ## Break what the program stands on, a few rounds of each fault, about seven minutes
+	go test ./cmd/crmsync -run TestFaults -faults push -v -parallel 5 -timeout 30m
 
 .PHONY: chaos
 chaos: ## Break it at length, hours, and write docs/faults.md; mutants write their part

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"crmsync/cmd/internal/app"
 	"crmsync/cmd/internal/stress"
+	"crmsync/config"
 )
 
 func auditCommand() *cobra.Command {
@@ -91,10 +93,11 @@ func auditSettle() *cobra.Command {
 		Use:   "settle --reason TEXT",
 		Short: "Say that what is lost is known, so that later audits close",
 		Long: "Says, for the record, that somebody knows of the events that were acknowledged and are\n" +
-			"lost, or of an EVENTS that was replaced. Later audits note it and close. What is lost\n" +
-			"after that is reported again. Nothing else that an audit finds can be settled.",
+			"lost, or of an EVENTS that was replaced or set back. Later audits note it and close.\n" +
+			"What is lost after that is reported again. Nothing else that an audit finds can be\n" +
+			"settled.",
 	}
-	load, output, by := configFlag(c), outputFlag(c), byFlag(c)
+	by := byFlag(c)
 	why := c.Flags().String("reason", "", "how it was lost")
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if strings.TrimSpace(*why) == "" {
@@ -102,16 +105,8 @@ func auditSettle() *cobra.Command {
 		}
 		return cobra.NoArgs(cmd, args)
 	}
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		asJSON, err := output()
-		if err != nil {
-			return err
-		}
-		settings, err := load()
-		if err != nil {
-			return err
-		}
-		report, err := app.Settle(cmd.Context(), settings, *by, *why)
+	withConfig(c, func(ctx context.Context, settings *config.Config, asJSON bool, _ []string) error {
+		report, err := app.Settle(ctx, settings, *by, *why)
 		switch {
 		case err != nil:
 			return err
@@ -122,15 +117,15 @@ func auditSettle() *cobra.Command {
 			for i, l := range report.Losses {
 				settled[i] = l.String()
 			}
-			return writeJSON(cmd.OutOrStdout(), map[string]any{"settled": settled})
+			return writeJSON(c.OutOrStdout(), map[string]any{"settled": settled})
 		case len(report.Losses) == 0:
-			fmt.Fprintln(cmd.OutOrStdout(), "Nothing is lost that is not settled already.")
+			fmt.Fprintln(c.OutOrStdout(), "Nothing is lost that is not settled already.")
 		}
 		for _, l := range report.Losses {
-			fmt.Fprintf(cmd.OutOrStdout(), "Settled: %s.\n", l)
+			fmt.Fprintf(c.OutOrStdout(), "Settled: %s.\n", l)
 		}
 		return nil
-	}
+	})
 	return c
 }
 

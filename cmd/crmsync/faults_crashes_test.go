@@ -11,8 +11,8 @@ import (
 )
 
 var crashRows = []row{
-	{id: "K1-sqlite", fault: "kill -9 at a random moment, everything embedded", push: 20, larger: 200, run: func(f *fault) { killed(f) }},
-	{id: "K1-postgres", fault: "kill -9 at a random moment, PostgreSQL", push: 20, larger: 200, run: func(f *fault) {
+	{id: "K1-sqlite", fault: "kill -9 at a random moment, everything embedded", push: 20, larger: 200, limit: restless, run: func(f *fault) { killed(f) }},
+	{id: "K1-postgres", fault: "kill -9 at a random moment, PostgreSQL", push: 20, larger: 200, limit: restless, run: func(f *fault) {
 		killed(f, "CRMSYNC_DATABASE_URL="+storetest.Postgres(f.T))
 	}},
 	{id: "K2-publish", fault: "kill -9 after the broker stored a fact, before the webhook is answered", push: 3, larger: 25, run: func(f *fault) {
@@ -39,6 +39,12 @@ var crashRows = []row{
 	{id: "K3", fault: "SIGTERM under load; then SIGTERM twice", push: 5, larger: 50, run: terminated},
 	{id: "K6", fault: "two serve on one data directory", push: 1, larger: 1, run: crowded},
 	{id: "K8", fault: "one of two replicas is stopped, not killed (8 s, larger 45 s), and wakes up", push: 1, larger: 10, run: stopped},
+}
+
+// restless is the limit of a worker that is killed every three seconds or so.
+var restless = limit{
+	7 * time.Second,
+	"counted from the kill, start included; Bitrix24 allows two requests a second, and so many starts, each of which looks at the account, use up what it allows at once, so that it refuses some",
 }
 
 // slowly makes the simulators take as long as vendors do, so that calls are
@@ -85,6 +91,11 @@ func killed(f *fault, env ...string) {
 	}
 	time.Sleep(time.Second)
 	f.settle(l, env, outcome{}, recoveries...)
+	for _, crm := range info.CRMs() {
+		if n := statsOf(f.T, crm).Throttled; n > 0 {
+			f.note("%s refused %d calls for its quota", crm.Name, n)
+		}
+	}
 }
 
 func terminated(f *fault) {

@@ -61,8 +61,8 @@ func edited(f *fault) {
 	}
 	both := mapping("first_name", "first_name")
 	wrong := []string{
-		both + "  nobody:\n    contact:\n      phone: phone\n", strings.Replace(both, "country: country", "country: no_such_field", 1),
-		both[:len(both)/2], "", both + "\t}", strings.Replace(both, "version: 1", "version: 2", 1),
+		both + "  hubspot:\n    contact:\n      phone: phone\n", strings.Replace(both, "country: country", "country: no_such_field", 1),
+		both[:strings.Index(both, "  zoho:")+4], "", both + "\t}", strings.Replace(both, "version: 1", "version: 2", 1),
 	}
 	replace := func(text string) {
 		if err := errors.Join(os.WriteFile(file+".new", []byte(text), 0o600), os.Rename(file+".new", file)); err != nil {

@@ -74,6 +74,7 @@ type fault struct {
 type recovered struct {
 	took   time.Duration
 	after  string
+	at     time.Time
 	within time.Duration // if that is not the row's
 }
 
@@ -143,7 +144,7 @@ func (f *fault) judge() {
 	}
 	for _, r := range f.recovered {
 		if within := cmp.Or(r.within, f.row.within()); r.took > within {
-			f.Errorf("%s: the first delivery came %v after the fault, want at most %v", r.after, r.took, within)
+			f.Errorf("%s: the first delivery came %v after the fault at %s, want at most %v", r.after, r.took, r.at.UTC().Format(toTheMillisecond), within)
 		}
 	}
 }

@@ -41,7 +41,11 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errReported) {
+	switch {
+	case errors.Is(err, errReported):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "crmsync: interrupted")
+	default:
 		fmt.Fprintln(os.Stderr, "crmsync: "+err.Error())
 	}
 	if isUsage(err) {
@@ -52,7 +56,7 @@ func run(args []string) int {
 }
 
 // An outlet remembers that what was printed did not get through: a report that
-// ends in the middle is not a success.
+// ends in the middle is not a success, unless nobody wants to read on.
 type outlet struct {
 	io.Writer
 	err error
@@ -60,7 +64,7 @@ type outlet struct {
 
 func (o *outlet) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
-	if err != nil && o.err == nil {
+	if err != nil && o.err == nil && !errors.Is(err, syscall.EPIPE) {
 		o.err = err
 	}
 	return n, err

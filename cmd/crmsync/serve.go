@@ -60,6 +60,19 @@ func configFlag(c *cobra.Command) func() (*config.Config, error) {
 // withOpened adds --config and --output to a command, and makes it run f with
 // what open opens for the configuration.
 func withOpened[T io.Closer](c *cobra.Command, open func(context.Context, *config.Config) (T, error), f func(ctx context.Context, opened T, asJSON bool, args []string) error) {
+	withConfig(c, func(ctx context.Context, settings *config.Config, asJSON bool, args []string) error {
+		opened, err := open(ctx, settings)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		return f(ctx, opened, asJSON, args)
+	})
+}
+
+// withConfig adds --config and --output to a command, and makes it run f with
+// the configuration.
+func withConfig(c *cobra.Command, f func(ctx context.Context, settings *config.Config, asJSON bool, args []string) error) {
 	load := configFlag(c)
 	output := outputFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -71,12 +84,7 @@ func withOpened[T io.Closer](c *cobra.Command, open func(context.Context, *confi
 		if err != nil {
 			return err
 		}
-		opened, err := open(cmd.Context(), settings)
-		if err != nil {
-			return err
-		}
-		defer opened.Close()
-		return f(cmd.Context(), opened, asJSON, args)
+		return f(cmd.Context(), settings, asJSON, args)
 	}
 }
 

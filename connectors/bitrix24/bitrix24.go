@@ -68,6 +68,10 @@ type Options struct {
 	Timeout      time.Duration
 	BatchTimeout time.Duration
 
+	// Fence says why nothing may be sent any more, as a *connectors.Error; nil
+	// is never. It is asked until the last part of a request has left.
+	Fence func() error
+
 	// Observe is told of every HTTP request, with status 0 when there was no
 	// complete answer.
 	Observe func(status int, took time.Duration)
@@ -134,6 +138,7 @@ func New(o Options) *Client {
 	c.rest.Timeout = o.Timeout
 	c.rest.Pace = o.Pace
 	c.rest.Observe = o.Observe
+	c.rest.Fence = o.Fence
 	c.pipe = newPipe(c, o)
 	if o.WebhookURL != "" {
 		c.base = strings.TrimRight(o.WebhookURL, "/") + "/"

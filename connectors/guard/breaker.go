@@ -1,29 +1,58 @@
 package guard
 
 import (
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // A breaker opens when so many calls in a row have failed. While it is open it
 // lets one call through every so often, to see; the first of these that works
 // closes it.
 //
-// Probes are so far apart from beginning to beginning, so that an account that
-// works again is found out no later because the last probe was slow to fail.
-// One that gets no answer at all does not keep the next from being made.
+// The library counts and decides. When a probe may be made is decided here:
+// probes are so far apart from beginning to beginning, so that an account that
+// works again is found out no later because the last probe was slow to fail; and
+// one that gets no answer at all does not keep the next from being made. The
+// library would have both wait for the end of a probe.
 type breaker struct {
-	failures int
-	probe    time.Duration
+	probe   time.Duration
+	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	mu     sync.Mutex
-	row    int // failed in a row
-	open   bool
+	mu sync.Mutex
+	// atOnce opens it with the next failure.
+	atOnce bool
 	opened time.Time
 	// next is when an open breaker lets the next probe through, turn when the
 	// next of those who wait may try to be it.
 	next, turn time.Time
 }
+
+var errFailed = errors.New("the call failed")
+
+func newBreaker(failures int, probe time.Duration) *breaker {
+	b := &breaker{probe: probe}
+	b.circuit = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		MaxRequests: 1,
+		Timeout:     time.Nanosecond, // not the library's to decide
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return b.atOnce || int(c.ConsecutiveFailures) >= failures
+		},
+	})
+	return b
+}
+
+// count tells the library how a call went.
+func (b *breaker) count(err error) {
+	if done, refused := b.circuit.Allow(); refused == nil {
+		done(err)
+	}
+}
+
+// open reports whether it is open, to anybody.
+func (b *breaker) open() bool { return b.circuit.State() != gobreaker.StateClosed }
 
 // patient is how long whoever may make the probe is waited for before another
 // may: it can turn out to have nothing to call about.
@@ -34,7 +63,7 @@ const patient = 100 * time.Millisecond
 func (b *breaker) begin(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open {
+	if !b.open() {
 		return true
 	}
 	if now.Before(b.next) {
@@ -49,10 +78,10 @@ func (b *breaker) begin(now time.Time) bool {
 func (b *breaker) worked(began time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open && began.Before(b.opened) {
+	if b.open() && began.Before(b.opened) {
 		return
 	}
-	b.row, b.open = 0, false
+	b.count(nil)
 }
 
 // failed notes that a call has failed. At once opens the breaker whatever came
@@ -60,12 +89,13 @@ func (b *breaker) worked(began time.Time) {
 func (b *breaker) failed(began time.Time, atOnce bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.row++
-	if b.open || b.row < b.failures && !atOnce {
+	if b.open() {
 		return
 	}
-	b.open, b.opened = true, time.Now()
-	b.next = began.Add(b.probe)
+	b.atOnce = atOnce
+	if b.count(errFailed); b.open() {
+		b.opened, b.next = time.Now(), began.Add(b.probe)
+	}
 }
 
 // ignored notes that a call has shown nothing. If it was the last probe there
@@ -78,18 +108,11 @@ func (b *breaker) ignored(began time.Time) {
 	}
 }
 
-// isOpen reports whether it is open.
-func (b *breaker) isOpen() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.open
-}
-
 // wait is how long it is until a call may be made, 0 for now.
 func (b *breaker) wait() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open {
+	if !b.open() {
 		return 0
 	}
 	return max(time.Until(b.next), 0)
@@ -100,7 +123,7 @@ func (b *breaker) wait() time.Duration {
 func (b *breaker) myTurn() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.open {
+	if !b.open() {
 		return 0
 	}
 	now := time.Now()

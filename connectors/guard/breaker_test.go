@@ -154,7 +154,9 @@ func TestAnOldSuccessDoesNotCloseTheBreaker(t *testing.T) {
 		var calls sync.WaitGroup
 		calls.Go(func() { write(t.Context(), g) })
 		time.Sleep(time.Millisecond)
+		v.mu.Lock()
 		v.takes = 0
+		v.mu.Unlock()
 		open(t, g, v)
 		calls.Wait()
 		if !g.Open() {

@@ -42,7 +42,7 @@ type Options struct {
 // interest say nothing about whether the account works.
 type Guard struct {
 	connector connectors.Connector
-	breaker   breaker
+	breaker   *breaker
 	limiter   *Limiter
 
 	mu sync.Mutex
@@ -68,7 +68,7 @@ var _ connectors.Connector = (*Guard)(nil)
 func New(c connectors.Connector, o Options) *Guard {
 	return &Guard{
 		connector: c,
-		breaker:   breaker{failures: max(cmp.Or(o.Failures, 3), 1), probe: cmp.Or(o.Probe, 5*time.Second)},
+		breaker:   newBreaker(max(cmp.Or(o.Failures, 3), 1), cmp.Or(o.Probe, 5*time.Second)),
 		limiter:   o.Limiter,
 		done:      make(chan struct{}),
 		onChange:  o.OnChange,
@@ -168,7 +168,7 @@ func (g *Guard) Subscribe(ctx context.Context, s connectors.Subscription) (renew
 
 // Open reports whether the breaker is open. It stays so while probes are under
 // way and until one has succeeded.
-func (g *Guard) Open() bool { return g.breaker.isOpen() }
+func (g *Guard) Open() bool { return g.breaker.open() }
 
 // Trouble is why the breaker is open, nil while it is not.
 func (g *Guard) Trouble() *connectors.Error {
@@ -262,7 +262,7 @@ func (g *Guard) tell() {
 	}
 }
 
-// await returns after d, or when done is closed.
+// await returns after d, or when done is closed; nil is never.
 func await(ctx context.Context, done <-chan struct{}, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -275,13 +275,4 @@ func await(ctx context.Context, done <-chan struct{}, d time.Duration) error {
 	return nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
+func sleep(ctx context.Context, d time.Duration) error { return await(ctx, nil, d) }

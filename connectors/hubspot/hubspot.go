@@ -60,6 +60,10 @@ type Options struct {
 	Timeout      time.Duration
 	BatchTimeout time.Duration
 
+	// Fence says why nothing may be sent any more, as a *connectors.Error; nil
+	// is never. It is asked until the last part of a request has left.
+	Fence func() error
+
 	// Observe is told of every HTTP request, with status 0 when there was no
 	// complete answer.
 	Observe func(status int, took time.Duration)
@@ -139,6 +143,7 @@ func New(o Options) *Client {
 	c.rest.Timeout = o.Timeout
 	c.rest.Pace = o.Pace
 	c.rest.Observe = o.Observe
+	c.rest.Fence = o.Fence
 	c.rest.Authorize = authorize(o.Token)
 	return c
 }

@@ -11,19 +11,23 @@ import (
 )
 
 // The same people write again and again, and reading a number takes tens of
-// microseconds. No number is longer than a plus and 15 digits.
+// microseconds.
 var (
 	numberOf  = remember(of)
 	countryOf = remember(country)
 )
 
-// remember returns f with what it said about the 10,000 texts asked for last.
+// remember returns f with what it said about the 10,000 texts asked for last. Of
+// what is too long for a number it says nothing.
 func remember(f func(string) string) func(string) string {
 	known, err := lru.New[string, string](10_000)
 	if err != nil {
 		panic(err) // for a size below 1 only
 	}
 	return func(text string) string {
+		if len(text) > 16 { // a plus and 15 digits
+			return ""
+		}
 		said, ok := known.Get(text)
 		if !ok {
 			said = f(text)
@@ -37,12 +41,7 @@ func remember(f func(string) string) func(string) string {
 // +5511987654321 for 551187654321. WhatsApp's ids are not always phone
 // numbers: mobiles in Brazil may lack their ninth digit, in Mexico they may
 // carry a 1 after the country code. It is empty for what is no number at all.
-func Of(waID string) string {
-	if len(waID) > 16 {
-		return ""
-	}
-	return numberOf(waID)
-}
+func Of(waID string) string { return numberOf(waID) }
 
 func of(waID string) string {
 	digits := Digits(waID)
@@ -106,12 +105,7 @@ func National(number string) []string {
 }
 
 // Country returns the ISO country of a number in E.164, empty if unknown.
-func Country(e164 string) string {
-	if len(e164) > 16 {
-		return ""
-	}
-	return countryOf(e164)
-}
+func Country(e164 string) string { return countryOf(e164) }
 
 func country(e164 string) string {
 	n, err := phonenumbers.Parse(e164, "")

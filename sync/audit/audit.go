@@ -58,7 +58,8 @@ type Source struct {
 	Received int64 `json:"received"`
 	Recorded int64 `json:"recorded"`
 	// Waiting is how many events are not recorded yet, now and whatever the
-	// period; nil if that is not known. Some may have been recorded before.
+	// period; nil if that is not known. With several accounts some of these may
+	// be recorded already.
 	Waiting *int64 `json:"waiting"`
 	Applied int64  `json:"applied"`
 	Skipped int64  `json:"skipped"`
@@ -157,7 +158,7 @@ func (r Range) String() string {
 }
 
 // A Loss is events that were acknowledged and are not there any more; or if
-// First is 0, whatever came after Last in a stream that was replaced.
+// First is 0, whatever came after Last in a stream that was replaced or set back.
 type Loss struct {
 	// Stream is [Held.Stream].
 	Stream string
@@ -178,9 +179,12 @@ type Tally struct {
 	Recorded []Range
 	Former   []Loss
 	Settled  []SettledLoss
-	Facts    []FactCount
-	Links    []LinkCount
-	Oldest   map[string]time.Time
+	// Owed is how many facts the recorded events have left, Kept how many facts
+	// there are.
+	Owed, Kept int64
+	Facts      []FactCount
+	Links      []LinkCount
+	Oldest     map[string]time.Time
 	// Missing are entities that an account should have and that are not even
 	// owed to it. They are among the Findings too.
 	Missing  []LinkCount

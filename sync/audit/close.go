@@ -30,6 +30,9 @@ func Close(p Period, t *Tally, held *Held, why string, accounts []string) *Repor
 	if held != nil {
 		r.closeFormer(t)
 	}
+	if gone := t.Owed - t.Kept; gone > 0 {
+		r.Findings = append(r.Findings, Finding{Problem: "recorded, and no fact says so", Count: gone, Names: []string{}})
+	}
 	r.closeFacts(p, t.Facts, held)
 	r.closeAccounts(t, accounts)
 	r.noteSettled(t.Settled)
@@ -48,7 +51,7 @@ func (r *Report) close() { r.Closes = r.Events.Known && len(r.Findings) == 0 }
 // What is lost stays lost: these problems need not be looked at twice.
 const (
 	lostProblem   = "acknowledged, and neither recorded nor waiting in EVENTS"
-	formerProblem = "EVENTS was replaced, and whether something still waited in the one before is not known"
+	formerProblem = "EVENTS was replaced or set back, and whether something still waited in the one before is not known"
 )
 
 // closeEvents finds events that were stored and are neither there nor
@@ -181,6 +184,9 @@ func (r *Report) closeFacts(p Period, counts []FactCount, held *Held) {
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s := sources[name]
 		s.Received = s.Recorded
+		if s.Waiting != nil && r.Events.Known {
+			*s.Waiting = min(*s.Waiting, int64(r.Events.Waiting)) // the rest is recorded, and about to leave the broker
+		}
 		if s.Waiting != nil && p.Until.IsZero() {
 			s.Received += *s.Waiting
 		}

@@ -86,3 +86,21 @@ func TestABrokerThatCannotBeAskedIsNoProof(t *testing.T) {
 		t.Error("it closes at the second look")
 	}
 }
+
+// The broker still counts what is recorded and not acknowledged to it yet; of
+// that nothing waits.
+func TestWhatIsRecordedDoesNotWait(t *testing.T) {
+	t.Parallel()
+	tally := &audit.Tally{
+		Recorded: []audit.Range{{First: 0, Last: 130}},
+		Facts:    []audit.FactCount{{Account: "whatsapp", Outcome: "applied", N: 130}},
+	}
+	held := &audit.Held{First: 128, Last: 130, Facts: []audit.HeldFacts{{Account: "whatsapp", Kind: "message", N: 2}, {Account: "whatsapp", Kind: "status", N: 1}}}
+	for last, want := range map[uint64]int64{130: 0, 132: 2} {
+		held.Last = last
+		r := audit.Close(audit.Period{}, tally, held, "", nil)
+		if s := r.Sources[0]; !r.Closes || *s.Waiting != want || s.Received != 130+want {
+			t.Errorf("closes %v, %d received, %d wait, want %d", r.Closes, s.Received, *s.Waiting, want)
+		}
+	}
+}

@@ -119,8 +119,8 @@ const (
 
 // Run works for the account until ctx ends. It waits for the lease, makes sure
 // that this is the account whose records are known, checks its fields, then
-// delivers. What is in flight when ctx ends is
-// finished first, for at most eight seconds.
+// delivers. What is in flight when ctx ends is finished first, for at most eight
+// seconds.
 func (w *Worker) Run(ctx context.Context) error {
 	for first := true; ; first = false {
 		asked := time.Now()

@@ -248,23 +248,26 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 func (l *lane) judge(batch []settled, before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	calls, wholly := 0, true
+	calls, lost := 0, 0
 	for _, s := range batch {
 		if s.outcome == "unchanged" {
 			continue
 		}
 		calls++
-		wholly = wholly && s.err != nil && lostAsAWhole(s.err)
+		if s.err != nil && lostAsAWhole(s.err) {
+			lost++
+		}
 	}
-	wholly = wholly && calls > 0
+	wholly := lost == calls && calls > 0
 	for i := range batch {
 		s := &batch[i]
 		switch {
 		case s.outcome == "unchanged":
 		case s.err == nil:
 			l.suspects.passed(s.Link.Entity.ID)
-		case wholly && (calls > 1 || s.err.Shared):
-			l.suspects.failedTogether(s.Link.Entity.ID, calls)
+		case lostAsAWhole(s.err) && (lost > 1 || s.err.Shared):
+			// A call may take several requests, of which one fails.
+			l.suspects.failedTogether(s.Link.Entity.ID, lost)
 			s.postpone()
 		case wholly && !l.suspects.failedAlone(s.Link.Entity.ID):
 			s.postpone()
@@ -278,8 +281,8 @@ func (l *lane) judge(batch []settled, before time.Time) {
 	switch {
 	case calls == 0:
 		l.began = before
-	case wholly:
-		l.size = max(1, calls/4)
+	case wholly, lost > 1:
+		l.size = max(1, lost/4)
 	default:
 		l.size = min(l.limit, l.size*2)
 	}

@@ -330,3 +330,30 @@ func TestOnlyACallSetsThePace(t *testing.T) {
 		}
 	})
 }
+
+// A call may take several requests. What one of them fails with is nobody's
+// fault among those that it carried, though the others have passed.
+func TestRecordsThatFailTogetherInPartOfACallAreNotToBlame(t *testing.T) {
+	for lost, want := range map[int]int{1: 1, 2: 0, 5: 0, 10: 0} {
+		w := &Worker{Retry: RetryPolicy{Delays: []time.Duration{time.Second}}, Log: slog.New(slog.DiscardHandler)}
+		l := newLane(w, directory.MessageEntity, 100, 0, nil)
+		batch := make([]settled, 10)
+		for i := range batch {
+			batch[i].Link.Entity = directory.Entity{Kind: directory.MessageEntity, ID: int64(i)}
+			if i < lost {
+				batch[i].err = &connectors.Error{Class: connectors.UnknownOutcome, Reason: "500"}
+			}
+		}
+		l.judge(batch, time.Time{})
+		attempts := 0
+		for _, s := range batch {
+			attempts += s.Link.Attempts
+		}
+		if attempts != want {
+			t.Errorf("%d of 10 failed: %d attempts are counted, want %d", lost, attempts, want)
+		}
+		if lost > 1 && l.size > max(1, lost/4) {
+			t.Errorf("%d of 10 failed: the next call may carry %d", lost, l.size)
+		}
+	}
+}

@@ -33,6 +33,8 @@ type Event struct {
 	Stream string
 	// Number rises by one with each message.
 	Number uint64
+	// Fact is the ID of the fact that it carries; empty if that is not stored.
+	Fact string
 }
 
 // FactID names the fact that an account reported under key.

@@ -7,7 +7,8 @@ type Tx interface {
 	Known(facts []Fact) (map[string]bool, error)
 	// SaveFacts stores new facts.
 	SaveFacts(outcomes []FactOutcome) error
-	// Passed notes that events have been recorded, or need not be.
+	// Passed notes that events have been recorded, or need not be. Known has
+	// been asked for their facts.
 	Passed(events []Event) error
 
 	// Identities returns all holders, past and present, of any of the keys.

@@ -50,8 +50,9 @@ type Result struct {
 
 // Record records facts. One that the database refuses although it is well
 // otherwise, or at which the program itself panics, becomes a malformed fact, so
-// that it does not hold up the others for ever. With an error, which is then the database's, nothing or some of it
-// is recorded, and the facts are to be recorded again.
+// that it does not hold up the others for ever. With an error, which is then the
+// database's, nothing or some of it is recorded, and the facts are to be recorded
+// again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	all, err := r.Apply(ctx, facts)
 	if r.refusal(err) == "" {
@@ -129,12 +130,18 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
-		if err := errors.Join(tx.Passed(events), tx.WantPulls(pullsOf(news))); err != nil || len(facts) == 0 {
+		if err := tx.WantPulls(pullsOf(news)); err != nil {
 			return err
+		}
+		if len(facts) == 0 {
+			return tx.Passed(events)
 		}
 		return recovered(func() error {
 			b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
 			if err := b.load(facts); err != nil {
+				return err
+			}
+			if err := tx.Passed(events); err != nil {
 				return err
 			}
 			for _, f := range b.facts {
@@ -158,8 +165,11 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 func eventsOf(facts []directory.Fact) []directory.Event {
 	events := make([]directory.Event, 0, len(facts))
 	for i := range facts {
-		if facts[i].Event.Number != 0 {
-			events = append(events, facts[i].Event)
+		if e := facts[i].Event; e.Number != 0 {
+			if facts[i].Kind != connectors.KindRecord {
+				e.Fact = facts[i].ID
+			}
+			events = append(events, e)
 		}
 	}
 	return events

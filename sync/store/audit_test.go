@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -173,6 +174,7 @@ func TestWhatIsBrokenByHandIsFound(t *testing.T) {
 		{"a message is deleted", "DELETE FROM messages WHERE id = 12", "whatsapp", "nothing is there", "fact "},
 		{"a letter of an unreadable fact is deleted", "DELETE FROM dead_letters WHERE kind = ''", "whatsapp", "no letter says so", "fact "},
 		{"a contact is deleted", "DELETE FROM contacts WHERE id = 2", "whatsapp", "contact that is not there", "message 2"},
+		{"a fact is deleted", "DELETE FROM facts WHERE kind = 'status'", "", "no fact says so", ""},
 		{"a fact has an outcome of its own", "UPDATE facts SET outcome = 'whatever' WHERE kind = 'other'", "whatsapp", "neither applied", ""},
 		{"events are forgotten", "UPDATE recorded_events SET last = last - 2", "", "neither recorded nor waiting", "events 16 to 17"},
 	}
@@ -225,6 +227,9 @@ func TestEventsAreNotedOnceHoweverTheyCome(t *testing.T) {
 			tally, err := db.Audit(ctx, audit.Period{}, events, false)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tally.Owed != 0 {
+				t.Errorf("after %v: %d facts are owed", numbers, tally.Owed)
 			}
 			return tally.Recorded
 		}
@@ -314,6 +319,90 @@ func TestALossIsSettledOnce(t *testing.T) {
 		settle(later)
 		if r = audited(t, db, audit.Period{}, later); !r.Closes || len(r.Notes) != 2 {
 			t.Errorf("closes %v, notes %q", r.Closes, r.Notes)
+		}
+	})
+}
+
+// A fact that the recorder passes over is missed, however its event came, and
+// what had come before or is not stored is not.
+func TestAFactThatIsPassedOverIsMissed(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		saved := func(ids ...string) []directory.FactOutcome {
+			list := make([]directory.FactOutcome, len(ids))
+			for i, id := range ids {
+				f := fact(id)
+				list[i] = directory.FactOutcome{Fact: &f, Outcome: directory.Applied}
+			}
+			return list
+		}
+		step := func(events []directory.Event, save []directory.FactOutcome, missing int64) {
+			t.Helper()
+			record(t, db, func(tx directory.Tx) error {
+				var asked []directory.Fact
+				for i := range events {
+					if events[i].Stream = "EVENTS of today"; events[i].Fact != "" {
+						asked = append(asked, fact(events[i].Fact))
+					}
+				}
+				if _, err := tx.Known(asked); err != nil {
+					return err
+				}
+				return errors.Join(tx.Passed(events), tx.SaveFacts(save))
+			})
+			tally, err := db.Audit(ctx, audit.Period{}, "EVENTS of today", false)
+			if err != nil || tally.Owed-tally.Kept != missing {
+				t.Errorf("%v: %d owed, %d kept (error %v), want %d missing", events, tally.Owed, tally.Kept, err, missing)
+			}
+		}
+		// What was recorded before anybody counted is as it should be.
+		record(t, db, func(tx directory.Tx) error { return tx.SaveFacts(saved("a/1", "a/2", "a/3")) })
+		if err := db.CountEvents(ctx, "EVENTS of today", 6); err != nil {
+			t.Fatal(err)
+		}
+		step(nil, nil, 0)
+		step([]directory.Event{{Number: 6, Fact: "a/6"}, {Number: 7, Fact: "a/6"}, {Number: 8}, {Number: 9, Fact: "a/1"}}, saved("a/6"), 0)
+		step([]directory.Event{{Number: 8}, {Number: 9, Fact: "a/1"}, {Number: 10, Fact: "a/10"}}, saved("a/10"), 0) // some come again
+		step([]directory.Event{{Number: 13, Fact: "a/13"}}, saved("a/13"), 0)                                        // out of order
+		step([]directory.Event{{Number: 11, Fact: "a/11"}, {Number: 12, Fact: "a/13"}}, saved("a/11"), 0)
+		step([]directory.Event{{Number: 14, Fact: "a/14"}, {Number: 15, Fact: "a/15"}}, saved("a/15"), 1)
+		step([]directory.Event{{Number: 16, Fact: "a/16"}}, saved("a/16"), 1)
+		if err := db.CountEvents(ctx, "EVENTS of tomorrow", 1); err != nil {
+			t.Fatal(err)
+		}
+		step(nil, nil, 1) // also when the stream is replaced
+	})
+}
+
+// A broker that was put back to an earlier state gives its numbers again; what
+// was recorded does not stand for what comes under them.
+func TestAStreamThatWasSetBackIsNoProof(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		busy(t, db)
+		for stored, want := range map[uint64]bool{17: false, 19: false} {
+			if back, err := db.SetBack(ctx, events, stored); back != want || err != nil {
+				t.Errorf("with %d stored: %v, error %v", stored, back, err)
+			}
+		}
+		if back, err := db.SetBack(ctx, events, 12); !back || err != nil {
+			t.Fatalf("set back %v, error %v", back, err)
+		}
+		if err := db.CountEvents(ctx, events, 10); err != nil { // 10 to 12 wait again
+			t.Fatal(err)
+		}
+		again := audit.Held{Stream: events, First: 10, Last: 12, Waiting: 3}
+		r := audited(t, db, audit.Period{}, again)
+		if r.Closes || r.Events.Waiting != 3 || len(r.Findings) != 1 || len(r.Losses) != 1 || r.Losses[0].Last != 17 {
+			t.Fatalf("events %+v, findings %+v", r.Events, r.Findings)
+		}
+		if err := db.SettleLosses(ctx, r.Losses, "anna", "a snapshot"); err != nil {
+			t.Fatal(err)
+		}
+		again.First, again.Last, again.Waiting = 15, 15, 1 // 13 and 14 are lost
+		record(t, db, func(tx directory.Tx) error {
+			return tx.Passed([]directory.Event{{Stream: events, Number: 10}, {Stream: events, Number: 11}, {Stream: events, Number: 12}})
+		})
+		if r = audited(t, db, audit.Period{}, again); r.Closes || r.Events.Lost != 2 || len(r.Findings) != 1 || !slices.Equal(r.Findings[0].Names, []string{"events 13 to 14"}) {
+			t.Errorf("events %+v, findings %+v", r.Events, r.Findings)
 		}
 	})
 }

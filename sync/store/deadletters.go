@@ -251,13 +251,17 @@ func (db *DB) Working(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
+// discardedReason is why a link is skipped of which somebody has discarded the
+// letter.
+const discardedReason = "discarded by a person"
+
 // Discard settles the open letters that a filter selects without delivering
 // them, for a reason, and returns how many they are.
 func (db *DB) Discard(ctx context.Context, f deadletter.Filter, by, reason string) (n int64, err error) {
 	return db.settleOpen(ctx, f, func(tx *gorm.DB, rows []letterRow) error {
 		now := db.now()
 		if err := eachLink(tx, rows, map[string]any{
-			"state": string(directory.Skipped), "reason": "discarded by a person", "updated_at": now,
+			"state": string(directory.Skipped), "reason": discardedReason, "updated_at": now,
 		}); err != nil {
 			return err
 		}

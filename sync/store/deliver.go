@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
 
@@ -362,7 +363,11 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		return gorm.Expr("CASE WHEN " + overtaken + " AND excluded.state <> 'pending' THEN " + column + " ELSE " + otherwise + " END")
 	}
 	err = db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
-		err := insert(tx, "links", rows, clause.OnConflict{
+		discarded, err := db.heed(tx, outcomes, rows)
+		if err != nil {
+			return err
+		}
+		err = insert(tx, "links", rows, clause.OnConflict{
 			Columns: linkKey,
 			DoUpdates: clause.Assignments(map[string]any{
 				"record_id":      gorm.Expr("excluded.record_id"),
@@ -382,6 +387,9 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		if err != nil || len(ids) == 0 {
 			return err
 		}
+		if err := skipOrphans(tx, discarded, now); err != nil {
+			return err
+		}
 		var pending []linkRow
 		err = tx.Select("kind", "entity_id").
 			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending'", account, rows[0].Kind, ids).
@@ -393,6 +401,40 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		return nil, fmt.Errorf("settle %d of %s: %w", len(outcomes), account, err)
 	}
 	return still, nil
+}
+
+// heed makes of entities that are to be dead what somebody has wanted since, who
+// was faster: a letter is on the worklist before its link says so. It returns
+// the letters of those that were discarded.
+func (db *DB) heed(tx *gorm.DB, outcomes []directory.Outcome, rows []linkRow) (discarded []letterRow, err error) {
+	dead := map[string]int{}
+	var ids []string
+	for i, o := range outcomes {
+		if o.Link.State == directory.Dead && len(o.Link.AttemptedAt) > 0 {
+			id := deadletter.ForEntity(o.Link.Account, o.Link.Entity)
+			dead[id], ids = i, append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var letters []letterRow
+	if err := db.lock(tx, "UPDATE").Where("id IN ? AND state IN ('replaying', 'discarded')", ids).Find(&letters).Error; err != nil {
+		return nil, err
+	}
+	for _, l := range letters {
+		i := dead[l.ID]
+		attempts, row := outcomes[i].Link.AttemptedAt, &rows[i]
+		switch {
+		case !l.UpdatedAt.After(utc(attempts[len(attempts)-1])): // it is about an earlier time
+		case l.State == string(deadletter.Discarded):
+			row.State, row.Reason = string(directory.Skipped), discardedReason
+			discarded = append(discarded, l)
+		case l.Queued == 0:
+			row.State, row.Attempts, row.History, row.NextAttempt = string(directory.Pending), 0, "", nil
+		}
+	}
+	return discarded, nil
 }
 
 // StateCount is how many links of an account are in a state.

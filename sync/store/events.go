@@ -18,6 +18,10 @@ type eventsRow struct {
 	Stream string `gorm:"primaryKey"`
 	First  uint64 `gorm:"primaryKey;autoIncrement:false"`
 	Last   uint64
+	// Factless is how many of them have left no fact of their own: they had come
+	// before, or are not stored. For what was recorded before this was counted it
+	// is what makes the sum close.
+	Factless int64
 }
 
 func (eventsRow) TableName() string { return "recorded_events" }
@@ -27,27 +31,72 @@ func (eventsRow) TableName() string { return "recorded_events" }
 // that is counted already nothing changes.
 func (db *DB) CountEvents(ctx context.Context, stream string, first uint64) error {
 	row := eventsRow{Stream: stream, Last: max(first, 1) - 1}
-	err := db.gorm.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error
+	err := db.tx(ctx, func(tx *gorm.DB) error {
+		var counted, facts int64
+		if err := tx.Model(&eventsRow{}).Count(&counted).Error; err != nil {
+			return err
+		}
+		if counted == 0 { // what has been recorded until now
+			if err := tx.Model(&factRow{}).Count(&facts).Error; err != nil {
+				return err
+			}
+		}
+		row.Factless = int64(row.Last) + 1 - facts
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error
+	})
 	if err != nil {
 		return fmt.Errorf("count the events of %s: %w", stream, err)
 	}
 	return nil
 }
 
-// Passed notes that events have been recorded, or need not be.
+// SetBack reports whether more events of a stream have been recorded than it has
+// stored: an older copy of it was put in its place, and its numbers come again.
+// What was recorded is then another stream's.
+func (db *DB) SetBack(ctx context.Context, stream string, stored uint64) (bool, error) {
+	var beyond int64
+	err := db.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Model(&eventsRow{}).Where("stream = ? AND last > ?", stream, stored).Count(&beyond).Error; err != nil || beyond == 0 {
+			return err
+		}
+		until := stream + " until it was set back at " + db.now().Format(time.RFC3339Nano)
+		for _, table := range []string{"recorded_events", "lost_events"} {
+			if err := tx.Exec("UPDATE "+table+" SET stream = ? WHERE stream = ?", until, stream).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("see whether %s was set back: %w", stream, err)
+	}
+	return beyond > 0, nil
+}
+
+// Passed notes that events have been recorded, or need not be, and how many of
+// them leave no fact. It goes by what Known has said, and not by what is saved:
+// else an audit could not tell that something was not.
 func (tx *recordTx) Passed(events []directory.Event) error {
-	numbers := map[string][]uint64{}
+	numbers, factless := map[string][]uint64{}, map[directory.Event]bool{}
+	seen := map[string]bool{}
 	for _, e := range events {
+		key := directory.Event{Stream: e.Stream, Number: e.Number}
+		if _, twice := factless[key]; twice {
+			continue
+		}
 		numbers[e.Stream] = append(numbers[e.Stream], e.Number)
+		factless[key] = e.Fact == "" || tx.known[e.Fact] || seen[e.Fact]
+		seen[e.Fact] = true
 	}
 	for stream, list := range numbers {
 		slices.Sort(list)
+		without := func(n uint64) bool { return factless[directory.Event{Stream: stream, Number: n}] }
 		for first := 0; first < len(list); {
 			last := first
-			for last+1 < len(list) && list[last+1] <= list[last]+1 {
+			for last+1 < len(list) && list[last+1] == list[last]+1 {
 				last++
 			}
-			if err := tx.passed(eventsRow{stream, list[first], list[last]}); err != nil {
+			if err := tx.passed(eventsRow{Stream: stream, First: list[first], Last: list[last]}, without); err != nil {
 				return fmt.Errorf("note the events recorded: %w", err)
 			}
 			first = last + 1
@@ -56,9 +105,21 @@ func (tx *recordTx) Passed(events []directory.Event) error {
 	return nil
 }
 
-func (tx *recordTx) passed(r eventsRow) error {
+// passed notes a range of events; without says which of them leave no fact.
+func (tx *recordTx) passed(r eventsRow, without func(n uint64) bool) error {
+	count := func(near []eventsRow) (n int64) {
+		for number := r.First; number <= r.Last; number++ {
+			again := slices.ContainsFunc(near, func(e eventsRow) bool { return e.First <= number && number <= e.Last })
+			if !again && without(number) {
+				n++
+			}
+		}
+		return n
+	}
 	// Nearly always a batch goes on where the one before ended.
-	next := tx.db.Exec("UPDATE recorded_events SET last = ? WHERE stream = ? AND last = ?", r.Last, r.Stream, r.First-1)
+	next := tx.db.Exec(`UPDATE recorded_events SET last = ?, factless = factless + ? WHERE stream = ? AND last = ?
+		AND NOT EXISTS (SELECT 1 FROM recorded_events o WHERE o.stream = ? AND o.first BETWEEN ? AND ?)`,
+		r.Last, count(nil), r.Stream, r.First-1, r.Stream, r.First, r.Last)
 	if next.Error != nil || next.RowsAffected > 0 {
 		return next.Error
 	}
@@ -66,11 +127,12 @@ func (tx *recordTx) passed(r eventsRow) error {
 	if err := tx.db.Where("stream = ? AND first <= ? AND last >= ?", r.Stream, r.Last+1, r.First-1).Find(&near).Error; err != nil {
 		return err
 	}
+	r.Factless = count(near)
 	for _, n := range near {
 		if n.First <= r.First && n.Last >= r.Last {
 			return nil // it has come again
 		}
-		r.First, r.Last = min(r.First, n.First), max(r.Last, n.Last)
+		r.First, r.Last, r.Factless = min(r.First, n.First), max(r.Last, n.Last), r.Factless+n.Factless
 		if err := tx.db.Delete(&n).Error; err != nil {
 			return err
 		}
@@ -86,6 +148,7 @@ func (a *auditing) events(stream string) error {
 		return fmt.Errorf("read the events recorded: %w", err)
 	}
 	for _, r := range rows {
+		a.tally.Owed += int64(r.Last-r.First) + 1 - r.Factless
 		n := len(a.tally.Former)
 		switch {
 		case r.Stream == stream:
@@ -95,6 +158,9 @@ func (a *auditing) events(stream string) error {
 		default:
 			a.tally.Former = append(a.tally.Former, audit.Loss{Stream: r.Stream, Range: audit.Range{Last: r.Last}})
 		}
+	}
+	if err := a.db.Model(&factRow{}).Count(&a.tally.Kept).Error; err != nil {
+		return fmt.Errorf("count the facts: %w", err)
 	}
 	var settled []lossRow
 	if err := a.db.Order("settled_at, stream, first").Find(&settled).Error; err != nil {

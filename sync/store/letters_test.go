@@ -14,6 +14,11 @@ import (
 	"crmsync/sync/store"
 )
 
+func owe(t *testing.T, db *store.DB, id int64) {
+	t.Helper()
+	want(t, db, directory.ContactEntity, id, 1)
+}
+
 func put(t *testing.T, db *store.DB, letters ...deadletter.Letter) {
 	t.Helper()
 	if err := db.PutLetters(ctx, letters); err != nil {
@@ -197,6 +202,61 @@ func TestLettersOfAnAccountThatIsGoneStayOpen(t *testing.T) {
 		for _, l := range open(t, db, deadletter.Filter{}) {
 			if want := map[string]deadletter.State{part.ID: deadletter.Replaying}[l.ID]; l.State != want && (want != "" || l.State != deadletter.Open) {
 				t.Errorf("%s is %s", l.ID, l.State)
+			}
+		}
+	})
+}
+
+// A letter is on the worklist before its link is dead. Whoever settles it at once
+// is heeded all the same.
+func TestALetterThatIsSettledBeforeItsLinkIsDead(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		failed := time.Now().Add(-time.Second)
+		do := map[string]func() error{
+			"discarded": func() error { _, err := db.Discard(ctx, deadletter.Filter{}, "anna", "a test number"); return err },
+			"replayed": func() error {
+				_, _, err := db.Replay(ctx, deadletter.Filter{}, "anna")
+				reopen(t, db, 1)
+				return err
+			},
+			"replayed, and not let in yet": func() error { _, _, err := db.Replay(ctx, deadletter.Filter{}, "anna"); return err },
+			"left alone":                   func() error { return nil },
+			"discarded, and then failed again": func() error {
+				failed = failed.Add(time.Hour)
+				_, err := db.Discard(ctx, deadletter.Filter{}, "anna", "x")
+				return err
+			},
+		}
+		n := 0
+		for what, want := range map[string]directory.State{
+			"discarded": directory.Skipped, "replayed": directory.Pending, "replayed, and not let in yet": directory.Dead,
+			"left alone": directory.Dead, "discarded, and then failed again": directory.Dead,
+		} {
+			failed = time.Now().Add(-time.Second)
+			n++
+			id := newContact(t, db, fmt.Sprintf("1555030%d", n))
+			owe(t, db, id)
+			number := lease(t, db, "a")
+			work, _ := load(t, db, directory.ContactEntity, id)
+			put(t, db, letter("hubspot", id, failed))
+			if err := do[what](); err != nil {
+				t.Fatal(err)
+			}
+			work.Link.State, work.Link.Attempts, work.Link.Class = directory.Dead, 1, string(connectors.Rejected)
+			work.Link.History, work.Link.AttemptedAt = []string{"400"}, []time.Time{failed}
+			still := settle(t, db, number, work.Link, 1)
+			if pending := want == directory.Pending; pending != (len(still) == 1) {
+				t.Errorf("%s: still %v", what, still)
+			}
+			states := linkStates(t, db)
+			if states[want] != 1 {
+				t.Errorf("%s: %v, want %s", what, states, want)
+			}
+			if _, err := db.Exec("DELETE FROM links"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec("DELETE FROM dead_letters"); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})

@@ -43,6 +43,8 @@ type recordTx struct {
 	db           *gorm.DB
 	now          time.Time
 	settleWithin time.Duration
+	// known are the facts that had been recorded when they were asked for.
+	known map[string]bool
 }
 
 // Known returns which of the facts have been recorded before.
@@ -59,6 +61,7 @@ func (tx *recordTx) Known(facts []directory.Fact) (map[string]bool, error) {
 	for _, id := range found {
 		known[id] = true
 	}
+	tx.known = maps.Clone(known)
 	return known, nil
 }
 

@@ -61,6 +61,7 @@ type puller struct {
 	// incarnation tells the stream that the consumer is of from another that
 	// was there before it.
 	incarnation string
+	still       stillness
 }
 
 func (b *Broker) puller(ctx context.Context, stream string, config jetstream.ConsumerConfig) (*puller, error) {
@@ -114,7 +115,7 @@ func (p *puller) fetch(ctx context.Context, n int) jetstream.MessageBatch {
 		return nil
 	}
 	asked := question{p.broker.lifeline.context(), time.Now().Add(pullFor * 10 / 9)}
-	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group))
+	batch, err := p.consumer.Fetch(n, jetstream.FetchContext(asked), jetstream.FetchPriorityGroup(group)) //nolint:contextcheck // it ends with the connection; what has come by then is handled
 	if err != nil {
 		p.failed(ctx, err)
 		return nil
@@ -171,7 +172,9 @@ func (p *puller) each(ctx context.Context, n int, apart time.Duration, handle fu
 		if batch == nil {
 			continue
 		}
+		idle := true
 		for first := range batch.Messages() {
+			idle = false
 			if wait := apart - time.Since(began); wait > 0 {
 				time.Sleep(wait)
 			}
@@ -185,6 +188,9 @@ func (p *puller) each(ctx context.Context, n int, apart time.Duration, handle fu
 			}
 		}
 		p.failed(ctx, batch.Error())
+		if idle {
+			p.unstick(ctx)
+		}
 	}
 }
 

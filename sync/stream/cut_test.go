@@ -133,6 +133,24 @@ func TestNobodyWaitsForAnAnswerThatIsLost(t *testing.T) {
 	}
 }
 
+// arriving are the facts that a broker hands over, all of them recorded.
+func arriving(ctx context.Context, t *testing.T, b *stream.Broker) <-chan directory.Fact {
+	t.Helper()
+	came := make(chan directory.Fact, 100)
+	go func() {
+		err := b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
+			for _, f := range list {
+				came <- f
+			}
+			return true
+		})
+		if err != nil && ctx.Err() == nil {
+			t.Error(err)
+		}
+	}()
+	return came
+}
+
 // Facts come again as soon as the connection does, not when the question that
 // was on the old one would have ended.
 func TestFactsComeAgainWithTheConnection(t *testing.T) {
@@ -142,15 +160,7 @@ func TestFactsComeAgainWithTheConnection(t *testing.T) {
 	defer b.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	came := make(chan directory.Fact, 100)
-	go func() {
-		_ = b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
-			for _, f := range list {
-				came <- f
-			}
-			return true
-		})
-	}()
+	came := arriving(ctx, t, b)
 	publish(t, b, facts(1, "before"))
 	<-came
 	time.Sleep(100 * time.Millisecond) // the next question is under way
@@ -232,15 +242,7 @@ func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
 	defer b.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	came := make(chan directory.Fact, 100)
-	go func() {
-		_ = b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
-			for _, f := range list {
-				came <- f
-			}
-			return true
-		})
-	}()
+	came := arriving(ctx, t, b)
 	publish(t, b, facts(1, "before"))
 	before := <-came
 	conn, err := nats.Connect(s.ClientURL())

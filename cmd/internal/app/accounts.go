@@ -94,13 +94,13 @@ func (a *App) connector(c config.Account, holds func() bool) (connectors.Connect
 		return zoho.New(zoho.Options{
 			AccountsURL: c.AccountsURL, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RefreshToken: c.RefreshToken.Reveal(),
 			Kept: a.keptToken(c), Keep: a.keepToken(c),
-			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Observe: observe,
+			BaseURL: c.BaseURL, Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Fence: fence(holds), Observe: observe,
 		}), limiter
 	case config.Bitrix24:
 		perSecond := float64(c.Quota.Requests) / c.Quota.Per.Duration().Seconds()
 		o := bitrix24.Options{
 			WebhookURL: c.WebhookURL.Reveal(), Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Observe: observe,
-			Pace: fenced(limiter, holds), Quota: limiter.Wait, PerSecond: perSecond,
+			Pace: fenced(limiter, holds), Fence: fence(holds), Quota: limiter.Wait, PerSecond: perSecond,
 		}
 		if c.Installed() {
 			o.BaseURL, o.TokenURL = c.BaseURL, c.TokenURL
@@ -113,7 +113,8 @@ func (a *App) connector(c config.Account, holds func() bool) (connectors.Connect
 	case config.HubSpot:
 		o := hubspot.Options{
 			BaseURL: c.BaseURL, Token: hubspot.StaticToken(c.Token.Reveal()), APIVersion: c.APIVersion,
-			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Observe: observe, Granted: limiter.Learn,
+			Region: region, Timeout: timeout, BatchTimeout: c.BatchTimeout.Duration(), Pace: fenced(limiter, holds), Fence: fence(holds),
+			Observe: observe, Granted: limiter.Learn,
 		}
 		if c.Installed() {
 			app := hubspot.OAuth{
@@ -194,6 +195,13 @@ func fenced(limiter *guard.Limiter, holds func() bool) func(ctx context.Context)
 		if err := limiter.Pace(ctx); err != nil {
 			return err
 		}
+		return fence(holds)()
+	}
+}
+
+// fence says that the account may be another replica's by now.
+func fence(holds func() bool) func() error {
+	return func() error {
 		if !holds() {
 			return &connectors.Error{Class: connectors.Unavailable, Reason: "another replica may be working for this account", RetryAfter: time.Second}
 		}

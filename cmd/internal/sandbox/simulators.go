@@ -331,16 +331,14 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 	}
 	i := s.Info
 	accounts := map[string]string{
-		"hubspot": fmt.Sprintf(`
-  - name: hubspot
+		"hubspot": fmt.Sprintf(`  - name: hubspot
     kind: hubspot
     token: %s
     client_secret: %s
     base_url: %s
     create_fields: true
 %s`, i.HubSpot.Token, i.HubSpot.ClientSecret, i.HubSpot.URL, quota),
-		"zoho": fmt.Sprintf(`
-  - name: zoho
+		"zoho": fmt.Sprintf(`  - name: zoho
     kind: zoho
     client_id: %s
     client_secret: %s
@@ -348,8 +346,7 @@ func (s *Simulators) WriteConfig(dir, data string) error {
     accounts_url: %s
     create_fields: true
 `, i.Zoho.ClientID, i.Zoho.ClientSecret, i.Zoho.RefreshToken, i.Zoho.AccountsURL),
-		"bitrix24": fmt.Sprintf(`
-  - name: bitrix24
+		"bitrix24": fmt.Sprintf(`  - name: bitrix24
     kind: bitrix24
     webhook_url: %s
     webhook_token: %s
@@ -371,7 +368,7 @@ accounts:
     media: true
 `, s.address, reachable(s.address), data, i.WhatsApp.AppSecret, i.WhatsApp.VerifyToken, i.WhatsApp.Token, i.WhatsApp.URL)
 	for _, crm := range i.CRMs() {
-		text += strings.TrimPrefix(accounts[crm.Account], "\n")
+		text += accounts[crm.Account]
 	}
 	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
 		return err

@@ -44,8 +44,10 @@ type run struct {
 
 func newClient() *http.Client {
 	return &http.Client{
-		Timeout:   patience,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
+		Timeout: patience,
+		// Connections are given up before the worker does: one that both give
+		// up at once would be a webhook without an answer.
+		Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second, DisableCompression: true},
 		// Neither a webhook's sender nor a control plane's caller follows one.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -44,7 +44,14 @@ func (r *run) worker(acked int) Worker {
 	if r.target.PID != 0 {
 		w.PeakMemory = max(w.PeakMemory, peakMemory(r.target.PID))
 	}
-	w.CPUSeconds = round(r.samples[len(r.samples)-1].CPUSeconds-r.samples[0].CPUSeconds, 2)
+	for i, s := range r.samples[1:] {
+		used := s.CPUSeconds - r.samples[i].CPUSeconds
+		if used < 0 { // it was started again
+			used = s.CPUSeconds
+		}
+		w.CPUSeconds += used
+	}
+	w.CPUSeconds = round(w.CPUSeconds, 2)
 	if acked > 0 {
 		w.CPUPerMessage = round(w.CPUSeconds*1000/float64(acked), 3)
 	}

@@ -2,6 +2,7 @@ package hubspotsim
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -73,8 +74,8 @@ func (w *writing) values(in map[string]text) map[string]string {
 	}
 	if f, hit := w.s.faults.Rejects(words(out)); hit {
 		name := "firstname"
-		for n, v := range out {
-			if f.Match != "" && strings.Contains(n+"="+v, f.Match) {
+		for _, n := range slices.Sorted(maps.Keys(out)) { // the same one each time
+			if f.Match != "" && strings.Contains(n+"="+out[n], f.Match) {
 				name = n
 			}
 		}

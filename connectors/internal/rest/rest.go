@@ -20,6 +20,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"crmsync/connectors"
 )
 
 const (
@@ -52,6 +54,12 @@ type Client struct {
 	// Pace blocks until the account's quota allows one more request. Its
 	// error ends the call before it begins.
 	Pace func(ctx context.Context) error
+
+	// Fence says why nothing may be sent any more, nil if it may. It is asked
+	// whenever a part of a request's body is about to leave: what Pace has let
+	// go may be long ago by then, for a program that was stopped in between. Its
+	// error ends the call, and nothing can have been carried out.
+	Fence func() error
 
 	// Authorize adds the credentials to every request. Its error ends the
 	// call before it begins.
@@ -122,7 +130,8 @@ func (a *Answer) JSON() bool {
 }
 
 // Do makes one call and reads the whole answer. It repeats nothing. The error
-// is an [*Error], or what Pace or Authorize returned.
+// is an [*Error], or what Pace, Authorize or Fence returned, the last a
+// [*connectors.Error].
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	body, kind, err := encode(r)
 	if err != nil {
@@ -171,6 +180,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		}
 	}
 
+	c.fence(req, body)
 	start := time.Now()
 	a, err := exchange(c.client(), req, cmp.Or(r.MaxBody, MaxBody))
 	took := time.Since(start)
@@ -181,10 +191,41 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		}
 		c.Observe(status, took)
 	}
+	if e, refused := errors.AsType[*connectors.Error](err); refused {
+		return nil, e
+	}
 	if err != nil {
 		return nil, lost(err, sent.Load())
 	}
 	return a, nil
+}
+
+// fence lets Fence be asked for each part of a body.
+func (c *Client) fence(req *http.Request, body []byte) {
+	if c.Fence == nil || req.Body == nil {
+		return
+	}
+	req.GetBody = func() (io.ReadCloser, error) {
+		return io.NopCloser(fenced{bytes.NewReader(body), c.Fence}), nil
+	}
+	req.Body, _ = req.GetBody()
+}
+
+// fenced is a body that stops when the fence says so, before its last byte:
+// whoever is sent a part of it carries nothing out.
+type fenced struct {
+	body  *bytes.Reader
+	fence func() error
+}
+
+func (f fenced) Read(p []byte) (int, error) {
+	if f.body.Len() == 0 {
+		return 0, io.EOF
+	}
+	if err := f.fence(); err != nil {
+		return 0, err
+	}
+	return f.body.Read(p)
 }
 
 func (c *Client) timeout(r Request) time.Duration {

@@ -212,6 +212,48 @@ func TestACallThatNeverLeftHasAKnownOutcome(t *testing.T) {
 	}
 }
 
+// A program is stopped after its call was let go, and wakes up when the work is
+// another's: what has not left by then does not, however far the call came.
+func TestACallIsFencedUntilItsLastPartHasLeft(t *testing.T) {
+	refusal := &connectors.Error{Class: connectors.Unavailable, Reason: "not ours any more"}
+	large := Request{Method: http.MethodPost, Path: "/x", Body: map[string]string{"text": strings.Repeat("x", 1<<20)}}
+	for name, tt := range map[string]struct {
+		request Request
+		passes  int // how often the fence is asked before it says no
+		arrives bool
+	}{
+		"at once":                 {post(), 0, false},
+		"in the middle":           {large, 2, false},
+		"when all of it has left": {post(), 1, true},
+		"large":                   {large, 1 << 20, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var carriedOut atomic.Bool
+			c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if _, err := io.ReadAll(r.Body); err == nil {
+					carriedOut.Store(true)
+				}
+				_, _ = io.WriteString(w, "{}")
+			})
+			asked := 0
+			c.Fence = func() error {
+				if asked++; asked > tt.passes {
+					return refusal
+				}
+				return nil
+			}
+			_, err := c.Do(t.Context(), tt.request)
+			if (err == nil) != tt.arrives || err != nil && !errors.Is(Failure(err, true), refusal) {
+				t.Errorf("error %v", err)
+			}
+			time.Sleep(50 * time.Millisecond)
+			if carriedOut.Load() != tt.arrives {
+				t.Errorf("carried out: %v, want %v", carriedOut.Load(), tt.arrives)
+			}
+		})
+	}
+}
+
 func TestCancellationIsNotMistakenForAnOutage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {

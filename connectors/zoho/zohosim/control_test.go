@@ -3,6 +3,7 @@ package zohosim_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -102,14 +103,17 @@ func TestAHundredThousandContactsStayFast(t *testing.T) {
 	steps["keyset"] = func(int) { a.query("select id from Contacts where id > "+last+" order by id limit 200").want(t, 200) }
 	for name, step := range steps {
 		step(0)
-		begin := time.Now()
-		for n := range 50 {
+		took := make([]time.Duration, 50)
+		for n := range took {
+			begin := time.Now()
 			step(n + 200)
+			took[n] = time.Since(begin)
 		}
-		took := time.Since(begin) / 50
-		t.Logf("%s: %v", name, took)
-		if took > 30*time.Millisecond {
-			t.Errorf("%s takes %v", name, took)
+		slices.Sort(took)
+		median := took[len(took)/2] // others need the machine now and then
+		t.Logf("%s: %v", name, median)
+		if median > 30*time.Millisecond {
+			t.Errorf("%s takes %v", name, median)
 		}
 	}
 	same(t, "contacts", a.Stats().Contacts, 100050)
