@@ -17,6 +17,7 @@ import (
 type Connector interface {
 	Writer
 	Reader
+	Merger
 	// Subscribe has the vendor send webhooks about changed contacts, or
 	// prolongs that. renewBy is when it has to be called again, zero for
 	// never. Where people set that up in the vendor's own pages, the failure
@@ -71,6 +72,17 @@ type Writer interface {
 
 	// Limits says how much one call may carry.
 	Limits() Limits
+}
+
+// A Merger makes one record of two that are the same person.
+type Merger interface {
+	// MergeContacts keeps one record, with what it lacks taken from the other,
+	// which is gone afterwards with its messages moved. The result's RecordID is
+	// the record that there is now; some vendors make a third one. Merging what
+	// was merged before changes nothing. Without the record to keep it is a
+	// Conflict; without the other it may be one. Where the vendor has no means for it the
+	// failure is [NotOffered]; one of class Rejected wants a person to do it.
+	MergeContacts(ctx context.Context, keep, other string) Result
 }
 
 // Limits is how much one call of a [Connector] may carry, in records.

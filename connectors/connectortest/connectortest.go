@@ -92,6 +92,7 @@ var cases = []struct {
 	{"a field that is not written is left alone, and nil clears", absentAndEmpty},
 	{"text that no vendor takes is refused or cleaned", oddText},
 	{"labels are a set", labels},
+	{"two records are merged once", merge},
 	{"an owner is set by id and by e-mail", owner},
 	{"a message is written, found and updated", messageLife},
 	{"the same message twice in a batch is one message", sameMessageInABatch},

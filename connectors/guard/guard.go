@@ -122,6 +122,14 @@ func (g *Guard) AttachFile(ctx context.Context, f connectors.FileChange) (r conn
 	return r
 }
 
+// MergeContacts passes on, unless the breaker is open.
+func (g *Guard) MergeContacts(ctx context.Context, keep, other string) connectors.Result {
+	merge := func(ctx context.Context, others []string) []connectors.Result {
+		return []connectors.Result{g.connector.MergeContacts(ctx, keep, others[0])}
+	}
+	return pass(ctx, g, []string{other}, merge, failure)[0]
+}
+
 // Limits are the connector's.
 func (g *Guard) Limits() connectors.Limits { return g.connector.Limits() }
 

@@ -91,6 +91,12 @@ func (v *vendor) AttachFile(ctx context.Context, f connectors.FileChange) connec
 	return r
 }
 
+func (v *vendor) MergeContacts(ctx context.Context, keep, _ string) connectors.Result {
+	r := v.answer(ctx, 1)[0]
+	r.RecordID = keep
+	return r
+}
+
 func (v *vendor) err(ctx context.Context) error {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return e
@@ -229,7 +235,7 @@ func TestAnOpenBreakerMakesNoCallsButOneProbeInFiveSeconds(t *testing.T) {
 	})
 }
 
-// reads are the calls that work or fail as a whole, and whether each of them
+// reads are the calls outside the deliveries, and whether each of them
 // returned what the vendor did.
 var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 	"Describe": func(ctx context.Context, g *Guard) (bool, error) {
@@ -250,6 +256,13 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 	"ListDeleted": func(ctx context.Context, g *Guard) (bool, error) {
 		got, err := g.ListDeleted(ctx, time.Time{}, "c")
 		return got.Next == "c+", err
+	},
+	"MergeContacts": func(ctx context.Context, g *Guard) (bool, error) {
+		got := g.MergeContacts(ctx, "1", "2")
+		if got.Err != nil {
+			return true, got.Err
+		}
+		return got.RecordID == "1", nil
 	},
 	"ListUsers": func(ctx context.Context, g *Guard) (bool, error) {
 		got, err := g.ListUsers(ctx)
