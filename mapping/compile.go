@@ -1,12 +1,11 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -41,7 +40,7 @@ func (f Findings) Error() string {
 // if any, is of type [Findings].
 func Compile(file string, source []byte) (*Mapping, error) {
 	c := compiler{file: file}
-	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}}
+	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}}
 	if len(source) > maxSize {
 		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
 		return nil, c.findings
@@ -53,6 +52,7 @@ func Compile(file string, source []byte) (*Mapping, error) {
 	}
 	c.document(&doc, m)
 	if len(c.findings) > 0 {
+		slices.SortStableFunc(c.findings, func(x, y Finding) int { return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column)) })
 		return nil, c.findings
 	}
 	return m, nil
@@ -85,6 +85,7 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 		c.found(1, 1, "the document is empty; it begins with version: 1")
 		return
 	}
+	var owners []ownership
 	seen := c.each(doc.Content[0], "the document", func(key, value *yaml.Node) {
 		switch key.Value {
 		case "version":
@@ -92,44 +93,42 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 				c.at(value, "version is %q; this program understands version 1", value.Value)
 			}
 		case "accounts":
-			c.each(value, "accounts", func(name, account *yaml.Node) { m.accounts[name.Value] = c.account(account) })
+			c.each(value, "accounts", func(name, account *yaml.Node) { c.account(name.Value, account, m) })
+		case "fields":
+			owners = c.fields(value)
+		case "people":
+			m.people = c.whoIsWho(value)
 		default:
-			c.unknown(key, []string{"version", "accounts"}, "there are version and accounts")
+			c.unknown(key, []string{"version", "accounts", "fields", "people"}, "there are version, accounts, fields and people")
 		}
 	})
 	if seen != nil && !seen["version"] {
 		c.found(1, 1, "version is missing; write version: 1")
 	}
+	c.own(owners, m)
 	if len(c.findings) == 0 && len(m.accounts) == 0 {
 		c.found(1, 1, "there are no accounts, so nothing would be written; see config/mapping.yaml")
 	}
 }
 
-func (c *compiler) account(node *yaml.Node) []Line {
-	var lines []Line
+func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
+	m.accounts[name] = nil
 	c.each(node, "an account", func(key, value *yaml.Node) {
-		if key.Value != "contact" {
-			c.unknown(key, []string{"contact"}, "there is contact")
-			return
+		switch key.Value {
+		case "contact":
+			c.each(value, "contact", func(to, from *yaml.Node) {
+				if l, ok := c.line(to, from); ok {
+					m.accounts[name] = append(m.accounts[name], l)
+				}
+			})
+		case "duplicates":
+			c.duplicates(value)
+		case "on_delete":
+			m.onDelete[name] = c.onDelete(value)
+		default:
+			c.unknown(key, []string{"contact", "duplicates", "on_delete"}, "there are contact, duplicates and on_delete")
 		}
-		c.each(value, "contact", func(to, from *yaml.Node) {
-			if to.Value == "" || strings.ContainsFunc(to.Value, unicode.IsSpace) {
-				c.at(to, "%q is not the name of an account's field: it is empty or has a blank", to.Value)
-				return
-			}
-			if from.Kind != yaml.ScalarNode || from.Value == "" {
-				c.at(from, "%s needs the name of a contact field, such as %s: first_name", to.Value, to.Value)
-				return
-			}
-			info, known := Contact[from.Value]
-			if !known {
-				c.unknown(from, slices.Sorted(maps.Keys(Contact)), "see config/mapping.yaml")
-				return
-			}
-			lines = append(lines, Line{To: to.Value, From: from.Value, Info: info, Number: to.Line})
-		})
 	})
-	return lines
 }
 
 // each calls f for each key of a mapping node and returns the keys seen, nil

@@ -17,6 +17,8 @@ import (
 type Mapping struct {
 	revision string
 	accounts map[string][]Line
+	people   People
+	onDelete map[string]OnDelete
 }
 
 // A Line says which of an account's fields carries which contact field.
@@ -24,6 +26,12 @@ type Line struct {
 	// To is the account's field, From crmsync's own.
 	To, From string
 	Info     Info
+	// Written says that crmsync writes the field, Read that what people enter
+	// there is taken over.
+	Written, Read bool
+	// Owner is the account whose value counts where two sides have changed the
+	// field since they last agreed; empty where the newest does.
+	Owner string
 	// Number is the line in the document, for explanations.
 	Number int
 }
@@ -46,13 +54,14 @@ func (m *Mapping) Accounts() []string {
 // does not change them.
 func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
 
-// Translate returns an account's fields for a contact's view (values by
-// crmsync's own field names). What the contact does not know is left out.
+// Translate returns the fields to write to an account for a contact's view
+// (values by crmsync's own field names). What the contact does not know is left
+// out.
 func (m *Mapping) Translate(account string, view map[string]any) map[string]any {
 	lines := m.accounts[account]
 	fields := make(map[string]any, len(lines))
 	for _, l := range lines {
-		if v, known := view[l.From]; known {
+		if v, known := view[l.From]; known && l.Written {
 			fields[l.To] = v
 		}
 	}

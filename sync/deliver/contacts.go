@@ -12,10 +12,6 @@ import (
 	"crmsync/sync/directory"
 )
 
-// keyShadow is the place in a contact's shadow of the key that the account
-// knows it by. No vendor's field has such a name.
-const keyShadow = "(key)"
-
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
@@ -30,7 +26,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		fields := m.Translate(w.Account, todo.Contact.View())
 		diff, shadow := difference(fields, link.Shadow)
 		key := keyOf(todo)
-		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
+		if link.RecordID != "" && len(diff) == 0 && shadow[directory.KeyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
@@ -43,7 +39,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			continue
 		}
 		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff}
-		if link.RecordID == "" || shadow[keyShadow] != key {
+		if link.RecordID == "" || shadow[directory.KeyShadow] != key {
 			change.Key = key
 		}
 		if link.RecordID == "" {
@@ -52,7 +48,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 				change.Not = append(change.Not, other.RecordID)
 			}
 		}
-		shadow[keyShadow] = key
+		shadow[directory.KeyShadow] = key
 		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
 	}
 	if len(changes) == 0 {
@@ -92,7 +88,7 @@ func keyOf(todo directory.Work) string {
 	switch {
 	case key != "":
 	case todo.Link.RecordID != "":
-		key = todo.Link.Shadow[keyShadow]
+		key = todo.Link.Shadow[directory.KeyShadow]
 	case len(todo.Contact.Phones()) > 0:
 		key = strings.TrimPrefix(todo.Contact.Phones()[0], "+")
 	}
@@ -111,7 +107,7 @@ func (s *settled) awaitListing() {
 // that will happen by itself.
 func heldKey(todo directory.Work, key string) (blocked, wait bool) {
 	for _, other := range todo.Namesakes {
-		if other.Shadow[keyShadow] == key {
+		if other.Shadow[directory.KeyShadow] == key {
 			return true, other.State == directory.Pending
 		}
 	}

@@ -137,9 +137,9 @@ func differs(lines []mapping.Line, shadow map[string]string, r connectors.Record
 	})
 }
 
-// shared are the lines of the fields that people enter.
+// shared are the lines of the fields that are read from the account.
 func shared(lines []mapping.Line) []mapping.Line {
-	return slices.DeleteFunc(slices.Clone(lines), func(l mapping.Line) bool { return !l.Info.Shared })
+	return slices.DeleteFunc(slices.Clone(lines), func(l mapping.Line) bool { return !l.Read })
 }
 
 func namesOf(lines []mapping.Line) []string {

@@ -29,7 +29,8 @@ type Sighting struct {
 // Observe merges what a record shows into the contact. Per field there are
 // three versions: what the account was last told or last showed (the shadow),
 // what it shows now, and the contact's own. Who differs from the shadow has
-// changed it; if both have, the newer one wins. It returns the shadow as it is
+// changed it; if both have, that of the field's owner wins, whatever the clocks
+// say, or else the newer one. It returns the shadow as it is
 // now, so that what crmsync wrote itself is never taken for news, and what the
 // account shows and should not is written again.
 func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]string {
@@ -40,7 +41,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 	ours := c.View()
 	for _, l := range s.Lines {
 		seen, read := s.Seen[l.To]
-		if !read || !l.Info.Shared {
+		if !read || !l.Read {
 			continue
 		}
 		clean, valid := cleaned(l, seen, s.Region)
@@ -57,6 +58,9 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			// Nobody has touched it there.
 		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels:
 			after[l.To] = ShadowOf(mine)
+			if l.Owner == s.Account && seen != "" && c.Fields[l.From].Text == seen {
+				c.put(l.From, Value{Text: seen, At: later(c.Fields[l.From].At, s.At), Fact: s.Fact, Account: s.Account, Entered: true}, false)
+			}
 		case l.Info.Type == mapping.Labels:
 			c.mergeLabels(l.From, was, seen, s)
 			after[l.To] = ShadowOf(labelsOf(seen))
@@ -77,8 +81,8 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, s Sighting) bool {
 	own := ShadowOf(mine)
 	switch {
-	case own == "":
-		return seen != ""
+	case own == "" && (!told || was == ""):
+		return seen != "" // nobody has cleared it since
 	case seen == "" && !told:
 		return false // it has never been told, and is now
 	case l.From == "consent" && own == "opted_out":
@@ -88,10 +92,21 @@ func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, 
 		return true
 	case told && own == was:
 		return true // only they have changed it
+	case l.Owner != "" && l.Owner == s.Account:
+		return true
+	case l.Owner != "" && l.Owner == c.Fields[l.From].Account:
+		return false
 	case !told && l.Info.Guess != "" && c.guessed(l.From):
 		return true
 	}
 	return s.At.After(c.Fields[l.From].At)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b.UTC()
+	}
+	return a
 }
 
 // guessed reports whether nobody but WhatsApp has ever said what is in a field.

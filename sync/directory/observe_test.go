@@ -39,6 +39,8 @@ func TestWhoHasChangedAField(t *testing.T) {
 		"both, they later":                        {field: "email", to: "Mail", was: "a@x.it", seen: "b@x.it", ours: Value{Text: "c@x.it", At: early}, seenAt: late, want: "b@x.it", shadow: "b@x.it", entered: true, changed: true},
 		"both, we later":                          {field: "email", to: "Mail", was: "a@x.it", seen: "b@x.it", ours: Value{Text: "c@x.it", At: late}, seenAt: early, want: "c@x.it", shadow: "b@x.it", changed: true},
 		"both, to the same":                       {field: "email", to: "Mail", was: "a@x.it", seen: "b@x.it", ours: Value{Text: "b@x.it", At: late}, seenAt: early, want: "b@x.it", shadow: "b@x.it"},
+		"both, we later cleared it":               {field: "email", to: "Mail", was: "a@x.it", seen: "b@x.it", ours: Value{At: late, Fact: "f"}, seenAt: early, want: "", shadow: "b@x.it", changed: true},
+		"both, we cleared it before":              {field: "email", to: "Mail", was: "a@x.it", seen: "b@x.it", ours: Value{At: early, Fact: "f"}, seenAt: late, want: "b@x.it", shadow: "b@x.it", entered: true, changed: true},
 		"they, who cleared it":                    {field: "email", to: "Mail", was: "a@x.it", seen: "", ours: Value{Text: "a@x.it", At: early}, seenAt: late, want: "", shadow: "", entered: true, changed: true},
 		"at first sight, they have none":          {field: "email", to: "Mail", was: "-", seen: "", ours: Value{Text: "a@x.it", At: early}, seenAt: late, want: "a@x.it", shadow: "", changed: true},
 		"at first sight, we have none":            {field: "email", to: "Mail", was: "-", seen: "a@x.it", seenAt: early, want: "a@x.it", shadow: "a@x.it", entered: true, changed: true},
@@ -57,7 +59,7 @@ func TestWhoHasChangedAField(t *testing.T) {
 		"what only follows from the conversation": {field: "unread_count", to: "Unread", was: "1", seen: "9", ours: Value{Text: "2", At: early}, seenAt: late, want: "2", shadow: "1"},
 	} {
 		c := &Contact{Fields: map[string]Value{}}
-		if tt.ours.Text != "" {
+		if tt.ours != (Value{}) {
 			c.Fields[tt.field] = tt.ours
 		}
 		shadow := map[string]string{}
@@ -78,6 +80,59 @@ func TestWhoHasChangedAField(t *testing.T) {
 		if again := c.Observe(Sighting{Lines: linesOf(t), Seen: map[string]string{tt.to: tt.seen}, Region: "TW", At: tt.seenAt, Fact: "g", Account: "crm"}, after); c.Changed || !maps.Equal(again, after) {
 			t.Errorf("%s, seen again: changed %v, shadow %v, then %v", name, c.Changed, after, again)
 		}
+	}
+}
+
+// An owner's value stands, whatever the clocks say and in whatever order the
+// accounts are read; among the others the newest does.
+func TestAFieldsOwnerWins(t *testing.T) {
+	m, err := mapping.Compile("m", []byte("version: 1\nfields: {email: {owner: zoho}}\naccounts:\n"+
+		"  zoho: {contact: {Email: email}}\n  hubspot: {contact: {email: email}}\n  bitrix24: {contact: {EMAIL: email}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{"zoho": "Email", "hubspot": "email", "bitrix24": "EMAIL"}
+	type edit struct {
+		account, text string
+		at            time.Duration
+	}
+	for name, tt := range map[string]struct {
+		edits []edit
+		want  string
+	}{
+		"the owner, earlier":            {[]edit{{"zoho", "z@x.it", 0}, {"hubspot", "h@x.it", time.Hour}}, "z@x.it"},
+		"the owner, later":              {[]edit{{"zoho", "z@x.it", time.Hour}, {"hubspot", "h@x.it", 0}}, "z@x.it"},
+		"another alone":                 {[]edit{{"hubspot", "h@x.it", 0}}, "h@x.it"},
+		"two others":                    {[]edit{{"hubspot", "h@x.it", 0}, {"bitrix24", "b@x.it", time.Hour}}, "b@x.it"},
+		"all three":                     {[]edit{{"hubspot", "h@x.it", time.Minute}, {"zoho", "z@x.it", 0}, {"bitrix24", "b@x.it", time.Hour}}, "z@x.it"},
+		"the owner, who clears it":      {[]edit{{"zoho", "", 0}, {"hubspot", "h@x.it", time.Hour}}, ""},
+		"the owner, and one who agrees": {[]edit{{"hubspot", "z@x.it", 0}, {"zoho", "z@x.it", 0}, {"bitrix24", "b@x.it", time.Hour}}, "z@x.it"},
+	} {
+		for round := range len(tt.edits) {
+			c := &Contact{Fields: map[string]Value{"email": {Text: "a@x.it", At: dawn.Add(-time.Hour), Account: "bitrix24", Entered: true}}}
+			for i := range tt.edits {
+				e := tt.edits[(i+round)%len(tt.edits)]
+				c.Observe(Sighting{Lines: m.Lines(e.account), Seen: map[string]string{names[e.account]: e.text}, At: dawn.Add(e.at), Fact: e.account, Account: e.account},
+					map[string]string{names[e.account]: "a@x.it"})
+			}
+			if got := c.Text("email"); got != tt.want {
+				t.Errorf("%s, from edit %d on: %q, want %q", name, round, got, tt.want)
+			}
+		}
+	}
+}
+
+// A field that is only written is not looked at; one that is only read is.
+func TestALineIsReadAsItSays(t *testing.T) {
+	m, err := mapping.Compile("m", []byte("version: 1\naccounts: {crm: {contact: {Mail: {field: email, direction: to}, Lang: {field: language, direction: from}}}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Contact{Fields: map[string]Value{"email": {Text: "a@x.it", At: dawn}}}
+	after := c.Observe(Sighting{Lines: m.Lines("crm"), Seen: map[string]string{"Mail": "b@x.it", "Lang": "it"}, At: dawn.Add(time.Hour), Account: "crm"},
+		map[string]string{"Mail": "a@x.it"})
+	if c.Text("email") != "a@x.it" || c.Text("language") != "it" || after["Mail"] != "a@x.it" {
+		t.Errorf("email %q, language %q, shadow %v", c.Text("email"), c.Text("language"), after)
 	}
 }
 

@@ -42,6 +42,42 @@ type Tx interface {
 	// WantPulls notes records that have to be read.
 	WantPulls(pulls []Pull) error
 
+	// SaveDuplicates notes records of people who have another one in the same
+	// account, and forgets those that are not any more.
+	SaveDuplicates(found []Duplicate, gone []RecordKey) error
+	// Duplicates returns those of the contacts.
+	Duplicates(contactIDs []int64) ([]Duplicate, error)
+
+	// Survivors returns the contacts that contacts have become a part of, of
+	// those that have.
+	Survivors(contactIDs []int64) (map[int64]int64, error)
+	// Joins returns the joins of two contacts, split ones too.
+	Joins(contact, other int64) ([]Join, error)
+	// Join returns a join, nil if there is none.
+	Join(id int64) (*Join, error)
+	// SaveJoin stores a join and gives one with ID 0 its own. From then on the
+	// joined contact is a part of the survivor or, once split, none.
+	SaveJoin(j *Join) error
+	// Links returns all links of contacts, locked for the rest of the
+	// transaction.
+	Links(contactIDs []int64) ([]Link, error)
+	// Unlink forgets that accounts knew of a contact. They may not have been
+	// told of its messages.
+	Unlink(links []Link) error
+	// InDoubt returns the accounts in which it is not known whether messages of
+	// a contact are there.
+	InDoubt(contactID int64) ([]string, error)
+	// MoveMessages gives messages of a contact to another: those with the ids,
+	// nil for all. It returns which they were.
+	MoveMessages(from, to int64, ids []int64) ([]int64, error)
+	// IdentitiesOf returns all names of contacts. RemoveIdentities removes some.
+	IdentitiesOf(contactIDs []int64) ([]Identity, error)
+	RemoveIdentities(identities []Identity) error
+	// MoveDuplicates gives the duplicates of a contact to another.
+	MoveDuplicates(from, to int64) error
+	// SettleLetters discards the open letters about a contact.
+	SettleLetters(contactID int64, note string) error
+
 	// LinkedAccounts returns the accounts that have heard of each contact.
 	LinkedAccounts(contactIDs []int64) (map[int64][]string, error)
 	// Want makes accounts owe the given versions. What was settled becomes

@@ -29,6 +29,9 @@ type batch struct {
 	links         map[directory.RecordKey]*directory.Link  // of the records observed
 	own           map[ownKey]*directory.Link               // of the contacts in these accounts
 	seen          []seen                                   // what became of the links
+	doubles       map[directory.RecordKey]double           // records that have turned out to be duplicates, or none any more
+	vacated       []vacancy                                // contacts that have lost their record
+	joins         []joining                                // contacts that are one person
 	newIdentities []int                                    // indexes into identities
 	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
 	files         map[*directory.Message]connectors.Media  // what came with a message
@@ -73,6 +76,7 @@ func (b *batch) load(facts []directory.Fact) error {
 	b.files = map[*directory.Message]connectors.Media{}
 	b.touched = map[int64][]*directory.Fact{}
 	b.talked = map[int64]bool{}
+	b.doubles = map[directory.RecordKey]double{}
 
 	messages, err := b.tx.Messages(messageKeys)
 	if err != nil {
@@ -187,7 +191,18 @@ func (b *batch) save() error {
 	if err := b.saveSeen(); err != nil {
 		return err
 	}
-	return b.want(changed, messages)
+	if err := b.saveDoubles(); err != nil {
+		return err
+	}
+	if err := b.want(changed, messages); err != nil {
+		return err
+	}
+	for _, j := range b.joins {
+		if err := b.carryOut(j); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // traceEffects notes what each fact has brought about, now that all of it has

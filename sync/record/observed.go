@@ -78,59 +78,115 @@ func (b *batch) loadLinks(records []directory.RecordKey, people []int64) (contac
 func (b *batch) observed(f *directory.Fact) string {
 	o := f.Observed
 	key := directory.RecordKey{Account: f.Account, ID: o.ID}
-	link := b.links[key]
-	if link == nil && o.Asked != "" {
-		// The vendor has merged the record into another.
-		if link = b.links[directory.RecordKey{Account: f.Account, ID: o.Asked}]; link != nil {
-			link.RecordID = o.ID
-			b.links[key] = link
-		}
-	}
+	link := b.followed(f, b.links[key])
 	if o.Gone {
-		if link == nil {
-			return "skipped: nobody's record"
-		}
-		contact := b.contacts[link.Entity.ID]
-		link.RecordID, link.Shadow, link.State, link.Reason = "", nil, directory.Skipped, directory.Deleted
-		b.seen = append(b.seen, seen{contact, *link})
-		delete(b.links, key)
-		b.touch(contact.ID, f)
-		return directory.Applied
+		return b.gone(f, key, link)
 	}
-	var contact *directory.Contact
-	if link != nil {
-		contact = b.contacts[link.Entity.ID]
-		link.State = "" // as it is
-	} else {
-		person := b.personOf(f)
+	person := b.personOf(f)
+	if link == nil {
+		b.doubles[key] = double{}
 		if person == nil {
 			return "skipped: names nobody"
 		}
-		id := directory.Find(directory.KeysOf(person), b.identities, f.When())
-		if id == 0 {
-			id = b.newContact()
-		}
-		contact = b.contacts[id]
-		own := ownKey{f.Account, id}
+		contact := b.contactOf(f, person)
+		own := ownKey{f.Account, contact.ID}
 		if link = b.own[own]; link == nil {
-			link = &directory.Link{Account: f.Account, Entity: contactEntity(id)}
+			link = &directory.Link{Account: f.Account, Entity: contactEntity(contact.ID)}
 			b.own[own] = link
 		}
 		if link.RecordID != "" {
+			b.doubles[key] = double{contact, f.ReceivedAt}
 			return "skipped: the contact has another record there"
 		}
 		link.RecordID, link.Shadow, link.State = o.ID, nil, directory.Pending
 		b.links[key] = link
+	} else {
+		link.State = "" // as it is
 	}
+	contact := b.contacts[link.Entity.ID]
+	b.joinNamed(f, contact)
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
 	}, link.Shadow)
-	if person := b.personOf(f); person != nil {
+	if person != nil {
 		b.know(contact, person)
 	}
 	b.touch(contact.ID, f)
 	b.seen = append(b.seen, seen{contact, *link})
 	return directory.Applied
+}
+
+// followed is the link of a record that the vendor has merged another one into:
+// what was known of that one is its own now. If they were of two contacts, those
+// are one person.
+func (b *batch) followed(f *directory.Fact, link *directory.Link) *directory.Link {
+	if f.Observed.Asked == "" {
+		return link
+	}
+	key, former := directory.RecordKey{Account: f.Account, ID: f.Observed.ID}, directory.RecordKey{Account: f.Account, ID: f.Observed.Asked}
+	b.doubles[former] = double{}
+	was := b.links[former]
+	switch {
+	case was == nil:
+		return link
+	case link == nil:
+		was.RecordID = key.ID
+		b.links[key], b.doubles[key] = was, double{}
+		delete(b.links, former)
+		return was
+	case link.Entity == was.Entity:
+		return link
+	}
+	survivor, joined := b.contacts[link.Entity.ID], b.contacts[was.Entity.ID]
+	was.RecordID, was.Shadow, was.State, was.Reason = "", nil, directory.Skipped, directory.Deleted
+	b.seen = append(b.seen, seen{joined, *was})
+	delete(b.links, former)
+	if survivor.AccountKey() == "" && joined.AccountKey() != "" {
+		survivor, joined = joined, survivor
+	}
+	b.join(survivor, joined, whyMerged, f)
+	return link
+}
+
+// gone unties a contact from a record that is not there any more.
+func (b *batch) gone(f *directory.Fact, key directory.RecordKey, link *directory.Link) string {
+	b.doubles[key] = double{}
+	if link == nil {
+		return "skipped: nobody's record"
+	}
+	contact := b.contacts[link.Entity.ID]
+	link.RecordID, link.Shadow, link.State, link.Reason = "", nil, directory.Skipped, directory.Deleted
+	if b.mapping().OnDelete(f.Account) == mapping.Recreate {
+		link.State, link.Reason = directory.Pending, ""
+		b.triggers = append(b.triggers, directory.Trigger{Account: f.Account, Entity: link.Entity})
+	}
+	b.seen = append(b.seen, seen{contact, *link})
+	b.vacated = append(b.vacated, vacancy{f.Account, contact, f.ReceivedAt})
+	delete(b.links, key)
+	b.touch(contact.ID, f)
+	return directory.Applied
+}
+
+// contactOf is the contact whose record is seen for the first time, known or
+// new.
+func (b *batch) contactOf(f *directory.Fact, person *connectors.Person) *directory.Contact {
+	id := directory.Find(directory.KeysOf(person), b.identities, f.When())
+	if id == 0 {
+		id = b.newContact()
+	}
+	return b.contacts[id]
+}
+
+// joinNamed notes that a contact whose record shows the name of another one is
+// the same person. That is certain only of somebody who is known from CRMs alone.
+func (b *batch) joinNamed(f *directory.Fact, contact *directory.Contact) {
+	if !b.onlyInCRMs(contact) {
+		return
+	}
+	id := directory.Find(b.keysOf(f), b.identities, f.When())
+	if id != 0 && id != contact.ID {
+		b.join(b.contacts[id], contact, whyPhone, f)
+	}
 }
 
 // saveSeen stores what observations have made of links.

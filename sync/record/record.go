@@ -344,8 +344,8 @@ func (b *batch) preference(f *directory.Fact) string {
 	return directory.Applied
 }
 
-// identity follows a person to a new number or user id. Two contacts that are
-// both known already are not merged.
+// identity follows a person to a new number or user id. If that is known already
+// the two are one person, unless it was somebody else's before.
 func (b *batch) identity(f *directory.Fact) string {
 	at := f.When()
 	before := at.Add(-1)
@@ -361,7 +361,12 @@ func (b *batch) identity(f *directory.Fact) string {
 		b.retire(was, f.Person, f)
 	}
 	if is != 0 {
-		return "skipped: both contacts are known"
+		if first := b.contacts[is].Time("first_inbound_at"); !first.IsZero() && first.Before(at.Add(-handOver)) {
+			return "skipped: the number was somebody else's"
+		}
+		b.join(b.contacts[is], b.contacts[was], whyChanged, f)
+		b.touch(is, f)
+		return directory.Applied
 	}
 	contact := b.contacts[was]
 	b.know(contact, &f.Identity.New)

@@ -367,6 +367,9 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		if err != nil {
 			return err
 		}
+		if err := bury(tx, rows); err != nil {
+			return err
+		}
 		err = insert(tx, "links", rows, clause.OnConflict{
 			Columns: linkKey,
 			DoUpdates: clause.Assignments(map[string]any{

@@ -1,0 +1,38 @@
+-- +goose Up
+
+-- Records of people who have another record in the same account, with which
+-- crmsync works.
+CREATE TABLE duplicates (
+    account    TEXT NOT NULL,
+    record_id  TEXT NOT NULL,
+    contact_id BIGINT NOT NULL,
+    found_at   TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (account, record_id)
+);
+CREATE INDEX duplicates_contact ON duplicates (contact_id);
+
+-- Two contacts that have become one: why, which fact said so, and what was
+-- moved, so that it can be undone.
+CREATE TABLE joins (
+    id        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    survivor_id BIGINT NOT NULL,
+    joined_id   BIGINT NOT NULL,
+    at          TIMESTAMPTZ NOT NULL,
+    why         TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    fact_id     TEXT NOT NULL,
+    moved       TEXT NOT NULL,
+    split_at    TIMESTAMPTZ,
+    split_by    TEXT NOT NULL
+);
+CREATE INDEX joins_survivor ON joins (survivor_id);
+CREATE INDEX joins_joined ON joins (joined_id);
+
+-- Which contact this one has become a part of, 0 for none. It keeps its fields,
+-- and nobody is led to it any more.
+ALTER TABLE contacts ADD COLUMN joined_into BIGINT NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE contacts DROP COLUMN joined_into;
+DROP TABLE joins;
+DROP TABLE duplicates;
