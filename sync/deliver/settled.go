@@ -32,7 +32,7 @@ type settled struct {
 
 func begin(todo directory.Work, version int64) settled {
 	return settled{
-		Outcome:     directory.Outcome{Link: todo.Link, Loaded: version},
+		Outcome:     directory.Outcome{Link: todo.Link, Before: todo.Link, Loaded: version},
 		wasTroubled: todo.Link.Class != "",
 		since:       todo.Link.Since,
 	}

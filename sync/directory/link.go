@@ -85,13 +85,6 @@ type Work struct {
 	Namesakes []Link
 }
 
-// An Outcome is what a worker stores about one entity after a call.
-type Outcome struct {
-	Link Link
-	// Loaded is the version that was written.
-	Loaded int64
-}
-
 // A RecordKey names a contact's record in an account.
 type RecordKey struct{ Account, ID string }
 

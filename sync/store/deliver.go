@@ -340,29 +340,37 @@ func (db *DB) Forget(ctx context.Context, account string, lease int64, e directo
 	})
 }
 
-// Settle stores what became of a batch. An entity that changed while it was
-// being written stays pending; Settle returns those.
+// Settle stores what became of a batch of entities of one kind. One that changed
+// while it was being written stays pending; Settle returns those. What was
+// observed of a contact's record meanwhile stays; see [directory.Outcome.Over].
 func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error) {
 	if len(outcomes) == 0 {
 		return nil, nil
 	}
 	now := db.now()
-	rows := make([]linkRow, len(outcomes))
 	var ids []int64 // those that are not pending by their own outcome
-	for i, o := range outcomes {
-		if rows[i], err = rowOfLink(&o.Link, now); err != nil {
-			return nil, err
-		}
-		rows[i].Wanted = o.Loaded
-		if o.Link.State != directory.Pending {
-			ids = append(ids, o.Link.Entity.ID)
+	for i := range outcomes {
+		if l := &outcomes[i].Link; l.State != directory.Pending {
+			ids = append(ids, l.Entity.ID)
 		}
 	}
+	kind := string(outcomes[0].Link.Entity.Kind)
 	overtaken := "links.wanted > excluded.wanted"
 	keep := func(column, otherwise string) clause.Expr {
 		return gorm.Expr("CASE WHEN " + overtaken + " AND excluded.state <> 'pending' THEN " + column + " ELSE " + otherwise + " END")
 	}
 	err = db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
+		outcomes, err := db.over(tx, outcomes)
+		if err != nil {
+			return err
+		}
+		rows := make([]linkRow, len(outcomes))
+		for i, o := range outcomes {
+			if rows[i], err = rowOfLink(&o.Link, now); err != nil {
+				return err
+			}
+			rows[i].Wanted = o.Loaded
+		}
 		discarded, err := db.heed(tx, outcomes, rows)
 		if err != nil {
 			return err
@@ -395,7 +403,7 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		}
 		var pending []linkRow
 		err = tx.Select("kind", "entity_id").
-			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending'", account, rows[0].Kind, ids).
+			Where("account = ? AND kind = ? AND entity_id IN ? AND state = 'pending'", account, kind, ids).
 			Find(&pending).Error
 		still = entities(pending)
 		return err
@@ -404,6 +412,42 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		return nil, fmt.Errorf("settle %d of %s: %w", len(outcomes), account, err)
 	}
 	return still, nil
+}
+
+// over makes of outcomes about contacts what is to be stored, as the links are
+// now. They are locked, so that they stay so.
+func (db *DB) over(tx *gorm.DB, outcomes []directory.Outcome) ([]directory.Outcome, error) {
+	first := outcomes[0].Link
+	if first.Entity.Kind != directory.ContactEntity {
+		return outcomes, nil
+	}
+	ids := make([]int64, len(outcomes))
+	for i := range outcomes {
+		ids[i] = outcomes[i].Link.Entity.ID
+	}
+	var rows []linkRow
+	err := db.lock(tx, "UPDATE").Where("account = ? AND kind = ? AND entity_id IN ?", first.Account, string(first.Entity.Kind), ids).
+		Order("entity_id").Find(&rows).Error
+	if err != nil {
+		return nil, err
+	}
+	links := make(map[int64]directory.Link, len(rows))
+	for i := range rows {
+		if links[rows[i].EntityID], err = rows[i].link(); err != nil {
+			return nil, err
+		}
+	}
+	stored := make([]directory.Outcome, 0, len(outcomes))
+	for _, o := range outcomes {
+		store := true
+		if now, there := links[o.Link.Entity.ID]; there {
+			o.Link, store = o.Over(&now)
+		}
+		if store {
+			stored = append(stored, o)
+		}
+	}
+	return stored, nil
 }
 
 // heed makes of entities that are to be dead what somebody has wanted since, who
