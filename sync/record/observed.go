@@ -124,6 +124,7 @@ func (b *batch) observed(f *directory.Fact) string {
 	}
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
+		Revision: b.mapping().Revision(),
 	}, link.Shadow)
 	if person := b.personOf(f); person != nil {
 		b.know(contact, person)
