@@ -76,6 +76,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			shadows[n][name] = directory.KeptShadow
 		}
 		s.agree(r.RecordID, shadows[n], outcome)
+		s.Link.Revision, s.Link.WrittenAt = m.Revision(), time.Now()
 	}
 	return batch, nil
 }

@@ -44,6 +44,7 @@ func (s *settled) agree(recordID string, shadow map[string]string, outcome strin
 	s.Link = directory.Link{
 		Account: l.Account, Entity: l.Entity, RecordID: recordID, Shadow: shadow,
 		State: directory.Agreed, Agreed: s.Loaded, Since: l.Since,
+		Revision: l.Revision, WrittenAt: l.WrittenAt, SeenAt: l.SeenAt,
 	}
 	s.outcome = outcome
 }

@@ -40,6 +40,17 @@ type Value struct {
 	// Entered says that a person entered it, in a CRM or here: WhatsApp's own
 	// idea of it does not take its place before it is another than it was.
 	Entered bool `json:"e,omitempty"`
+	// Revision is the mapping that was in force, and Line its line by which the
+	// value came from a CRM's field; empty and 0 for what WhatsApp said.
+	Revision string `json:"m,omitempty"`
+	Line     int    `json:"l,omitempty"`
+}
+
+// Said returns what WhatsApp said last of a field that people enter too, which
+// may be another value than the field's.
+func (c *Contact) Said(name string) (v Value, ok bool) {
+	v, ok = c.Fields[said+name]
+	return v, ok
 }
 
 // newer is a total order over values, so that merging does not depend on

@@ -35,6 +35,11 @@ type Link struct {
 	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
+	// WrittenAt is when the account was last told something of a contact, and
+	// Revision under which mapping. SeenAt is when its record last showed
+	// something new. Not known of messages and files.
+	WrittenAt, SeenAt time.Time
+	Revision          string
 	// UpdatedAt is when it was last stored; only known of links of records.
 	UpdatedAt time.Time
 }

@@ -24,6 +24,10 @@ type Sighting struct {
 	// the news comes from.
 	At            time.Time
 	Fact, Account string
+	// Revision is the mapping that Lines are of.
+	Revision string
+
+	line int // of Lines, the one that is looked at
 }
 
 // Observe merges what a record shows into the contact. Per field there are
@@ -40,6 +44,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 	}
 	ours := c.View()
 	for _, l := range s.Lines {
+		s.line = l.Number
 		seen, read := s.Seen[l.To]
 		if !read || !l.Read {
 			continue
@@ -114,7 +119,7 @@ func (c *Contact) guessed(name string) bool { return !c.Fields[name].Entered }
 
 // take sets a field to what an account shows.
 func (c *Contact) take(name, text string, s Sighting) {
-	v := Value{Text: text, At: s.At.UTC(), Fact: s.Fact, Account: s.Account, Entered: true}
+	v := Value{Text: text, At: s.At.UTC(), Fact: s.Fact, Account: s.Account, Entered: true, Revision: s.Revision, Line: s.line}
 	c.Override(name, v)
 	if name == "consent" {
 		v.Text = TimeText(s.At)

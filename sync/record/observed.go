@@ -107,6 +107,7 @@ func (b *batch) observed(f *directory.Fact) string {
 	b.joinNamed(f, contact)
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
+		Revision: b.mapping().Revision(),
 	}, link.Shadow)
 	if person != nil {
 		b.know(contact, person)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strconv"
@@ -20,15 +19,11 @@ import (
 // of interest. While letters are on their way to the worklist, dead links
 // without one are no fault.
 func (db *DB) Audit(ctx context.Context, p audit.Period, stream string, lettersOnTheirWay bool) (*audit.Tally, error) {
-	o := &sql.TxOptions{ReadOnly: true}
-	if db.postgres {
-		o.Isolation = sql.LevelRepeatableRead
-	}
 	a := auditing{now: db.now(), period: p, tally: &audit.Tally{}, lettersOnTheirWay: lettersOnTheirWay}
-	err := db.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := db.snapshot(ctx, func(tx *gorm.DB) error {
 		a.db = tx
 		return a.run(stream)
-	}, o)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("audit the database: %w", err)
 	}

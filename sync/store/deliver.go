@@ -387,6 +387,8 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"in_doubt_since": gorm.Expr("excluded.in_doubt_since"),
 				"class":          gorm.Expr("excluded.class"),
 				"reason":         gorm.Expr("excluded.reason"),
+				"revision":       gorm.Expr("excluded.revision"),
+				"written_at":     gorm.Expr("excluded.written_at"),
 				"updated_at":     gorm.Expr("excluded.updated_at"),
 				"state":          keep("'pending'", "excluded.state"),
 				"since":          keep("links.latest", "links.since"),

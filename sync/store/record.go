@@ -102,10 +102,7 @@ func (tx *recordTx) Identities(keys []directory.IdentityKey) ([]directory.Identi
 			return nil, fmt.Errorf("read identities: %w", err)
 		}
 		for _, r := range rows {
-			found = append(found, directory.Identity{
-				IdentityKey: directory.IdentityKey{Kind: directory.IdentityKind(r.Kind), Value: r.Value},
-				ContactID:   r.ContactID, RetiredAt: orZero(r.RetiredAt),
-			})
+			found = append(found, r.identity())
 		}
 	}
 	return found, nil

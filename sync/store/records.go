@@ -75,6 +75,7 @@ func (tx *recordTx) SaveRecords(links []directory.Link) error {
 		if err != nil {
 			return err
 		}
+		row.SeenAt = &tx.now
 		switch l.State {
 		case "":
 			seen = append(seen, row)
@@ -91,9 +92,9 @@ func (tx *recordTx) SaveRecords(links []directory.Link) error {
 		rows    []linkRow
 		columns []string
 	}{
-		{seen, []string{"record_id", "shadow", "updated_at"}},
-		{gone, []string{"record_id", "shadow", "state", "reason", "wanted", "updated_at"}},
-		{fresh, []string{"record_id", "shadow", "state", "wanted", "since", "latest", "attempts", "history", "next_attempt", "class", "reason", "in_doubt_since", "updated_at"}},
+		{seen, []string{"record_id", "shadow", "seen_at", "updated_at"}},
+		{gone, []string{"record_id", "shadow", "state", "reason", "wanted", "seen_at", "updated_at"}},
+		{fresh, []string{"record_id", "shadow", "state", "wanted", "since", "latest", "attempts", "history", "next_attempt", "class", "reason", "in_doubt_since", "seen_at", "updated_at"}},
 	} {
 		err := insert(tx.db, "links", part.rows, clause.OnConflict{Columns: linkKey, DoUpdates: clause.AssignmentColumns(part.columns)})
 		if err != nil {
@@ -137,12 +138,16 @@ func (db *DB) Pulls(ctx context.Context, account string, limit int) ([]directory
 	}
 	pulls := make([]directory.Pull, len(rows))
 	for i, r := range rows {
-		pulls[i] = directory.Pull{
-			RecordKey: directory.RecordKey{Account: r.Account, ID: r.RecordID},
-			Change:    connectors.RecordChange(r.Change), At: r.NewsAt.UTC(), Tries: r.Tries,
-		}
+		pulls[i] = r.pull()
 	}
 	return pulls, nil
+}
+
+func (r *pullRow) pull() directory.Pull {
+	return directory.Pull{
+		RecordKey: directory.RecordKey{Account: r.Account, ID: r.RecordID},
+		Change:    connectors.RecordChange(r.Change), At: r.NewsAt.UTC(), Tries: r.Tries,
+	}
 }
 
 // Pulled ends the debt of records that have been read, but for those of which

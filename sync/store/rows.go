@@ -132,6 +132,9 @@ type linkRow struct {
 	NextAttempt  *time.Time
 	Class        string
 	Reason       string
+	Revision     string
+	WrittenAt    *time.Time
+	SeenAt       *time.Time
 	UpdatedAt    time.Time
 }
 
@@ -144,6 +147,7 @@ func (r *linkRow) link() (directory.Link, error) {
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
 		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
 		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
+		Revision: r.Revision, WrittenAt: orZero(r.WrittenAt), SeenAt: orZero(r.SeenAt),
 	}
 	l.History, l.AttemptedAt = historyOf(r.History)
 	if r.Shadow == "" {
@@ -161,6 +165,7 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
 		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
 		Attempts: l.Attempts, History: historyText(l.History, l.AttemptedAt), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
+		Revision: l.Revision, WrittenAt: orNull(l.WrittenAt), SeenAt: orNull(l.SeenAt),
 		UpdatedAt: now,
 	}
 	if len(l.Shadow) > 0 {
