@@ -1,0 +1,106 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"crmsync/sync/directory"
+	"crmsync/sync/store"
+)
+
+func TestASweepIsKeptAsItIs(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+		want := directory.Sweep{
+			Account: "crm", Due: at, Began: at.Add(time.Second), SeenAt: at.Add(time.Minute), Kind: directory.Rolling, AskedBy: "Ada", MassChange: true, Cursor: "7",
+			Known: 1, Read: 2, Compared: 3, Skipped: 4, Changed: 5, There: 6, Conflicts: 7, Gone: 8, Emptied: 9, Missed: 10, Repeated: 11,
+			Partial: true, Calls: 12, Worked: 13 * time.Second,
+		}
+		for _, read := range []int64{2, 200} {
+			want.Read = read
+			if err := db.SaveSweep(ctx, &want); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := db.OpenSweeps(ctx, "crm"); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("got %+v, error %v, want %+v", got, err, want)
+		}
+		want.Ended, want.Problem = at.Add(time.Hour), "a problem"
+		if err := db.SaveSweep(ctx, &want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := db.Sweeps(ctx, "crm", 10); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("ended: got %+v, error %v", got, err)
+		}
+		open, err := db.OpenSweeps(ctx, "crm")
+		ever, err2 := db.EverSwept(ctx, "crm")
+		if err != nil || err2 != nil || len(open) != 0 || ever {
+			t.Errorf("open %v, ever %v, errors %v %v", open, ever, err, err2)
+		}
+	})
+}
+
+// Whoever asks while somebody has asked already waits for the same sweep.
+func TestASweepIsAskedForOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		first, err := db.AskSweep(ctx, "crm", "Ada", false)
+		if err != nil || first.State() != "waiting" || first.AskedBy != "Ada" {
+			t.Fatalf("got %+v, error %v", first, err)
+		}
+		second, err := db.AskSweep(ctx, "crm", "Bea", true)
+		if err != nil || !second.Due.Equal(first.Due) || !second.MassChange {
+			t.Errorf("got %+v, error %v", second, err)
+		}
+		other, err := db.AskSweep(ctx, "other", "Bea", false)
+		if err != nil || other.MassChange {
+			t.Errorf("got %+v, error %v", other, err)
+		}
+		second.SeenAt = time.Now()
+		if err := db.SaveSweep(ctx, &second); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		third, err := db.AskSweep(ctx, "crm", "Bea", false)
+		if err != nil || third.Due.Equal(first.Due) || third.MassChange {
+			t.Errorf("of one that has begun: %+v, error %v", third, err)
+		}
+	})
+}
+
+func TestOldSweepsAreForgotten(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+		save := func(account string, n int, problem string, open bool) {
+			t.Helper()
+			s := directory.Sweep{Account: account, Due: at.Add(time.Duration(n) * time.Minute), Began: at.Add(time.Duration(n) * time.Minute), SeenAt: at, Ended: at, Problem: problem, Kind: directory.Whole}
+			if open {
+				s.Ended = time.Time{}
+			}
+			if err := db.SaveSweep(ctx, &s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		save("crm", 0, "", true)
+		save("crm", 1, "", false) // the last that came to its end
+		for n := 2; n < 7; n++ {
+			save("crm", n, "trouble", false)
+		}
+		save("other", 0, "", false)
+		for range 2 {
+			if err := db.ForgetSweeps(ctx, "crm", 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var left []int
+		list, err := db.Sweeps(ctx, "crm", 100)
+		for _, s := range list {
+			left = append(left, int(s.Due.Sub(at)/time.Minute))
+		}
+		if want := []int{6, 5, 4, 1, 0}; err != nil || len(left) != len(want) || left[2] != 4 || left[3] != 1 || left[4] != 0 {
+			t.Errorf("left %v, error %v, want %v", left, err, want)
+		}
+		if others, _ := db.Sweeps(ctx, "other", 100); len(others) != 1 {
+			t.Errorf("another account's: %v", others)
+		}
+	})
+}
