@@ -177,6 +177,9 @@ type RecordNews struct {
 	Change RecordChange `json:"change"`
 	// Survivor is the record that a merged one lives on in.
 	Survivor string `json:"survivor,omitempty"`
+	// Fields are the ones of an updated record that have changed, by the vendor's
+	// names; empty if the vendor does not say.
+	Fields []string `json:"fields,omitempty"`
 }
 
 // RecordChange says what happened to a record.

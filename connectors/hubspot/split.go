@@ -62,6 +62,11 @@ func together(facts []connectors.Fact) []connectors.Fact {
 			if f.At.After(kept[i].At) {
 				kept[i].At = f.At
 			}
+			if fields := &kept[i].Record.Fields; len(*fields) > 0 && len(f.Record.Fields) > 0 {
+				*fields = append(*fields, f.Record.Fields...)
+			} else {
+				*fields = nil // one of them may be any
+			}
 			continue
 		}
 		latest[f.Record.ID] = len(kept)
@@ -119,7 +124,11 @@ func factsOf(path string, raw json.RawMessage) []connectors.Fact {
 	case !isID.MatchString(string(e.ObjectID)):
 		return unreadable("has no objectId")
 	}
-	return []connectors.Fact{e.fact(connectors.RecordNews{ID: string(e.ObjectID), Change: change})}
+	news := connectors.RecordNews{ID: string(e.ObjectID), Change: change}
+	if change == connectors.RecordUpdated && e.PropertyName != "" {
+		news.Fields = []string{string(e.PropertyName)}
+	}
+	return []connectors.Fact{e.fact(news)}
 }
 
 // merge makes a fact of every record that is no more. The survivor is a new

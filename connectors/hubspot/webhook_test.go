@@ -131,8 +131,8 @@ func TestWhatEventsMean(t *testing.T) {
 		want  []*connectors.RecordNews // nil for a fact of kind other
 	}{
 		"created":                   {ev("contact.creation", "objectId", 106500991877, "changeFlag", "CREATED", "changeSource", "INTEGRATION"), []*connectors.RecordNews{record("106500991877", connectors.RecordCreated, "")}},
-		"changed":                   {ev("contact.propertyChange", "objectId", 5, "propertyName", "firstname", "propertyValue", "Zoë"), []*connectors.RecordNews{record("5", connectors.RecordUpdated, "")}},
-		"changed, generic":          {ev("object.propertyChange", "objectId", 5, "objectTypeId", "0-1", "propertyName", "firstname"), []*connectors.RecordNews{record("5", connectors.RecordUpdated, "")}},
+		"changed":                   {ev("contact.propertyChange", "objectId", 5, "propertyName", "firstname", "propertyValue", "Zoë"), []*connectors.RecordNews{{ID: "5", Change: connectors.RecordUpdated, Fields: []string{"firstname"}}}},
+		"changed, generic":          {ev("object.propertyChange", "objectId", 5, "objectTypeId", "0-1", "propertyName", "firstname"), []*connectors.RecordNews{{ID: "5", Change: connectors.RecordUpdated, Fields: []string{"firstname"}}}},
 		"deleted":                   {ev("contact.deletion", "objectId", 5), []*connectors.RecordNews{record("5", connectors.RecordDeleted, "")}},
 		"deleted for privacy":       {ev("contact.privacyDeletion", "objectId", 5), []*connectors.RecordNews{record("5", connectors.RecordDeleted, "")}},
 		"restored":                  {ev("contact.restore", "objectId", 5), []*connectors.RecordNews{record("5", connectors.RecordCreated, "")}},
@@ -171,6 +171,24 @@ func TestWhatEventsMean(t *testing.T) {
 				t.Errorf("got %s, want %s", show(news), show(tt.want))
 			}
 		})
+	}
+}
+
+// Of one record's changes in a webhook all fields are named, or none where one
+// event names none.
+func TestTheChangesOfARecordNameAllItsFields(t *testing.T) {
+	first, second := ev("contact.propertyChange", "objectId", 5, "propertyName", "firstname"), ev("contact.propertyChange", "objectId", 5, "propertyName", "email")
+	if got := facts(t, first, second); len(got) != 1 || !slices.Equal(got[0].Record.Fields, []string{"firstname", "email"}) {
+		t.Errorf("got %s", show(got))
+	}
+	for _, events := range [][]m{
+		{first, ev("contact.propertyChange", "objectId", 5), second},
+		{ev("contact.creation", "objectId", 5), second},
+		{first, ev("contact.propertyChange", "objectId", 5)},
+	} {
+		if got := facts(t, events...); len(got) != 1 || len(got[0].Record.Fields) != 0 {
+			t.Errorf("got %s", show(got))
+		}
 	}
 }
 

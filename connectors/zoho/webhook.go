@@ -49,6 +49,23 @@ type callback struct {
 	Operation value   `json:"operation"`
 	Channel   value   `json:"channel_id"`
 	IDs       []value `json:"ids"`
+	// Affected are the changed fields of updated records, each element one
+	// record's by its id. What is of another form says nothing.
+	Affected json.RawMessage `json:"affected_fields"`
+}
+
+// fieldsOf are the fields of a record that have changed; none if Zoho does not
+// say.
+func (in *callback) fieldsOf(record value) []string {
+	var all []map[string][]string
+	if in.Operation != "update" || json.Unmarshal(in.Affected, &all) != nil {
+		return nil
+	}
+	var fields []string
+	for _, one := range all {
+		fields = append(fields, one[string(record)]...)
+	}
+	return fields
 }
 
 // changes are Zoho's words for what happened: subscriptions say create and
@@ -106,7 +123,7 @@ func (r *Receiver) Split(body []byte) []connectors.Fact {
 		default:
 			facts = append(facts, connectors.Fact{
 				Kind: connectors.KindRecord, Key: in.key(record, raw), Type: typ, At: at,
-				Record: &connectors.RecordNews{ID: string(record), Change: change},
+				Record: &connectors.RecordNews{ID: string(record), Change: change, Fields: in.fieldsOf(record)},
 			})
 		}
 		seen[record] = true

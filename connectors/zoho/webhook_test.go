@@ -96,7 +96,7 @@ func TestANoticeIsAFactForEachRecord(t *testing.T) {
 	want := []connectors.Fact{
 		{
 			Key: "record:100000006800211:update:5550001:1769853600123", Kind: connectors.KindRecord, Type: "Contacts.update", At: at,
-			Record: &connectors.RecordNews{ID: "5550001", Change: connectors.RecordUpdated},
+			Record: &connectors.RecordNews{ID: "5550001", Change: connectors.RecordUpdated, Fields: []string{"Mobile"}},
 		},
 		{
 			Key: "record:100000006800211:update:5550002:1769853600123", Kind: connectors.KindRecord, Type: "Contacts.update", At: at,

@@ -130,7 +130,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 	}
 	var result Result
 	err := r.Store.Record(ctx, func(tx directory.Tx) error {
-		if err := tx.WantPulls(pullsOf(news)); err != nil {
+		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
 		if len(facts) == 0 {
@@ -187,8 +187,10 @@ func apart(all []directory.Fact) (facts []directory.Fact, news []*directory.Fact
 	return facts, news
 }
 
-// pullsOf are the records that news is about, each once.
-func pullsOf(news []*directory.Fact) []directory.Pull {
+// pullsOf are the records that news is about, each once, but for those of which
+// only such fields have changed as are not read: crmsync itself writes those with
+// each message.
+func (r *Recorder) pullsOf(news []*directory.Fact) []directory.Pull {
 	at := map[directory.RecordKey]int{}
 	var pulls []directory.Pull
 	add := func(f *directory.Fact, id string) {
@@ -204,8 +206,24 @@ func pullsOf(news []*directory.Fact) []directory.Pull {
 		}
 		pulls[i].Change, pulls[i].At = f.Record.Change, f.ReceivedAt
 	}
+	read := map[string][]string{}
+	matters := func(f *directory.Fact) bool {
+		if f.Record.Change != connectors.RecordUpdated || len(f.Record.Fields) == 0 {
+			return true
+		}
+		names, known := read[f.Account]
+		if !known {
+			for _, l := range r.Mapping().Lines(f.Account) {
+				if l.Read {
+					names = append(names, l.To)
+				}
+			}
+			read[f.Account] = names
+		}
+		return slices.ContainsFunc(f.Record.Fields, func(field string) bool { return slices.Contains(names, field) })
+	}
 	for _, f := range news {
-		if f.Record != nil {
+		if f.Record != nil && matters(f) {
 			add(f, f.Record.ID)
 			add(f, f.Record.Survivor)
 		}

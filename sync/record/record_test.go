@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
@@ -374,6 +375,11 @@ func TestWhatIsNotActedUponIsKept(t *testing.T) {
 func TestNewsOfARecordIsADebtToReadIt(t *testing.T) {
 	t.Parallel()
 	r, db := recorder(t)
+	m, err := mapping.Compile("m.yaml", []byte("version: 1\naccounts:\n  zoho:\n    contact:\n      First_Name: first_name\n      WhatsApp_Last_Status: last_status\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Mapping = func() *mapping.Mapping { return m }
 	var news []directory.Fact
 	for i := range 200 {
 		f := fact(fmt.Sprint("record:", i), connectors.KindRecord, 0, nil)
@@ -381,6 +387,13 @@ func TestNewsOfARecordIsADebtToReadIt(t *testing.T) {
 		f.Record = &connectors.RecordNews{ID: fmt.Sprint(i % 20), Change: connectors.RecordUpdated}
 		news = append(news, f)
 	}
+	for i := range 100 {
+		news[i].Record.Fields = []string{"Description", "First_Name"}
+	}
+	unread := fact("record:unread", connectors.KindRecord, 0, nil)
+	unread.Account = "zoho"
+	unread.Record = &connectors.RecordNews{ID: "4711", Change: connectors.RecordUpdated, Fields: []string{"WhatsApp_Last_Status"}}
+	apply(t, r, unread)
 	news[199].Record.Change, news[199].Record.Survivor = connectors.RecordMerged, "77"
 	result := apply(t, r, news...)
 	if len(result.Recorded) != 200 || len(result.Triggers)+len(result.Malformed) != 0 {

@@ -119,7 +119,10 @@ func (s *Server) pack(mail []notice, ch *channel, module, operation string, hits
 	ids, fields, values := []string{}, []obj{}, []obj{}
 	for _, c := range hits {
 		id := c.record.name()
-		if slices.Contains(ids, id) {
+		if i := slices.Index(ids, id); i >= 0 {
+			if operation == "update" {
+				fields[i][id] = append(fields[i][id].([]string), c.fields...)
+			}
 			continue
 		}
 		ids = append(ids, id)
