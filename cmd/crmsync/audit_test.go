@@ -28,7 +28,7 @@ func auditOf(t *testing.T, info sandbox.Info, env []string, args ...string) (rep
 	if err := json.Unmarshal([]byte(line), &report); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	p.wait(10 * time.Second)
+	p.wait(2 * time.Minute)
 	return report, p.cmd.ProcessState.ExitCode()
 }
 
@@ -115,7 +115,7 @@ func TestTheSumsCloseWhileTheWorkerWorksAndWithoutIt(t *testing.T) {
 			for line := range p.lines {
 				text += line + "\n"
 			}
-			if p.wait(10 * time.Second); p.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(text, "message 5") || strings.Contains(text, "Person") || strings.Contains(text, "1555000") {
+			if p.wait(2 * time.Minute); p.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(text, "message 5") || strings.Contains(text, "Person") || strings.Contains(text, "1555000") {
 				t.Errorf("it says, with exit code %d:\n%s", p.cmd.ProcessState.ExitCode(), text)
 			}
 			// And one that is started while somebody looks waits for that.
@@ -245,7 +245,7 @@ func TestWhatPeopleChangeInACRMIsFound(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &report); err != nil {
 			t.Fatal(err)
 		}
-		p.wait(10 * time.Second)
+		p.wait(2 * time.Minute)
 		by = map[string]app.Consistency{}
 		for _, c := range report.AgainstCRM {
 			by[c.Account] = c

@@ -41,7 +41,7 @@ func brokerRestarts(f *fault, how syscall.Signal) {
 	for range f.rounds {
 		time.Sleep(f.between(time.Second, 2*time.Second))
 		_ = r.broker.process.cmd.Process.Signal(how)
-		r.broker.process.wait(15 * time.Second)
+		r.broker.process.wait(2 * time.Minute)
 		f.inject(1)
 		time.Sleep(f.between(100*time.Millisecond, time.Second))
 		r.broker.start()
@@ -223,7 +223,7 @@ func eventsDeleted(f *fault) {
 		l.start(f, 20)
 		time.Sleep(5 * time.Second)
 		// Whether anything waited in it nobody knows but who deleted it.
-		start(f.T, r.env, "audit", "settle", "--config", info.Config, "--reason", "deleted when nothing waited in it").wait(30 * time.Second)
+		start(f.T, r.env, "audit", "settle", "--config", info.Config, "--reason", "deleted when nothing waited in it").wait(2 * time.Minute)
 		f.settle(l, r.env, outcome{}, gone)
 	}
 	if !worker.says("the broker has lost the stream", "EVENTS") {

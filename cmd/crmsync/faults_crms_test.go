@@ -263,13 +263,13 @@ func refreshedTogether(f *fault) {
 			checks = append(checks, start(f.T, c.env, "check", "--live", "--config", c.info.Config))
 		}
 		for _, check := range checks {
-			check.wait(30 * time.Second)
+			check.wait(2 * time.Minute)
 		}
 		f.inject(4)
 		recoveries = append(recoveries, recovery{at: time.Now(), accounts: []string{crm.Account}, backlog: true})
 		time.Sleep(probing.within)
 		check := start(f.T, c.env, "check", "--live", "--config", c.info.Config)
-		if check.wait(30 * time.Second); check.cmd.ProcessState.ExitCode() != 0 {
+		if check.wait(2 * time.Minute); check.cmd.ProcessState.ExitCode() != 0 {
 			f.Errorf("a check after it all ends with exit code %d: %s", check.cmd.ProcessState.ExitCode(), check.errors)
 		}
 	}

@@ -233,7 +233,7 @@ func syncs(f *fault, how string) {
 			f.Errorf("%d webhooks were answered 200 although nothing reached the disk", n)
 		}
 		_ = tracer.cmd.Process.Signal(syscall.SIGINT)
-		tracer.wait(10 * time.Second)
+		tracer.wait(2 * time.Minute)
 		text, _ := os.ReadFile(trace)
 		f.inject(strings.Count(string(text), "INJECTED") + strings.Count(string(text), "DELAYED"))
 		recoveries = append(recoveries, recovery{at: time.Now()})

@@ -521,7 +521,7 @@ func (f *fault) letters(info sandbox.Info, env []string) (reasons []string) {
 func (f *fault) serveOnce(config string, env ...string) (stdout, stderr string, code int) {
 	f.Helper()
 	p := start(f.T, env, "serve", "--config", config)
-	p.wait(20 * time.Second)
+	p.wait(2 * time.Minute)
 	return "", p.errors.String(), p.cmd.ProcessState.ExitCode()
 }
 

@@ -370,7 +370,7 @@ func TestInstalledAppsDeliver(t *testing.T) {
 			}
 			// A check before the first start uses a refresh token up.
 			check := start(t, env, "check", "--live", "--fix", "--config", info.Config)
-			check.wait(30 * time.Second)
+			check.wait(2 * time.Minute)
 			if code := check.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Fatalf("check: exit code %d", code)
 			}
@@ -387,7 +387,7 @@ func TestInstalledAppsDeliver(t *testing.T) {
 			// Somebody checks while the worker runs; then another machine
 			// takes over, or the same one starts again.
 			check = start(t, env, "check", "--live", "--config", info.Config)
-			check.wait(30 * time.Second)
+			check.wait(2 * time.Minute)
 			if code := check.cmd.ProcessState.ExitCode(); code != 0 {
 				t.Errorf("check beside the worker: exit code %d", code)
 			}
