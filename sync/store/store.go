@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -52,13 +53,9 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 	dsn := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.Join(dir, "crmsync.db")) +
 		"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)" +
 		"&_pragma=synchronous(FULL)&_txlock=immediate&_time_format=sqlite"
-	// It holds people's numbers: the file is its owner's, and those that SQLite
-	// puts beside it take over the mode.
-	file, err := os.OpenFile(filepath.Join(dir, "crmsync.db"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := createFile(filepath.Join(dir, "crmsync.db")); err != nil {
 		return nil, fmt.Errorf("open the embedded database: %w", err)
 	}
-	file.Close()
 	db, err := open(sqlite.New(sqlite.Config{DriverName: "sqlite", DSN: dsn}), false)
 	if err != nil {
 		return nil, fmt.Errorf("open the embedded database in %s: %w", dir, err)
@@ -74,6 +71,28 @@ func OpenSQLite(ctx context.Context, dir string) (*DB, error) {
 	}
 	defer unlock()
 	return db, db.migrate(ctx)
+}
+
+// creating is held while a database file is created.
+var creating sync.Mutex
+
+// createFile creates a file, unless it is there. It holds people's numbers: it is
+// its owner's, and those that SQLite puts beside it take over the mode.
+//
+// A file that is there is not opened. POSIX forgets all locks that a process has
+// on a file as soon as it closes it once, so SQLite in another process would take
+// the database for its own and remove the log in which the newest commits are.
+func createFile(name string) error {
+	creating.Lock()
+	defer creating.Unlock()
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // OpenPostgres opens the database at url (postgres://user:password@host/name)
