@@ -53,11 +53,13 @@ type MovedIdentity struct {
 }
 
 // A MovedLink says which records the two had in an account, and what those were
-// last told; empty for none. Had says that the account knew of the survivor.
+// last told; empty for none. Skipped is why the account was not to show the
+// joined contact. Had says that the account knew of the survivor.
 type MovedLink struct {
 	Account        string            `json:"account"`
 	Record         string            `json:"record,omitempty"`
 	Shadow         map[string]string `json:"shadow,omitempty"`
+	Skipped        string            `json:"skipped,omitempty"`
 	Survivor       string            `json:"survivor,omitempty"`
 	SurvivorShadow map[string]string `json:"survivor_shadow,omitempty"`
 	Had            bool              `json:"had,omitempty"`

@@ -220,6 +220,9 @@ func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error 
 			continue
 		}
 		moved := directory.MovedLink{Account: account, Record: p.joined.RecordID, Shadow: p.joined.Shadow, Had: p.survivor != nil}
+		if p.joined.State == directory.Skipped {
+			moved.Skipped = p.joined.Reason
+		}
 		if p.survivor != nil {
 			moved.Survivor, moved.SurvivorShadow = p.survivor.RecordID, p.survivor.Shadow
 		}
@@ -234,8 +237,8 @@ func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error 
 			stored = append(stored, directory.Link{
 				Account: account, Entity: contactEntity(j.Survivor), RecordID: moved.Record, Shadow: moved.Shadow, State: directory.Pending, Wanted: m.survivor.Version,
 			})
-		case p.survivor == nil && p.joined.Reason == directory.Deleted && p.joined.State == directory.Skipped:
-			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Skipped, Reason: directory.Deleted, Wanted: m.survivor.Version})
+		case p.survivor == nil && moved.Skipped != "":
+			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Skipped, Reason: moved.Skipped, Wanted: m.survivor.Version})
 		case p.survivor == nil:
 			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Pending, Wanted: m.survivor.Version})
 		}

@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -409,6 +410,104 @@ func TestAMergeInTheAccountJoins(t *testing.T) {
 		}
 		town.wantDoubles("then", "")
 		if got := town.contact(talker).Text("email"); got != "anna@rossi.it" {
+			town.Errorf("her e-mail address is %q", got)
+		}
+	})
+}
+
+// split undoes the newest join.
+func (town *town) split() {
+	town.Helper()
+	id := town.joins()[0].ID
+	town.tx(func(tx directory.Tx) error {
+		_, err := record.Split(tx, id, "ops", start.Add(2*time.Hour))
+		return err
+	})
+}
+
+// What a join has moved goes back, and the two stay two.
+func TestASplitUndoesAJoin(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w1", "393331111111", 0)
+		town.see("zoho", "z1", 1, "+393331111111", "Anna Rossi", "anna@rossi.it")
+		town.see("hubspot", "h1", 1, "+393331111111", "Anna Rossi", "anna@rossi.it")
+		town.say("w2", "393332222222", 4)
+		town.see("zoho", "z2", 4, "+393332222222")
+		was, is := town.talker("w1"), town.talker("w2")
+		before := [2]*directory.Contact{town.contact(was), town.contact(is)}
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		if town.talker("w1") != is || town.whose("hubspot", "h1") != is {
+			town.Fatal("they are not joined")
+		}
+		town.split()
+		for i, id := range []int64{was, is} {
+			c := town.contact(id)
+			for name, v := range before[i].Fields {
+				if got := c.Fields[name]; got.Text != v.Text {
+					town.Errorf("%s of %d is %q, was %q", name, i, got.Text, v.Text)
+				}
+			}
+			if len(c.Fields) != len(before[i].Fields) {
+				town.Errorf("%d has the fields %v, had %v", i, c.Fields, before[i].Fields)
+			}
+			for account, l := range town.links(id) {
+				if l.State != directory.Pending || l.Wanted != c.Version {
+					town.Errorf("%s of %d: %+v, want version %d pending", account, i, l, c.Version)
+				}
+			}
+		}
+		if town.talker("w1") != was || town.talker("w2") != is || town.whose("zoho", "z1") != was || town.whose("hubspot", "h1") != was || town.whose("zoho", "z2") != is {
+			town.Error("not everything is where it was")
+		}
+		town.wantDoubles("after the split", "")
+		joins := town.joins()
+		if len(joins) != 1 || joins[0].SplitBy != "ops" || joins[0].SplitAt.IsZero() {
+			town.Errorf("joins %+v", joins)
+		}
+		// A person has said that they are two.
+		again := fact("moved again", connectors.KindIdentity, 5, &connectors.Person{WAID: "393331111111"})
+		again.Identity = moved.Identity
+		again.At = moved.At.Add(-time.Minute)
+		apply(town.T, town.r, again)
+		if town.talker("w1") != was {
+			town.Error("they have been joined again")
+		}
+		if err := town.db.Record(ctx, func(tx directory.Tx) error {
+			_, err := record.Split(tx, joins[0].ID, "ops", start)
+			return err
+		}); !errors.Is(err, record.ErrNoJoin) {
+			town.Errorf("split twice: %v", err)
+		}
+	})
+}
+
+// The account where the two had one record each, and one that knew of the other
+// one only.
+func TestASplitGivesBackTheRecords(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("zoho", "z2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		town.see("hubspot", "h2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		town.see("bitrix24", "b2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		anna, berta := town.whose("zoho", "z1"), town.whose("zoho", "z2")
+		town.see("hubspot", "h2", 9, "+393331234567", "Berta Bianchi", "berta@bianchi.it") // a slip of the pen
+		if town.whose("hubspot", "h2") != anna || town.whose("bitrix24", "b2") != anna || town.contact(anna).Text("email") == "" {
+			town.Fatal("they are not joined")
+		}
+		town.gone("zoho", "z2") // as a duplicate, by somebody who tidies up
+		town.split()
+		if town.whose("hubspot", "h2") != berta || town.whose("bitrix24", "b2") != berta || town.whose("zoho", "z1") != anna {
+			town.Error("not all records are back")
+		}
+		if l := town.links(berta)["zoho"]; l.State != directory.Skipped || l.Reason != directory.Deleted {
+			town.Errorf("the record that was deleted: %+v", l)
+		}
+		if links := town.links(anna); len(links) != 1 {
+			town.Errorf("she is known in %v, want Zoho alone", links)
+		}
+		if got := town.contact(anna).Text("email"); got != "" {
 			town.Errorf("her e-mail address is %q", got)
 		}
 	})
