@@ -251,9 +251,12 @@ func bury(tx *gorm.DB, rows []linkRow) error {
 }
 
 // JoinList returns joins, the newest first; with open only those that have not
-// been split.
+// been split. A limit of 0 is none.
 func (db *DB) JoinList(ctx context.Context, open bool, limit int) ([]directory.Join, error) {
-	query := db.gorm.WithContext(ctx).Order("id DESC").Limit(limit)
+	query := db.gorm.WithContext(ctx).Order("id DESC")
+	if limit > 0 {
+		query = query.Limit(limit)
+	}
 	if open {
 		query = query.Where("split_at IS NULL")
 	}
