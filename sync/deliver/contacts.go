@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -81,7 +80,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 }
 
 // keyOf is the contact's key in the account. Somebody who has never been on
-// WhatsApp is created under their number; a record of theirs that the account
+// WhatsApp is created under a key of their own; a record of theirs that the account
 // has made itself needs no key.
 func keyOf(todo directory.Work) string {
 	key := todo.Contact.AccountKey()
@@ -89,8 +88,8 @@ func keyOf(todo directory.Work) string {
 	case key != "":
 	case todo.Link.RecordID != "":
 		key = todo.Link.Shadow[directory.KeyShadow]
-	case len(todo.Contact.Phones()) > 0:
-		key = strings.TrimPrefix(todo.Contact.Phones()[0], "+")
+	default:
+		key = todo.Contact.CRMKey()
 	}
 	return key
 }

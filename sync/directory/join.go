@@ -81,8 +81,8 @@ func (c *Contact) Absorb(other *Contact) (took []MovedField) {
 	for _, name := range slices.Sorted(maps.Keys(other.Fields)) {
 		theirs, mine := other.Fields[name], c.Fields[name]
 		switch {
-		case theirs.Fact == "" && theirs.Account == "", theirs.Text == "":
-			continue // it follows from the messages, or says nothing
+		case theirs.Fact == "" && theirs.Account == "", theirs.Text == "", name == alias:
+			continue // it follows from the messages, says nothing, or is the other's own
 		case name == "consent" || name == "consent_at":
 			out := other.Text("consent") == "opted_out"
 			if c.Text("consent") == "opted_out" || !out && (mine.Text != "" || twoUsers) {

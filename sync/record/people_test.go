@@ -512,3 +512,108 @@ func TestASplitGivesBackTheRecords(t *testing.T) {
 		}
 	})
 }
+
+const byName = "people: {same_phone: by_name}\n"
+
+// A family shares a telephone. Each of them is somebody, in every CRM, and the
+// conversation is whose it was first.
+func TestAFamilyOfOneNumber(t *testing.T) {
+	inTown(t, byName, func(town *town) {
+		town.say("w1", "393331234567", 0)
+		town.see("zoho", "z1", 1, "+393331234567", "Anna  Rossi")
+		town.see("zoho", "z2", 1, "+393331234567", "Carlo Rossi")
+		town.see("hubspot", "h2", 2, "+393331234567", "CARLO ROSSI")
+		town.see("hubspot", "h1", 2, "+393331234567", "anna rossi")
+		anna, carlo := town.whose("zoho", "z1"), town.whose("zoho", "z2")
+		if anna == carlo || carlo == 0 || town.whose("hubspot", "h1") != anna || town.whose("hubspot", "h2") != carlo {
+			town.Fatalf("Anna is %d and %d, Carlo %d and %d", anna, town.whose("hubspot", "h1"), carlo, town.whose("hubspot", "h2"))
+		}
+		town.say("w2", "393331234567", 3)
+		if town.talker("w1") != anna || town.talker("w2") != anna {
+			town.Error("the conversation has changed hands")
+		}
+		town.see("zoho", "z3", 4, "+393331234567", "Carlo Rossi")
+		town.wantDoubles("then", "zoho: z2 + z3\n")
+		if joins := town.joins(); len(joins) != 0 {
+			town.Errorf("joins %+v", joins)
+		}
+		a, c := town.contact(anna), town.contact(carlo)
+		if a.CRMKey() == c.CRMKey() || c.Text("phone") != a.Text("phone") {
+			town.Errorf("keys %q and %q; phones %q and %q", a.CRMKey(), c.CRMKey(), a.Text("phone"), c.Text("phone"))
+		}
+		// Where he has no record yet hers is not taken for his.
+		town.gone("hubspot", "h2")
+		town.tx(func(tx directory.Tx) error {
+			return tx.Want([]directory.Want{{Account: "hubspot", Entity: directory.Entity{Kind: directory.ContactEntity, ID: carlo}, Version: c.Version + 1, Revive: true}})
+		})
+		work, err := town.db.Load(ctx, "hubspot", directory.ContactEntity, []int64{carlo})
+		if err != nil || len(work) != 1 || len(work[0].Namesakes) != 1 || work[0].Namesakes[0].RecordID != "h1" {
+			town.Errorf("his work in HubSpot is %+v (%v), want Anna's record as a namesake's", work, err)
+		}
+	})
+}
+
+// Without that rule all of them are one.
+func TestSamePhoneSamePerson(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("hubspot", "h2", 2, "+393331234567", "Carlo Rossi")
+		if town.whose("zoho", "z1") != town.whose("hubspot", "h2") {
+			town.Error("two people with one number")
+		}
+	})
+}
+
+// A family's number does not join two of them either.
+func TestAKnownNumberUnderAnotherNameDoesNotJoin(t *testing.T) {
+	inTown(t, byName, func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("zoho", "z2", 1, "+393339999999", "Carlo Rossi")
+		town.see("zoho", "z2", 2, "+393331234567", "Carlo Rossi")
+		if joins := town.joins(); len(joins) != 0 {
+			town.Errorf("joins %+v", joins)
+		}
+		carlo := town.whose("zoho", "z2")
+		town.see("hubspot", "h2", 3, "+393331234567", "Carlo Rossi")
+		if got := town.whose("hubspot", "h2"); got != carlo {
+			town.Errorf("Carlo is %d in HubSpot and %d in Zoho CRM", got, carlo)
+		}
+	})
+}
+
+// A Zoho and a HubSpot record without numbers.
+func TestSameEmailSamePersonWhereTheMappingSaysSo(t *testing.T) {
+	inTown(t, "people: {match: [phone, email]}\n", func(town *town) {
+		town.see("zoho", "z1", 1, "", "Anna Rossi", "Anna@Rossi.IT")
+		town.see("hubspot", "h1", 2, "", "A. Rossi", " anna@rossi.it ")
+		town.see("bitrix24", "b1", 2, "", "Nobody", "not an address")
+		anna := town.whose("zoho", "z1")
+		if anna == 0 || town.whose("hubspot", "h1") != anna || town.whose("bitrix24", "b1") != 0 {
+			town.Fatalf("z1 is %d's, h1 %d's, b1 %d's", anna, town.whose("hubspot", "h1"), town.whose("bitrix24", "b1"))
+		}
+		if key := town.contact(anna).CRMKey(); key == "" {
+			town.Error("she has no key for other accounts")
+		}
+		// Her record in Bitrix24 has the number too, by which somebody on WhatsApp is known.
+		town.say("w1", "393331234567", 3)
+		town.see("bitrix24", "b2", 4, "+393331234567", "Anna Rossi", "anna@rossi.it")
+		talker := town.talker("w1")
+		for account, id := range map[string]string{"zoho": "z1", "hubspot": "h1", "bitrix24": "b2"} {
+			if got := town.whose(account, id); got != talker {
+				town.Errorf("%s is %d's, want %d's", id, got, talker)
+			}
+		}
+		if joins := town.joins(); len(joins) != 1 || joins[0].Survivor != talker {
+			town.Errorf("joins %+v", joins)
+		}
+	})
+}
+
+func TestAnEmailNamesNobodyByItself(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "", "Anna Rossi", "anna@rossi.it")
+		if got := town.whose("zoho", "z1"); got != 0 {
+			town.Errorf("z1 is %d's", got)
+		}
+	})
+}
