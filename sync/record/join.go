@@ -239,7 +239,8 @@ func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error 
 			})
 		case p.survivor == nil && moved.Skipped != "":
 			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Skipped, Reason: moved.Skipped, Wanted: m.survivor.Version})
-		case p.survivor == nil:
+		case p.survivor == nil, moved.Survivor == "" && p.survivor.State == directory.Skipped && moved.Skipped == "":
+			// The account is owed messages of the other one.
 			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Pending, Wanted: m.survivor.Version})
 		}
 		if other != "" {

@@ -9,6 +9,7 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/mapping"
+	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
@@ -52,7 +53,7 @@ func inTown(t *testing.T, rules string, test func(town *town)) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			test(&town{T: t, db: db, r: &record.Recorder{
+			town := &town{T: t, db: db, r: &record.Recorder{
 				Store: db, Region: "IT", Mapping: func() *mapping.Mapping { return m },
 				DeliverTo: func(account string) []string {
 					if account == "whatsapp" {
@@ -60,11 +61,25 @@ func inTown(t *testing.T, rules string, test func(town *town)) {
 					}
 					return nil
 				},
-			}})
+			}}
+			test(town)
+			town.audit()
 		})
 	}
 	run("sqlite", func(t *testing.T) (*store.DB, error) { return store.OpenSQLite(ctx, t.TempDir()) })
 	run("postgres", func(t *testing.T) (*store.DB, error) { return store.OpenPostgres(ctx, storetest.Postgres(t)) })
+}
+
+// audit makes sure that nothing is stranded: no debt that nobody will pay.
+func (town *town) audit() {
+	town.Helper()
+	tally, err := town.db.Audit(ctx, audit.Period{}, "", false)
+	if err != nil {
+		town.Fatal(err)
+	}
+	for _, f := range tally.Findings {
+		town.Errorf("the audit finds in %s: %s: %v", f.Account, f.Problem, f.Names)
+	}
 }
 
 var inWords = map[string][3]string{"zoho": {"Phone", "Name", "Email"}, "hubspot": {"phone", "name", "email"}, "bitrix24": {"PHONE", "NAME", "EMAIL"}}
@@ -614,6 +629,23 @@ func TestAnEmailNamesNobodyByItself(t *testing.T) {
 		town.see("zoho", "z1", 1, "", "Anna Rossi", "anna@rossi.it")
 		if got := town.whose("zoho", "z1"); got != 0 {
 			town.Errorf("z1 is %d's", got)
+		}
+	})
+}
+
+// What waits for somebody who has become a part of another one finds a record to
+// wait for, whatever the account did to that one's.
+func TestNothingWaitsForNobodyAfterAJoin(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w2", "393332222222", 4)
+		town.see("hubspot", "h2", 5, "+393332222222", "Anna Rossi")
+		town.gone("hubspot", "h2")
+		town.say("w1", "393331111111", 0)
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		if l := town.links(town.talker("w1"))["hubspot"]; l.State != directory.Pending {
+			town.Errorf("hubspot: %+v, and is owed a message", l)
 		}
 	})
 }

@@ -130,6 +130,10 @@ func (s *splitter) links() error {
 	if err != nil {
 		return err
 	}
+	owed, err := s.tx.Owed(j.Joined)
+	if err != nil {
+		return err
+	}
 	pairs := pairsOf(all, j.Survivor)
 	var stored, none []directory.Link
 	var taken []directory.RecordKey
@@ -155,6 +159,9 @@ func (s *splitter) links() error {
 			if back.RecordID, back.Shadow = free(m.Account, m.Record), m.Shadow; back.RecordID == "" {
 				back.Shadow, back.State, back.Reason = nil, directory.Skipped, directory.Deleted
 			}
+		}
+		if back.State == directory.Skipped && slices.Contains(owed, m.Account) {
+			back.State, back.Reason = directory.Pending, "" // its messages wait for it
 		}
 		stored = append(stored, back)
 		if now == nil || now.RecordID != m.Record || m.Record == "" && m.Had {

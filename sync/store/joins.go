@@ -156,6 +156,16 @@ func (tx *recordTx) InDoubt(contactID int64) (accounts []string, err error) {
 	return accounts, nil
 }
 
+// Owed returns the accounts that are owed messages of a contact.
+func (tx *recordTx) Owed(contactID int64) (accounts []string, err error) {
+	err = tx.db.Raw(`SELECT DISTINCT l.account FROM messages m JOIN links l ON l.kind = 'message' AND l.entity_id = m.id
+		WHERE m.contact_id = ? AND l.state = 'pending'`, contactID).Scan(&accounts).Error
+	if err != nil {
+		return nil, fmt.Errorf("read which messages are owed: %w", err)
+	}
+	return accounts, nil
+}
+
 // MoveMessages gives messages of a contact to another: those with the ids, nil
 // for all. It returns which they were.
 func (tx *recordTx) MoveMessages(from, to int64, ids []int64) (moved []int64, err error) {
