@@ -11,6 +11,10 @@ import (
 	"crmsync/sync/directory"
 )
 
+// keyShadow is the place in a contact's shadow of the key that the account
+// knows it by. No vendor's field has such a name.
+const keyShadow = "(key)"
+
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
@@ -25,7 +29,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		fields := m.Translate(w.Account, todo.Contact.View())
 		diff, shadow := difference(fields, link.Shadow)
 		key := keyOf(todo)
-		if link.RecordID != "" && len(diff) == 0 && shadow[directory.KeyShadow] == key {
+		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
@@ -38,7 +42,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			continue
 		}
 		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff}
-		if link.RecordID == "" || shadow[directory.KeyShadow] != key {
+		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
 		if link.RecordID == "" {
@@ -47,7 +51,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 				change.Not = append(change.Not, other.RecordID)
 			}
 		}
-		shadow[directory.KeyShadow] = key
+		shadow[keyShadow] = key
 		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
 	}
 	if len(changes) == 0 {
@@ -87,7 +91,7 @@ func keyOf(todo directory.Work) string {
 	switch {
 	case key != "":
 	case todo.Link.RecordID != "":
-		key = todo.Link.Shadow[directory.KeyShadow]
+		key = todo.Link.Shadow[keyShadow]
 	default:
 		key = todo.Contact.CRMKey()
 	}
@@ -106,7 +110,7 @@ func (s *settled) awaitListing() {
 // that will happen by itself.
 func heldKey(todo directory.Work, key string) (blocked, wait bool) {
 	for _, other := range todo.Namesakes {
-		if other.Shadow[directory.KeyShadow] == key {
+		if other.Shadow[keyShadow] == key {
 			return true, other.State == directory.Pending
 		}
 	}

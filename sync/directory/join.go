@@ -72,8 +72,12 @@ type MovedField struct {
 	Was  *Value `json:"was,omitempty"`
 }
 
+// whoItIs are the fields in which a contact remains itself.
+var whoItIs = []string{"wa_id", "user_id", "phone", "country"}
+
 // Absorb gives the contact what it lacks and another one has: values that it
-// does not know, and those that people have entered in place of guesses. Who has
+// does not know, those that people have entered in place of guesses, and newer
+// ones from WhatsApp that do not say who it is. Who has
 // opted out as either has opted out, and nobody agrees to anything by a join of
 // two WhatsApp users.
 func (c *Contact) Absorb(other *Contact) (took []MovedField) {
@@ -88,7 +92,8 @@ func (c *Contact) Absorb(other *Contact) (took []MovedField) {
 			if c.Text("consent") == "opted_out" || !out && (mine.Text != "" || twoUsers) {
 				continue
 			}
-		case mine.Text != "" && (mine.Entered || !theirs.Entered):
+		case mine.Text == "", theirs.Entered && !mine.Entered:
+		case mine.Entered, slices.Contains(whoItIs, strings.TrimPrefix(name, said)), !theirs.newer(mine):
 			continue
 		}
 		moved := MovedField{Name: name}

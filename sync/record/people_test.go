@@ -649,3 +649,40 @@ func TestNothingWaitsForNobodyAfterAJoin(t *testing.T) {
 		}
 	})
 }
+
+// A message of which nobody knows whether Zoho CRM has it is looked for in the
+// record where it may be: that one stays in use.
+func TestAJoinKeepsTheRecordWhereAMessageIsInDoubt(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w1", "393331111111", 0)
+		town.see("zoho", "z1", 1, "+393331111111", "Anna Rossi")
+		town.say("w2", "393332222222", 4)
+		town.see("zoho", "z2", 4, "+393332222222")
+		lease, _, err := town.db.Acquire(ctx, "zoho", "me", false, time.Minute)
+		if err != nil {
+			town.Fatal(err)
+		}
+		doubt := func(wamid string) {
+			var id int64
+			town.tx(func(tx directory.Tx) error {
+				list, err := tx.Messages([]directory.MessageKey{{BusinessNumber: "1000", WAMID: wamid}})
+				id = list[0].ID
+				return err
+			})
+			if err := town.db.Doubt(ctx, "zoho", lease, []directory.Entity{{Kind: directory.MessageEntity, ID: id}}); err != nil {
+				town.Fatal(err)
+			}
+		}
+		doubt("w1")
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		town.wantDoubles("then", "zoho: z1 + z2\n")
+		if err := town.db.Record(ctx, func(tx directory.Tx) error {
+			_, err := record.Split(tx, 1, "ops", start)
+			return err
+		}); err == nil {
+			town.Error("they are split although it is not known where a message is")
+		}
+	})
+}
