@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"crmsync/connectors"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
+
+// keyShadow is the place in a contact's shadow of the key that the account
+// knows it by. No vendor's field has such a name.
+const keyShadow = "(key)"
 
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
@@ -26,7 +29,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		fields := m.Translate(w.Account, todo.Contact.View())
 		diff, shadow := difference(fields, link.Shadow)
 		key := keyOf(todo)
-		if link.RecordID != "" && len(diff) == 0 && shadow[directory.KeyShadow] == key {
+		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
@@ -39,7 +42,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			continue
 		}
 		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff}
-		if link.RecordID == "" || shadow[directory.KeyShadow] != key {
+		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
 		if link.RecordID == "" {
@@ -48,7 +51,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 				change.Not = append(change.Not, other.RecordID)
 			}
 		}
-		shadow[directory.KeyShadow] = key
+		shadow[keyShadow] = key
 		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
 	}
 	if len(changes) == 0 {
@@ -82,16 +85,16 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 }
 
 // keyOf is the contact's key in the account. Somebody who has never been on
-// WhatsApp is created under their number; a record of theirs that the account
+// WhatsApp is created under a key of their own; a record of theirs that the account
 // has made itself needs no key.
 func keyOf(todo directory.Work) string {
 	key := todo.Contact.AccountKey()
 	switch {
 	case key != "":
 	case todo.Link.RecordID != "":
-		key = todo.Link.Shadow[directory.KeyShadow]
-	case len(todo.Contact.Phones()) > 0:
-		key = strings.TrimPrefix(todo.Contact.Phones()[0], "+")
+		key = todo.Link.Shadow[keyShadow]
+	default:
+		key = todo.Contact.CRMKey()
 	}
 	return key
 }
@@ -108,7 +111,7 @@ func (s *settled) awaitListing() {
 // that will happen by itself.
 func heldKey(todo directory.Work, key string) (blocked, wait bool) {
 	for _, other := range todo.Namesakes {
-		if other.Shadow[directory.KeyShadow] == key {
+		if other.Shadow[keyShadow] == key {
 			return true, other.State == directory.Pending
 		}
 	}

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -23,6 +24,11 @@ const (
 	PhoneIdentity IdentityKind = "phone"
 	// UserIdentity is a business-scoped user id.
 	UserIdentity IdentityKind = "user"
+	// EmailIdentity is an e-mail address in lower case.
+	EmailIdentity IdentityKind = "email"
+	// NamedIdentity is one of the others together with a full name, for people
+	// who share it.
+	NamedIdentity IdentityKind = "named"
 )
 
 // An Identity ties a key to a contact. A key that its owner gave up keeps
@@ -61,6 +67,49 @@ func KeysOf(p *connectors.Person) []IdentityKey {
 		}
 	}
 	return keys
+}
+
+// EmailKey is the key of an e-mail address as a record shows it, if it is one.
+func EmailKey(text string) (IdentityKey, bool) {
+	text, valid := cleanEmail(text)
+	return IdentityKey{EmailIdentity, text}, valid && text != ""
+}
+
+// NamedKey is a key together with a full name as [NameKey] has it.
+func NamedKey(key IdentityKey, name string) IdentityKey {
+	return IdentityKey{NamedIdentity, key.Value + "|" + name}
+}
+
+// alias is where a contact keeps its [Contact.CRMKey], if its number or address
+// will not do because another one has it. It is no field of its own.
+const alias = "alias."
+
+// SetAlias gives a contact a key of its own which shares one with others, unless
+// it has one.
+func (c *Contact) SetAlias(shared IdentityKey, name string, f *Fact) {
+	if c.Text(alias) == "" {
+		c.put(alias, Value{Text: short(shared.Value) + "-" + connectors.Digest([]byte(name))[:8], At: f.When(), Fact: f.ID, Account: f.Account}, true)
+	}
+}
+
+// short is a value for a key: a number as it is, of an address a digest.
+func short(value string) string {
+	if strings.Contains(value, "@") {
+		return connectors.Digest([]byte(value))[:16]
+	}
+	return value
+}
+
+// CRMKey is the value in an account's unique field of a contact who has never been
+// on WhatsApp, empty if there is nothing to make one of.
+func (c *Contact) CRMKey() string {
+	if own := c.Text(alias); own != "" {
+		return own
+	}
+	if numbers := c.Phones(); len(numbers) > 0 {
+		return strings.TrimPrefix(numbers[0], "+")
+	}
+	return short(c.Text("email"))
 }
 
 // Find returns the contact that a person was at a time, 0 if nobody. Of

@@ -53,11 +53,13 @@ type MovedIdentity struct {
 }
 
 // A MovedLink says which records the two had in an account, and what those were
-// last told; empty for none. Had says that the account knew of the survivor.
+// last told; empty for none. Skipped is why the account was not to show the
+// joined contact. Had says that the account knew of the survivor.
 type MovedLink struct {
 	Account        string            `json:"account"`
 	Record         string            `json:"record,omitempty"`
 	Shadow         map[string]string `json:"shadow,omitempty"`
+	Skipped        string            `json:"skipped,omitempty"`
 	Survivor       string            `json:"survivor,omitempty"`
 	SurvivorShadow map[string]string `json:"survivor_shadow,omitempty"`
 	Had            bool              `json:"had,omitempty"`
@@ -70,8 +72,12 @@ type MovedField struct {
 	Was  *Value `json:"was,omitempty"`
 }
 
+// whoItIs are the fields in which a contact remains itself.
+var whoItIs = []string{"wa_id", "user_id", "phone", "country"}
+
 // Absorb gives the contact what it lacks and another one has: values that it
-// does not know, and those that people have entered in place of guesses. Who has
+// does not know, those that people have entered in place of guesses, and newer
+// ones from WhatsApp that do not say who it is. Who has
 // opted out as either has opted out, and nobody agrees to anything by a join of
 // two WhatsApp users.
 func (c *Contact) Absorb(other *Contact) (took []MovedField) {
@@ -79,14 +85,15 @@ func (c *Contact) Absorb(other *Contact) (took []MovedField) {
 	for _, name := range slices.Sorted(maps.Keys(other.Fields)) {
 		theirs, mine := other.Fields[name], c.Fields[name]
 		switch {
-		case theirs.Fact == "" && theirs.Account == "", theirs.Text == "":
-			continue // it follows from the messages, or says nothing
+		case theirs.Fact == "" && theirs.Account == "", theirs.Text == "", name == alias:
+			continue // it follows from the messages, says nothing, or is the other's own
 		case name == "consent" || name == "consent_at":
 			out := other.Text("consent") == "opted_out"
 			if c.Text("consent") == "opted_out" || !out && (mine.Text != "" || twoUsers) {
 				continue
 			}
-		case mine.Text != "" && (mine.Entered || !theirs.Entered):
+		case mine.Text == "", theirs.Entered && !mine.Entered:
+		case mine.Entered, slices.Contains(whoItIs, strings.TrimPrefix(name, said)), !theirs.newer(mine):
 			continue
 		}
 		moved := MovedField{Name: name}

@@ -107,6 +107,14 @@ func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, 
 	return s.At.After(c.Fields[l.From].At)
 }
 
+// cleanEmail is an e-mail address as crmsync keeps it. It reports false for what
+// is none.
+func cleanEmail(text string) (clean string, valid bool) {
+	text = strings.ToLower(strings.TrimSpace(connectors.Clean(text)))
+	address, err := mail.ParseAddress(text)
+	return text, err == nil && address.Address == text
+}
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b.UTC()
@@ -153,9 +161,7 @@ func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
 	}
 	switch {
 	case l.From == "email":
-		text = strings.ToLower(text)
-		address, err := mail.ParseAddress(text)
-		return text, err == nil && address.Address == text
+		return cleanEmail(text)
 	case l.Info.Type == mapping.Phone:
 		text = phone.Normalize(text, region)
 		return text, text != ""

@@ -16,10 +16,6 @@ import (
 // account: it is not compared and not written. No value looks like it.
 const KeptShadow = "\x00kept"
 
-// KeyShadow is the place in a contact's shadow of the key that the account knows
-// it by. No vendor's field has such a name.
-const KeyShadow = "(key)"
-
 // KeptAs stands for such a value that has been seen.
 func KeptAs(text string) string { return KeptShadow + shadowOfText(text) }
 

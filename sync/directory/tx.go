@@ -67,6 +67,8 @@ type Tx interface {
 	// InDoubt returns the accounts in which it is not known whether messages of
 	// a contact are there.
 	InDoubt(contactID int64) ([]string, error)
+	// Owed returns the accounts that are owed messages of a contact.
+	Owed(contactID int64) ([]string, error)
 	// MoveMessages gives messages of a contact to another: those with the ids,
 	// nil for all. It returns which they were.
 	MoveMessages(from, to int64, ids []int64) ([]int64, error)

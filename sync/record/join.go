@@ -119,7 +119,7 @@ func (m *merger) run() (accounts []string, err error) {
 	if err := m.tx.SaveContacts([]*directory.Contact{m.survivor}); err != nil {
 		return nil, err
 	}
-	if err := m.moveLinks(pairs, mine, theirs); err != nil {
+	if err := m.moveLinks(pairs, theirs); err != nil {
 		return nil, err
 	}
 	if err := m.tx.SaveJoin(j); err != nil {
@@ -207,11 +207,11 @@ func (p *pair) recordless() bool {
 }
 
 // moveLinks gives the survivor the joined contact's records, where it has none.
-// Where both have one the survivor keeps the one that has its key in the
-// account, or of which messages are in doubt; the other one is a duplicate.
-func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error {
+// Where both have one it keeps its own, unless messages of the other one are in
+// doubt there and have to be looked for where they may be. What is left over is a
+// duplicate.
+func (m *merger) moveLinks(pairs map[string]*pair, theirs []string) error {
 	j := &m.record
-	key := m.survivor.AccountKey()
 	var stored []directory.Link
 	var doubles []directory.Duplicate
 	for _, account := range slices.Sorted(maps.Keys(pairs)) {
@@ -220,13 +220,14 @@ func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error 
 			continue
 		}
 		moved := directory.MovedLink{Account: account, Record: p.joined.RecordID, Shadow: p.joined.Shadow, Had: p.survivor != nil}
+		if p.joined.State == directory.Skipped {
+			moved.Skipped = p.joined.Reason
+		}
 		if p.survivor != nil {
 			moved.Survivor, moved.SurvivorShadow = p.survivor.RecordID, p.survivor.Shadow
 		}
 		j.Moved.Links = append(j.Moved.Links, moved)
-		hasKey := func(shadow map[string]string) bool { return key != "" && shadow[directory.KeyShadow] == key }
-		takes := moved.Record != "" && (moved.Survivor == "" || slices.Contains(theirs, account) ||
-			!slices.Contains(mine, account) && hasKey(moved.Shadow) && !hasKey(moved.SurvivorShadow))
+		takes := moved.Record != "" && (moved.Survivor == "" || slices.Contains(theirs, account))
 		other := moved.Record
 		switch {
 		case takes:
@@ -234,9 +235,10 @@ func (m *merger) moveLinks(pairs map[string]*pair, mine, theirs []string) error 
 			stored = append(stored, directory.Link{
 				Account: account, Entity: contactEntity(j.Survivor), RecordID: moved.Record, Shadow: moved.Shadow, State: directory.Pending, Wanted: m.survivor.Version,
 			})
-		case p.survivor == nil && p.joined.Reason == directory.Deleted && p.joined.State == directory.Skipped:
-			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Skipped, Reason: directory.Deleted, Wanted: m.survivor.Version})
-		case p.survivor == nil:
+		case p.survivor == nil && moved.Skipped != "":
+			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Skipped, Reason: moved.Skipped, Wanted: m.survivor.Version})
+		case p.survivor == nil, moved.Survivor == "" && p.survivor.State == directory.Skipped && moved.Skipped == "":
+			// The account is owed messages of the other one.
 			stored = append(stored, directory.Link{Account: account, Entity: contactEntity(j.Survivor), State: directory.Pending, Wanted: m.survivor.Version})
 		}
 		if other != "" {

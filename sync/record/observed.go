@@ -2,10 +2,7 @@ package record
 
 import (
 	"slices"
-	"strings"
 
-	"crmsync/connectors"
-	"crmsync/connectors/phone"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
@@ -29,28 +26,6 @@ func recordsOf(f *directory.Fact) []directory.RecordKey {
 		keys = append(keys, directory.RecordKey{Account: f.Account, ID: f.Observed.Asked})
 	}
 	return keys
-}
-
-// keysOf are the names by which a record's person can be found.
-func (b *batch) keysOf(f *directory.Fact) []directory.IdentityKey {
-	if f.Observed.Gone {
-		return nil
-	}
-	return directory.KeysOf(b.personOf(f))
-}
-
-// personOf is the person of an observed record, as far as it names one; nil if
-// it does not.
-func (b *batch) personOf(f *directory.Fact) *connectors.Person {
-	for _, l := range b.mapping().Lines(f.Account) {
-		if l.Info.Type != mapping.Phone || !l.Info.Shared {
-			continue
-		}
-		if number := phone.Normalize(f.Observed.Fields[l.To], b.region); number != "" {
-			return &connectors.Person{WAID: strings.TrimPrefix(number, "+")}
-		}
-	}
-	return nil
 }
 
 // loadLinks reads the links of the records and returns their contacts.
@@ -82,13 +57,12 @@ func (b *batch) observed(f *directory.Fact) string {
 	if o.Gone {
 		return b.gone(f, key, link)
 	}
-	person := b.personOf(f)
 	if link == nil {
 		b.doubles[key] = double{}
-		if person == nil {
+		if len(b.plainKeys(f)) == 0 {
 			return "skipped: names nobody"
 		}
-		contact := b.contactOf(f, person)
+		contact := b.contactOf(f)
 		own := ownKey{f.Account, contact.ID}
 		if link = b.own[own]; link == nil {
 			link = &directory.Link{Account: f.Account, Entity: contactEntity(contact.ID)}
@@ -109,9 +83,7 @@ func (b *batch) observed(f *directory.Fact) string {
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
 		Revision: b.mapping().Revision(),
 	}, link.Shadow)
-	if person != nil {
-		b.know(contact, person)
-	}
+	b.recognise(contact, f)
 	b.touch(contact.ID, f)
 	b.seen = append(b.seen, seen{contact, *link})
 	return directory.Applied
@@ -170,8 +142,8 @@ func (b *batch) gone(f *directory.Fact, key directory.RecordKey, link *directory
 
 // contactOf is the contact whose record is seen for the first time, known or
 // new.
-func (b *batch) contactOf(f *directory.Fact, person *connectors.Person) *directory.Contact {
-	id := directory.Find(directory.KeysOf(person), b.identities, f.When())
+func (b *batch) contactOf(f *directory.Fact) *directory.Contact {
+	id := b.find(f)
 	if id == 0 {
 		id = b.newContact()
 	}
@@ -181,12 +153,34 @@ func (b *batch) contactOf(f *directory.Fact, person *connectors.Person) *directo
 // joinNamed notes that a contact whose record shows the name of another one is
 // the same person. That is certain only of somebody who is known from CRMs alone.
 func (b *batch) joinNamed(f *directory.Fact, contact *directory.Contact) {
-	if !b.onlyInCRMs(contact) {
+	if id := b.find(f); id != 0 && id != contact.ID && b.onlyInCRMs(contact) {
+		why := whyPhone
+		if directory.Find(directory.KeysOf(b.personOf(f)), b.identities, f.When()) == 0 {
+			why = whyEmail
+		}
+		b.join(b.contacts[id], contact, why, f)
 		return
 	}
-	id := directory.Find(b.keysOf(f), b.identities, f.When())
-	if id != 0 && id != contact.ID {
-		b.join(b.contacts[id], contact, whyPhone, f)
+	if !b.mapping().People().ByEmail {
+		return
+	}
+	key, ok := directory.EmailKey(b.readAs(f, "email"))
+	if !ok {
+		return
+	}
+	id := directory.Find(append(named([]directory.IdentityKey{key}, b.nameOf(f)), key), b.identities, f.When())
+	if id == 0 || id == contact.ID {
+		return
+	}
+	other := b.contacts[id]
+	if name := b.nameOf(f); name != "" && other.EnteredName() != "" && other.EnteredName() != name {
+		return
+	}
+	switch {
+	case b.onlyInCRMs(other):
+		b.join(contact, other, whyEmail, f)
+	case b.onlyInCRMs(contact):
+		b.join(other, contact, whyEmail, f)
 	}
 }
 

@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/mapping"
+	"crmsync/sync/audit"
 	"crmsync/sync/directory"
 	"crmsync/sync/record"
 	"crmsync/sync/store"
@@ -51,7 +53,7 @@ func inTown(t *testing.T, rules string, test func(town *town)) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			test(&town{T: t, db: db, r: &record.Recorder{
+			town := &town{T: t, db: db, r: &record.Recorder{
 				Store: db, Region: "IT", Mapping: func() *mapping.Mapping { return m },
 				DeliverTo: func(account string) []string {
 					if account == "whatsapp" {
@@ -59,11 +61,25 @@ func inTown(t *testing.T, rules string, test func(town *town)) {
 					}
 					return nil
 				},
-			}})
+			}}
+			test(town)
+			town.audit()
 		})
 	}
 	run("sqlite", func(t *testing.T) (*store.DB, error) { return store.OpenSQLite(ctx, t.TempDir()) })
 	run("postgres", func(t *testing.T) (*store.DB, error) { return store.OpenPostgres(ctx, storetest.Postgres(t)) })
+}
+
+// audit makes sure that nothing is stranded: no debt that nobody will pay.
+func (town *town) audit() {
+	town.Helper()
+	tally, err := town.db.Audit(ctx, audit.Period{}, "", false)
+	if err != nil {
+		town.Fatal(err)
+	}
+	for _, f := range tally.Findings {
+		town.Errorf("the audit finds in %s: %s: %v", f.Account, f.Problem, f.Names)
+	}
 }
 
 var inWords = map[string][3]string{"zoho": {"Phone", "Name", "Email"}, "hubspot": {"phone", "name", "email"}, "bitrix24": {"PHONE", "NAME", "EMAIL"}}
@@ -410,6 +426,263 @@ func TestAMergeInTheAccountJoins(t *testing.T) {
 		town.wantDoubles("then", "")
 		if got := town.contact(talker).Text("email"); got != "anna@rossi.it" {
 			town.Errorf("her e-mail address is %q", got)
+		}
+	})
+}
+
+// split undoes the newest join.
+func (town *town) split() {
+	town.Helper()
+	id := town.joins()[0].ID
+	town.tx(func(tx directory.Tx) error {
+		_, err := record.Split(tx, id, "ops", start.Add(2*time.Hour))
+		return err
+	})
+}
+
+// What a join has moved goes back, and the two stay two.
+func TestASplitUndoesAJoin(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w1", "393331111111", 0)
+		town.see("zoho", "z1", 1, "+393331111111", "Anna Rossi", "anna@rossi.it")
+		town.see("hubspot", "h1", 1, "+393331111111", "Anna Rossi", "anna@rossi.it")
+		town.say("w2", "393332222222", 4)
+		town.see("zoho", "z2", 4, "+393332222222")
+		was, is := town.talker("w1"), town.talker("w2")
+		before := [2]*directory.Contact{town.contact(was), town.contact(is)}
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		if town.talker("w1") != is || town.whose("hubspot", "h1") != is {
+			town.Fatal("they are not joined")
+		}
+		town.split()
+		for i, id := range []int64{was, is} {
+			c := town.contact(id)
+			for name, v := range before[i].Fields {
+				if got := c.Fields[name]; got.Text != v.Text {
+					town.Errorf("%s of %d is %q, was %q", name, i, got.Text, v.Text)
+				}
+			}
+			if len(c.Fields) != len(before[i].Fields) {
+				town.Errorf("%d has the fields %v, had %v", i, c.Fields, before[i].Fields)
+			}
+			for account, l := range town.links(id) {
+				if l.State != directory.Pending || l.Wanted != c.Version {
+					town.Errorf("%s of %d: %+v, want version %d pending", account, i, l, c.Version)
+				}
+			}
+		}
+		if town.talker("w1") != was || town.talker("w2") != is || town.whose("zoho", "z1") != was || town.whose("hubspot", "h1") != was || town.whose("zoho", "z2") != is {
+			town.Error("not everything is where it was")
+		}
+		town.wantDoubles("after the split", "")
+		joins := town.joins()
+		if len(joins) != 1 || joins[0].SplitBy != "ops" || joins[0].SplitAt.IsZero() {
+			town.Errorf("joins %+v", joins)
+		}
+		// A person has said that they are two.
+		again := fact("moved again", connectors.KindIdentity, 5, &connectors.Person{WAID: "393331111111"})
+		again.Identity = moved.Identity
+		again.At = moved.At.Add(-time.Minute)
+		apply(town.T, town.r, again)
+		if town.talker("w1") != was {
+			town.Error("they have been joined again")
+		}
+		if err := town.db.Record(ctx, func(tx directory.Tx) error {
+			_, err := record.Split(tx, joins[0].ID, "ops", start)
+			return err
+		}); !errors.Is(err, record.ErrNoJoin) {
+			town.Errorf("split twice: %v", err)
+		}
+	})
+}
+
+// The account where the two had one record each, and one that knew of the other
+// one only.
+func TestASplitGivesBackTheRecords(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("zoho", "z2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		town.see("hubspot", "h2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		town.see("bitrix24", "b2", 1, "+393339999999", "Berta Bianchi", "berta@bianchi.it")
+		anna, berta := town.whose("zoho", "z1"), town.whose("zoho", "z2")
+		town.see("hubspot", "h2", 9, "+393331234567", "Berta Bianchi", "berta@bianchi.it") // a slip of the pen
+		if town.whose("hubspot", "h2") != anna || town.whose("bitrix24", "b2") != anna || town.contact(anna).Text("email") == "" {
+			town.Fatal("they are not joined")
+		}
+		town.gone("zoho", "z2") // as a duplicate, by somebody who tidies up
+		town.split()
+		if town.whose("hubspot", "h2") != berta || town.whose("bitrix24", "b2") != berta || town.whose("zoho", "z1") != anna {
+			town.Error("not all records are back")
+		}
+		if l := town.links(berta)["zoho"]; l.State != directory.Skipped || l.Reason != directory.Deleted {
+			town.Errorf("the record that was deleted: %+v", l)
+		}
+		if links := town.links(anna); len(links) != 1 {
+			town.Errorf("she is known in %v, want Zoho alone", links)
+		}
+		if got := town.contact(anna).Text("email"); got != "" {
+			town.Errorf("her e-mail address is %q", got)
+		}
+	})
+}
+
+const byName = "people: {same_phone: by_name}\n"
+
+// A family shares a telephone. Each of them is somebody, in every CRM, and the
+// conversation is whose it was first.
+func TestAFamilyOfOneNumber(t *testing.T) {
+	inTown(t, byName, func(town *town) {
+		town.say("w1", "393331234567", 0)
+		town.see("zoho", "z1", 1, "+393331234567", "Anna  Rossi")
+		town.see("zoho", "z2", 1, "+393331234567", "Carlo Rossi")
+		town.see("hubspot", "h2", 2, "+393331234567", "CARLO ROSSI")
+		town.see("hubspot", "h1", 2, "+393331234567", "anna rossi")
+		anna, carlo := town.whose("zoho", "z1"), town.whose("zoho", "z2")
+		if anna == carlo || carlo == 0 || town.whose("hubspot", "h1") != anna || town.whose("hubspot", "h2") != carlo {
+			town.Fatalf("Anna is %d and %d, Carlo %d and %d", anna, town.whose("hubspot", "h1"), carlo, town.whose("hubspot", "h2"))
+		}
+		town.say("w2", "393331234567", 3)
+		if town.talker("w1") != anna || town.talker("w2") != anna {
+			town.Error("the conversation has changed hands")
+		}
+		town.see("zoho", "z3", 4, "+393331234567", "Carlo Rossi")
+		town.wantDoubles("then", "zoho: z2 + z3\n")
+		if joins := town.joins(); len(joins) != 0 {
+			town.Errorf("joins %+v", joins)
+		}
+		a, c := town.contact(anna), town.contact(carlo)
+		if a.CRMKey() == c.CRMKey() || c.Text("phone") != a.Text("phone") {
+			town.Errorf("keys %q and %q; phones %q and %q", a.CRMKey(), c.CRMKey(), a.Text("phone"), c.Text("phone"))
+		}
+		// Where he has no record yet hers is not taken for his.
+		town.gone("hubspot", "h2")
+		town.tx(func(tx directory.Tx) error {
+			return tx.Want([]directory.Want{{Account: "hubspot", Entity: directory.Entity{Kind: directory.ContactEntity, ID: carlo}, Version: c.Version + 1, Revive: true}})
+		})
+		work, err := town.db.Load(ctx, "hubspot", directory.ContactEntity, []int64{carlo})
+		if err != nil || len(work) != 1 || len(work[0].Namesakes) != 1 || work[0].Namesakes[0].RecordID != "h1" {
+			town.Errorf("his work in HubSpot is %+v (%v), want Anna's record as a namesake's", work, err)
+		}
+	})
+}
+
+// Without that rule all of them are one.
+func TestSamePhoneSamePerson(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("hubspot", "h2", 2, "+393331234567", "Carlo Rossi")
+		if town.whose("zoho", "z1") != town.whose("hubspot", "h2") {
+			town.Error("two people with one number")
+		}
+	})
+}
+
+// A family's number does not join two of them either.
+func TestAKnownNumberUnderAnotherNameDoesNotJoin(t *testing.T) {
+	inTown(t, byName, func(town *town) {
+		town.see("zoho", "z1", 1, "+393331234567", "Anna Rossi")
+		town.see("zoho", "z2", 1, "+393339999999", "Carlo Rossi")
+		town.see("zoho", "z2", 2, "+393331234567", "Carlo Rossi")
+		if joins := town.joins(); len(joins) != 0 {
+			town.Errorf("joins %+v", joins)
+		}
+		carlo := town.whose("zoho", "z2")
+		town.see("hubspot", "h2", 3, "+393331234567", "Carlo Rossi")
+		if got := town.whose("hubspot", "h2"); got != carlo {
+			town.Errorf("Carlo is %d in HubSpot and %d in Zoho CRM", got, carlo)
+		}
+	})
+}
+
+// A Zoho and a HubSpot record without numbers.
+func TestSameEmailSamePersonWhereTheMappingSaysSo(t *testing.T) {
+	inTown(t, "people: {match: [phone, email]}\n", func(town *town) {
+		town.see("zoho", "z1", 1, "", "Anna Rossi", "Anna@Rossi.IT")
+		town.see("hubspot", "h1", 2, "", "A. Rossi", " anna@rossi.it ")
+		town.see("bitrix24", "b1", 2, "", "Nobody", "not an address")
+		anna := town.whose("zoho", "z1")
+		if anna == 0 || town.whose("hubspot", "h1") != anna || town.whose("bitrix24", "b1") != 0 {
+			town.Fatalf("z1 is %d's, h1 %d's, b1 %d's", anna, town.whose("hubspot", "h1"), town.whose("bitrix24", "b1"))
+		}
+		if key := town.contact(anna).CRMKey(); key == "" {
+			town.Error("she has no key for other accounts")
+		}
+		// Her record in Bitrix24 has the number too, by which somebody on WhatsApp is known.
+		town.say("w1", "393331234567", 3)
+		town.see("bitrix24", "b2", 4, "+393331234567", "Anna Rossi", "anna@rossi.it")
+		talker := town.talker("w1")
+		for account, id := range map[string]string{"zoho": "z1", "hubspot": "h1", "bitrix24": "b2"} {
+			if got := town.whose(account, id); got != talker {
+				town.Errorf("%s is %d's, want %d's", id, got, talker)
+			}
+		}
+		if joins := town.joins(); len(joins) != 1 || joins[0].Survivor != talker {
+			town.Errorf("joins %+v", joins)
+		}
+	})
+}
+
+func TestAnEmailNamesNobodyByItself(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.see("zoho", "z1", 1, "", "Anna Rossi", "anna@rossi.it")
+		if got := town.whose("zoho", "z1"); got != 0 {
+			town.Errorf("z1 is %d's", got)
+		}
+	})
+}
+
+// What waits for somebody who has become a part of another one finds a record to
+// wait for, whatever the account did to that one's.
+func TestNothingWaitsForNobodyAfterAJoin(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w2", "393332222222", 4)
+		town.see("hubspot", "h2", 5, "+393332222222", "Anna Rossi")
+		town.gone("hubspot", "h2")
+		town.say("w1", "393331111111", 0)
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		if l := town.links(town.talker("w1"))["hubspot"]; l.State != directory.Pending {
+			town.Errorf("hubspot: %+v, and is owed a message", l)
+		}
+	})
+}
+
+// A message of which nobody knows whether Zoho CRM has it is looked for in the
+// record where it may be: that one stays in use.
+func TestAJoinKeepsTheRecordWhereAMessageIsInDoubt(t *testing.T) {
+	inTown(t, "", func(town *town) {
+		town.say("w1", "393331111111", 0)
+		town.see("zoho", "z1", 1, "+393331111111", "Anna Rossi")
+		town.say("w2", "393332222222", 4)
+		town.see("zoho", "z2", 4, "+393332222222")
+		lease, _, err := town.db.Acquire(ctx, "zoho", "me", false, time.Minute)
+		if err != nil {
+			town.Fatal(err)
+		}
+		doubt := func(wamid string) {
+			var id int64
+			town.tx(func(tx directory.Tx) error {
+				list, err := tx.Messages([]directory.MessageKey{{BusinessNumber: "1000", WAMID: wamid}})
+				id = list[0].ID
+				return err
+			})
+			if err := town.db.Doubt(ctx, "zoho", lease, []directory.Entity{{Kind: directory.MessageEntity, ID: id}}); err != nil {
+				town.Fatal(err)
+			}
+		}
+		doubt("w1")
+		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
+		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
+		apply(town.T, town.r, moved)
+		town.wantDoubles("then", "zoho: z1 + z2\n")
+		if err := town.db.Record(ctx, func(tx directory.Tx) error {
+			_, err := record.Split(tx, 1, "ops", start)
+			return err
+		}); err == nil {
+			town.Error("they are split although it is not known where a message is")
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"crmsync/connectors"
 	"crmsync/connectors/phone"
@@ -447,13 +447,7 @@ func (b *batch) know(c *directory.Contact, p *connectors.Person) {
 		if i > 0 && key.Kind == directory.PhoneIdentity {
 			continue // a variant of the number, which only finds
 		}
-		held := slices.ContainsFunc(b.identities, func(i directory.Identity) bool {
-			return i.IdentityKey == key && (i.ContactID == c.ID || i.RetiredAt.IsZero())
-		})
-		if !held {
-			b.identities = append(b.identities, directory.Identity{IdentityKey: key, ContactID: c.ID})
-			b.newIdentities = append(b.newIdentities, len(b.identities)-1)
-		}
+		b.hold(c, key, time.Time{})
 	}
 }
 

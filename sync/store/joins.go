@@ -156,6 +156,16 @@ func (tx *recordTx) InDoubt(contactID int64) (accounts []string, err error) {
 	return accounts, nil
 }
 
+// Owed returns the accounts that are owed messages of a contact.
+func (tx *recordTx) Owed(contactID int64) (accounts []string, err error) {
+	err = tx.db.Raw(`SELECT DISTINCT l.account FROM messages m JOIN links l ON l.kind = 'message' AND l.entity_id = m.id
+		WHERE m.contact_id = ? AND l.state = 'pending'`, contactID).Scan(&accounts).Error
+	if err != nil {
+		return nil, fmt.Errorf("read which messages are owed: %w", err)
+	}
+	return accounts, nil
+}
+
 // MoveMessages gives messages of a contact to another: those with the ids, nil
 // for all. It returns which they were.
 func (tx *recordTx) MoveMessages(from, to int64, ids []int64) (moved []int64, err error) {
@@ -251,9 +261,12 @@ func bury(tx *gorm.DB, rows []linkRow) error {
 }
 
 // JoinList returns joins, the newest first; with open only those that have not
-// been split.
+// been split. A limit of 0 is none.
 func (db *DB) JoinList(ctx context.Context, open bool, limit int) ([]directory.Join, error) {
-	query := db.gorm.WithContext(ctx).Order("id DESC").Limit(limit)
+	query := db.gorm.WithContext(ctx).Order("id DESC")
+	if limit > 0 {
+		query = query.Limit(limit)
+	}
 	if open {
 		query = query.Where("split_at IS NULL")
 	}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"crmsync/cmd/internal/app"
+)
+
+// contactsAsJSON reads JSON that a contacts command prints.
+func contactsAsJSON(t *testing.T, into any, args ...string) {
+	t.Helper()
+	out, errs, code := runCommand(t, append([]string{"contacts"}, args...)...)
+	if err := json.Unmarshal([]byte(out), into); err != nil || code != 0 {
+		t.Fatalf("contacts %v: %s%s (exit code %d): %v", args, out, errs, code, err)
+	}
+}
+
+// Somebody who is in HubSpot and Zoho CRM gets the number of Ada, who talks on
+// WhatsApp: both are one then, with two records in each CRM. It was a slip of the pen.
+func TestDuplicatesJoinsAndSplitsOnTheCommandLine(t *testing.T) {
+	info := simulate(t)
+	serve(t, info)
+	hubspot, zoho := info.CRMs()[0], info.CRMs()[1]
+	const ada, berta = "16315551234", "16315559876"
+	l := newLoad(info)
+	l.post("wamid.1", ada, "hello")
+	for _, crm := range info.CRMs() {
+		eventually(t, 20*time.Second, crm.Name+" has the message", func() bool { return len(textsIn(t, crm, ada)) == 1 })
+	}
+	ask(t, zoho.URL+"/_sim/contacts", map[string]any{"phone": "+" + berta, "fields": map[string]any{"Last_Name": "Byron"}}, nil)
+	ask(t, hubspot.URL+"/_sim/contacts", map[string]any{"phone": "+" + berta, "fields": map[string]any{"lastname": "Byron"}}, nil)
+	eventually(t, 20*time.Second, "the second person is in Bitrix24 too", func() bool { return fieldsIn(t, info.CRMs()[2], berta) != nil })
+	editIn(t, hubspot, berta, fmt.Sprintf(`{"phone":"+%s"}`, ada))
+	var joins []app.Join
+	eventually(t, 20*time.Second, "they are one", func() bool {
+		contactsAsJSON(t, &joins, "joins", "--config", info.Config, "--output", "json")
+		return len(joins) == 1
+	})
+	if j := joins[0]; j.Account != "hubspot" || j.Records != 3 || j.Why == "" || j.SplitAt != nil {
+		t.Errorf("join %+v", j)
+	}
+	var doubles []app.Double
+	contactsAsJSON(t, &doubles, "duplicates", "--config", info.Config, "--output", "json")
+	if len(doubles) != 3 || doubles[0].ContactID != joins[0].Survivor || doubles[0].Linked == "" || len(doubles[0].Others) != 1 {
+		t.Errorf("duplicates %+v", doubles)
+	}
+	contactsAsJSON(t, &doubles, "duplicates", "--account", "zoho", "--config", info.Config, "--output", "json")
+	if len(doubles) != 1 || doubles[0].Account != "zoho" {
+		t.Errorf("duplicates in Zoho CRM %+v", doubles)
+	}
+	for _, args := range [][]string{{"joins"}, {"duplicates"}, {"split", "1", "--dry-run"}, {"split", "1", "--by", "Ops"}, {"joins", "--all"}, {"duplicates"}} {
+		out, errs, code := runCommand(t, append([]string{"contacts", "--config", info.Config}, args...)...)
+		if t.Logf("%v\n%s%s", args, out, errs); code != 0 {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+	contactsAsJSON(t, &joins, "joins", "--config", info.Config, "--output", "json")
+	if len(joins) != 0 {
+		t.Errorf("joins after the split %+v", joins)
+	}
+	contactsAsJSON(t, &doubles, "duplicates", "--config", info.Config, "--output", "json")
+	if len(doubles) != 0 {
+		t.Errorf("duplicates after the split %+v", doubles)
+	}
+	for args, want := range map[[3]string]int{{"split", "1"}: 1, {"split", "99"}: 1, {"split", "one"}: 2, {"duplicates", "--account", "zoo"}: 2, {"joins", "--limit", "-1"}: 2} {
+		line := []string{"contacts", "--config", info.Config}
+		for _, a := range args {
+			if a != "" {
+				line = append(line, a)
+			}
+		}
+		if out, errs, code := runCommand(t, line...); code != want {
+			t.Errorf("%v: exit code %d, want %d: %s%s", args, code, want, out, errs)
+		}
+	}
+}
