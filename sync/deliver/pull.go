@@ -62,7 +62,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	if err != nil {
 		return len(pulls), err
 	}
-	var facts []directory.Fact
+	var facts, losses []directory.Fact
 	var done, later []directory.Pull
 	var trouble error
 	for i, r := range readings {
@@ -81,10 +81,24 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			}
 			later = append(later, p)
 			continue
-		case gone && linked, !gone && (!linked || differs(lines, link.Shadow, r.Record)):
+		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record):
+			losses = append(losses, factOf(w.Account, p.ID, r.Record, lines))
+		case !gone && (!linked || differs(lines, link.Shadow, r.Record)):
 			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines))
 		}
 		done = append(done, p)
+	}
+	if len(losses) > 0 {
+		known, err := w.Store.CountRecords(ctx, w.Account)
+		if err != nil {
+			return len(pulls), err
+		}
+		if w.Brake.Lets(len(losses), known) {
+			facts = append(facts, losses...)
+		} else if w.Brake.News() {
+			// The full sync sees it too, and asks.
+			w.Log.Error("changed records are not taken over", "problem", ErrTooMuch)
+		}
 	}
 	if len(facts) > 0 {
 		if err := w.Publish(ctx, facts); err != nil {
