@@ -69,4 +69,6 @@ func (b *Brake) News() bool {
 	return true
 }
 
-func tooMuch(losses int, known int64) bool { return losses > massFew && int64(losses)*massShare > known }
+func tooMuch(losses int, known int64) bool {
+	return losses > massFew && int64(losses)*massShare > known
+}
