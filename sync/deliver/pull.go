@@ -73,10 +73,10 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			trouble = r.Err
 			continue
-		case r.Err != nil, gone && p.Change != connectors.RecordDeleted && p.Tries < goneTries:
+		case r.Err != nil, gone && !endedBy(p.Change):
 			p.Tries++
-			if p.Tries > 2*goneTries {
-				done = append(done, p) // the full sync finds it
+			if r.Err == nil && p.Tries > goneTries || p.Tries > 2*goneTries {
+				done = append(done, p) // the full sync finds it, and makes sure
 				continue
 			}
 			later = append(later, p)
@@ -112,6 +112,11 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		return len(pulls), err
 	}
 	return len(pulls), trouble
+}
+
+// endedBy reports whether a change is one after which there is no such record.
+func endedBy(c connectors.RecordChange) bool {
+	return c == connectors.RecordDeleted || c == connectors.RecordMerged
 }
 
 // factOf says what a record shows.

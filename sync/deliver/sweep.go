@@ -69,6 +69,8 @@ type Sweep struct {
 	seen    map[uint64]struct{}
 	// suspects are records that were listed without a value that they had.
 	suspects []string
+	// first and last are the records that the listing has shown first and last.
+	first, last string
 	// idle is how many pages in a row have shown nothing new.
 	idle int
 }
@@ -85,7 +87,9 @@ type Finding struct {
 }
 
 const (
-	perLook = 100
+	// perLook is how many records are looked at by their ids at once, two that
+	// are known to be there among them.
+	perLook = 98
 	// mostIdle is how many pages in a row may show nothing new. A listing that
 	// goes round in circles has no end.
 	mostIdle = 10
@@ -143,6 +147,7 @@ func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) (done bool, err
 
 func (s *Sweep) begin(partial bool) {
 	s.at, s.partial, s.idle, s.suspects = "", partial, 0, nil
+	s.first, s.last = "", ""
 	s.seed, s.seen = maphash.MakeSeed(), map[uint64]struct{}{}
 }
 
@@ -175,20 +180,31 @@ func (s *Sweep) page(ctx context.Context, state *directory.Sweep) (page connecto
 	return page, err
 }
 
-// read reads records by their ids.
+// read reads records by their ids, those between two that the listing has shown:
+// an account that does not show these either shows less than it has.
 func (s *Sweep) read(ctx context.Context, state *directory.Sweep, ids []string) (readings []connectors.Reading, err error) {
+	asked := ids
+	if s.first != "" {
+		asked = slices.Concat([]string{s.first}, ids, []string{s.last})
+	}
 	err = s.call(ctx, state, func() error {
-		readings = s.Connector.ReadContacts(ctx, ids, s.fields)
-		if len(readings) != len(ids) {
-			return fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(ids))
+		readings = s.Connector.ReadContacts(ctx, asked, s.fields)
+		if len(readings) != len(asked) {
+			return fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(asked))
 		}
-		for _, r := range readings {
-			if r.Err != nil && r.Err.Class != connectors.Conflict {
+		for i, r := range readings {
+			switch {
+			case r.Err != nil && r.Err.Class != connectors.Conflict:
 				return r.Err
+			case len(asked) > len(ids) && (i == 0 || i == len(asked)-1) && r.Err == nil && r.Record.ID == "":
+				return &connectors.Error{Class: connectors.Transient, Reason: "the account does not show contacts that it has just listed"}
 			}
 		}
 		return nil
 	})
+	if err == nil && len(asked) > len(ids) {
+		readings = readings[1 : len(asked)-1]
+	}
 	return readings, err
 }
 
@@ -256,6 +272,9 @@ func (s *Sweep) heed(r connectors.Record, linked bool, state *directory.Sweep) b
 		return false
 	}
 	s.seen[maphash.String(s.seed, r.ID)] = struct{}{}
+	if s.last = strings.Clone(r.ID); s.first == "" {
+		s.first = s.last
+	}
 	state.Read++
 	if linked {
 		state.Compared++

@@ -26,6 +26,9 @@ type portal struct {
 	links  map[string]directory.Link
 	people map[int64]*directory.Contact
 
+	// shown is how many of the records asked for reading shows; nil is all.
+	shown func(ids []string) []string
+
 	facts        []directory.Fact
 	saved        directory.Sweep
 	lists, reads int
@@ -91,9 +94,13 @@ func (p *portal) ListContacts(_ context.Context, q connectors.Query) (page conne
 
 func (p *portal) ReadContacts(_ context.Context, ids, _ []string) []connectors.Reading {
 	p.reads++
+	show := ids
+	if p.shown != nil {
+		show = p.shown(ids)
+	}
 	readings := make([]connectors.Reading, len(ids))
 	for i, id := range ids {
-		if at := slices.IndexFunc(p.records, func(r connectors.Record) bool { return r.ID == id }); at >= 0 {
+		if at := slices.IndexFunc(p.records, func(r connectors.Record) bool { return r.ID == id }); at >= 0 && slices.Contains(show, id) {
 			readings[i].Record = p.records[at]
 		}
 	}
@@ -195,6 +202,39 @@ func cut(n int, p connectors.Page, keep int) connectors.Page {
 	return p
 }
 
+// Some vendors read by listing: what shows less than there is does so both ways.
+// However few they are, nothing is believed to be gone.
+func TestAReadingIsNotBelievedEither(t *testing.T) {
+	none := func([]string) []string { return nil }
+	for name, tt := range map[string]struct {
+		listed func(n int, p connectors.Page) (connectors.Page, error)
+		shown  func(ids []string) []string
+	}{
+		"nothing at all": {func(int, connectors.Page) (connectors.Page, error) { return connectors.Page{}, nil }, none},
+		"nothing after a page": {func(n int, p connectors.Page) (connectors.Page, error) {
+			if n == 0 {
+				return connectors.Page{Records: p.Records}, nil
+			}
+			return connectors.Page{}, nil
+		}, none},
+		"half of it": {func(_ int, p connectors.Page) (connectors.Page, error) { p.Records = p.Records[:1]; return p, nil }, func(ids []string) []string {
+			ids = slices.Sorted(slices.Values(ids))
+			return ids[:len(ids)/2]
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPortal(t, 9)
+				p.listed, p.shown = tt.listed, tt.shown
+				if err := p.run(p.sweep(), &directory.Sweep{}); err == nil {
+					t.Error("there is nothing wrong")
+				}
+				p.wants(0, 0, 0)
+			})
+		})
+	}
+}
+
 func TestAListingThatGoesRoundInCirclesEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPortal(t, 60)
@@ -228,6 +268,7 @@ func TestHowMuchMayBeLost(t *testing.T) {
 		"more than a twentieth":             {400, 11, 10, false, true},
 		"all of them":                       {100, 100, 0, false, true},
 		"a field of all of them":            {100, 0, 100, false, true},
+		"the last few":                      {10, 10, 0, false, true},
 		"all of them, which somebody wants": {250, 0, 250, true, false},
 		"half of them, and somebody wants":  {250, 125, 125, true, false},
 	} {
