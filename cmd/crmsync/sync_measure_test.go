@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,7 +46,12 @@ func TestMeasureContactSync(t *testing.T) {
 		}
 		raw[crm.Account] = float64(n) / time.Since(began).Seconds()
 	}
-	p := serve(t, info)
+	var quota []string
+	for _, crm := range info.CRMs() {
+		name := "CRMSYNC_ACCOUNTS_" + strings.ToUpper(crm.Account) + "_QUOTA_"
+		quota = append(quota, name+"REQUESTS=10000", name+"PER=1s")
+	}
+	p := serve(t, info, quota...)
 	var most atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 
 // A Sweep goes through the contacts of an account and publishes what differs
 // from what the account last showed, as facts. It writes nothing to the account.
-// It keeps one page in memory, eight bytes of each record's id, and the ids of
+// It keeps a few pages in memory, eight bytes of each record's id, and the ids of
 // records that seem to have lost something.
 //
 // A listing is not believed in what it lacks. Known records that it has not
@@ -71,6 +71,9 @@ type Sweep struct {
 	suspects []string
 	// first and last are the records that the listing has shown first and last.
 	first, last string
+	// pending is what is not published yet, savedAt when the state was stored.
+	pending []directory.Fact
+	savedAt time.Time
 	// idle is how many pages in a row have shown nothing new.
 	idle int
 }
@@ -93,8 +96,10 @@ const (
 	// mostIdle is how many pages in a row may show nothing new. A listing that
 	// goes round in circles has no end.
 	mostIdle = 10
-	// perPublish is how many facts are published at once.
+	// perPublish is how many facts are published at once, and saveEvery how often
+	// at least it is stored how far a sweep has come: each takes the disk's time.
 	perPublish = 500
+	saveEvery  = 500 * time.Millisecond
 )
 
 // Run goes on with a sweep, from the page that it has come to, and keeps its
@@ -108,6 +113,7 @@ func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) (done bool, err
 		s.begin(resumed)
 	}
 	state.Partial = s.partial
+	s.pending, s.savedAt = nil, time.Now()
 	for {
 		page, err := s.page(ctx, state)
 		if resumed && refused(err) {
@@ -135,12 +141,18 @@ func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) (done bool, err
 			return false, &connectors.Error{Class: connectors.Transient, Reason: "the listing of contacts goes round in circles"}
 		}
 		state.Cursor, s.at = page.Next, page.Next
-		if err := s.save(ctx, state); err != nil {
-			return false, err
+		enough := s.Enough != nil && s.Enough(state)
+		if enough || len(s.pending) >= perPublish || time.Since(s.savedAt) >= saveEvery {
+			if err := s.save(ctx, state); err != nil {
+				return false, err
+			}
 		}
-		if s.Enough != nil && s.Enough(state) {
+		if enough {
 			return false, nil
 		}
+	}
+	if err := s.flush(ctx); err != nil {
+		return false, err
 	}
 	return true, s.losses(ctx, state)
 }
@@ -157,12 +169,25 @@ func (s *Sweep) shown(id string) bool {
 	return there
 }
 
+// save publishes what the pages until now have shown, and then stores that the
+// sweep has come so far.
 func (s *Sweep) save(ctx context.Context, state *directory.Sweep) error {
-	state.SeenAt = time.Now().UTC()
+	s.savedAt = time.Now()
+	state.SeenAt = s.savedAt.UTC()
 	if s.Tell != nil {
 		return nil
 	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
 	return s.Store.SaveSweep(ctx, state)
+}
+
+// flush publishes what the pages until now have shown.
+func (s *Sweep) flush(ctx context.Context) error {
+	facts := s.pending
+	s.pending = nil
+	return s.publish(ctx, facts)
 }
 
 func refused(err error) bool {
@@ -235,7 +260,7 @@ func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error
 	}
 }
 
-// compare publishes what is news of records. Those of a listing that seem to
+// compare publishes what is news of records, of a listing's later on. Those of a listing that seem to
 // have lost a value are kept back as suspects; others have been looked at by
 // their ids.
 func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state *directory.Sweep, listed bool) error {
@@ -260,6 +285,10 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state 
 		fact := factOf(s.Account, r.ID, r, s.lines)
 		s.count(state, link, contacts[link.Entity.ID], fact)
 		facts = append(facts, fact)
+	}
+	if listed {
+		s.pending = append(s.pending, facts...)
+		return nil
 	}
 	return s.publish(ctx, facts)
 }

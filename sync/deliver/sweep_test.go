@@ -327,7 +327,9 @@ func TestLossesAddUp(t *testing.T) {
 
 // A sweep that goes on after a restart does not get round the brake with what
 // it sees of a part, and cannot tell what is gone. The next whole one does.
-func TestASweepThatGoesOnIsBrakedToo(t *testing.T) {
+func TestASweepThatGoesOnIsBrakedToo(t *testing.T) { synctest.Test(t, testASweepThatGoesOn) }
+
+func testASweepThatGoesOn(t *testing.T) {
 	p := newPortal(t, 99)
 	for i := range p.records {
 		p.records[i].Fields = map[string]any{"Phone": p.records[i].Fields["Phone"]}
@@ -335,6 +337,7 @@ func TestASweepThatGoesOnIsBrakedToo(t *testing.T) {
 	p.records = p.records[:90]
 	broken := errors.New("killed")
 	p.listed = func(n int, page connectors.Page) (connectors.Page, error) {
+		time.Sleep(saveEvery)
 		if n == 27 { // 81 were seen
 			return page, broken
 		}
