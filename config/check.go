@@ -73,6 +73,9 @@ func (p *parser) check() {
 	if c.DefaultRegion != "" && !phonenumbers.GetSupportedRegions()[c.DefaultRegion] {
 		p.at([]string{"default_region"}, "default_region is %q; write an ISO country code such as TW", c.DefaultRegion)
 	}
+	if c.Jobs.ContactSyncShare < 1 || c.Jobs.ContactSyncShare > 90 {
+		p.at([]string{"jobs", "contact_sync_share"}, "contact_sync_share is %s; write 1%% to 90%%, so that deliveries have the rest", c.Jobs.ContactSyncShare)
+	}
 	if c.Jobs.ConsistencySample < 1 {
 		p.at([]string{"jobs", "consistency_sample"}, "consistency_sample is %d; write how many records of each account to compare", c.Jobs.ConsistencySample)
 	}

@@ -163,6 +163,12 @@ type Jobs struct {
 	// CRMSYNC_JOBS_CONTACT_SYNC.
 	ContactSync string `yaml:"contact_sync,omitempty" env:"CONTACT_SYNC"`
 
+	// ContactSyncShare is how much of an account's quota that takes while there is
+	// something to deliver, and how much of its day.
+	//
+	// Defaults to 50%. Environment: CRMSYNC_JOBS_CONTACT_SYNC_SHARE.
+	ContactSyncShare Percent `yaml:"contact_sync_share,omitempty" env:"CONTACT_SYNC_SHARE"`
+
 	// ConsistencyCheck is when a sample of the records in each CRM account is
 	// compared with what crmsync has told it. The report is a file in DataDir.
 	//
@@ -310,10 +316,19 @@ type Account struct {
 	CreateFields bool `yaml:"create_fields,omitempty" env:"CREATE_FIELDS"`
 }
 
-// Quota is so many requests in any window of a length.
+// Quota is so many requests in any window of a length, and in a day.
 type Quota struct {
 	Requests int      `yaml:"requests,omitempty" env:"REQUESTS"`
 	Per      Duration `yaml:"per,omitempty" env:"PER"`
+	// PerDay is how many calls the account allows in a day, of Zoho how many
+	// credits; 0 is as many as one likes. What the contact sync would take beyond
+	// its share of them it leaves for later, and says so.
+	//
+	// Defaults to what HubSpot documents for its editions: 250000 where Requests
+	// are 100 or less, else 625000; and to none for an app with a refresh token,
+	// for Bitrix24, and for Zoho, where it depends on the edition and the number
+	// of users.
+	PerDay int `yaml:"per_day,omitempty" env:"PER_DAY"`
 }
 
 // AppSecrets are the secrets that may have signed a webhook, the newest
@@ -432,16 +447,16 @@ func Default() *Config {
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
-		Jobs:    Jobs{TimeZone: "UTC", ContactSync: "*/15 * * * *", ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
+		Jobs:    Jobs{TimeZone: "UTC", ContactSync: "*/15 * * * *", ContactSyncShare: 50, ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
 	}
 }
 
 // setDefaults fills in what an account leaves open.
 func (a *Account) setDefaults() {
 	quota, crm := map[string]Quota{
-		HubSpot:  {190, Duration(10 * time.Second)},
-		Zoho:     {50, Duration(time.Second)},
-		Bitrix24: {120, Duration(time.Minute)},
+		HubSpot:  {Requests: 190, Per: Duration(10 * time.Second)},
+		Zoho:     {Requests: 50, Per: Duration(time.Second)},
+		Bitrix24: {Requests: 120, Per: Duration(time.Minute)},
 	}[a.Kind]
 	if a.Kind == WhatsApp {
 		if a.APIVersion == "" {
@@ -468,6 +483,12 @@ func (a *Account) setDefaults() {
 	}
 	if a.Quota.Per == 0 {
 		a.Quota.Per = quota.Per
+	}
+	if a.Kind == HubSpot && !a.Installed() && a.Quota.PerDay == 0 {
+		a.Quota.PerDay = 625_000
+		if a.Quota.Requests <= 100 {
+			a.Quota.PerDay = 250_000
+		}
 	}
 	if a.Timeout == 0 {
 		a.Timeout = Duration(3500 * time.Millisecond)

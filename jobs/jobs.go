@@ -15,6 +15,9 @@ type Job struct {
 	Schedule Schedule
 	// AtOnce makes it due at the start if it has never been done.
 	AtOnce bool
+	// Asked returns the time for which somebody wants it to be done besides, zero
+	// if nobody does. Doing it ends that. Nil is never.
+	Asked func(ctx context.Context) (due time.Time, err error)
 	// Mine reports whether this replica is the one that may do it, as only the
 	// one that works for an account calls it. Nil is any.
 	Mine func() bool
@@ -63,7 +66,7 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, job := range s.Jobs {
-		if job.Schedule.cron != nil {
+		if job.Schedule.cron != nil || job.Asked != nil {
 			running.Go(func() { s.follow(ctx, job) })
 		}
 	}
@@ -77,7 +80,7 @@ func (s *Scheduler) follow(ctx context.Context, job Job) {
 	next := began // when to look into the ledger again
 	for sleep(ctx, lookEvery) {
 		now := time.Now()
-		if now.Before(next) || job.Mine != nil && !job.Mine() {
+		if job.Mine != nil && !job.Mine() || s.asked(ctx, job) || job.Schedule.cron == nil || now.Before(next) {
 			continue
 		}
 		last, ended, err := s.Ledger.LastRun(ctx, job.Name)
@@ -99,13 +102,36 @@ func (s *Scheduler) follow(ctx context.Context, job Job) {
 			next = job.Schedule.next(now)
 			continue
 		}
-		mine, err := s.Ledger.BeginRun(ctx, job.Name, due, s.Holder, gone)
-		if err != nil {
-			s.failed(ctx, job, "cannot begin a job; trying again", err)
-		} else if mine {
-			s.do(ctx, job, due)
-		}
+		s.begin(ctx, job, due)
 	}
+}
+
+// asked does a job that somebody wants to be done besides, and reports whether
+// there was such a wish.
+func (s *Scheduler) asked(ctx context.Context, job Job) bool {
+	if job.Asked == nil {
+		return false
+	}
+	due, err := job.Asked(ctx)
+	if err != nil {
+		s.failed(ctx, job, "cannot see whether a job is asked for; trying again", err)
+		return false
+	}
+	return !due.IsZero() && s.begin(ctx, job, due)
+}
+
+// begin does a job for a time if it is this replica's turn, and reports whether
+// it was.
+func (s *Scheduler) begin(ctx context.Context, job Job, due time.Time) bool {
+	mine, err := s.Ledger.BeginRun(ctx, job.Name, due, s.Holder, gone)
+	if err != nil {
+		s.failed(ctx, job, "cannot begin a job; trying again", err)
+		return false
+	}
+	if mine {
+		s.do(ctx, job, due)
+	}
+	return mine
 }
 
 func (s *Scheduler) failed(ctx context.Context, job Job, what string, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -258,4 +259,51 @@ func TestAJobThatFailsOrPanicsComesAgainAtItsTime(t *testing.T) {
 			t.Errorf("%d runs, the first %+v", len(runs), runs[0])
 		}
 	})
+}
+
+// What somebody asks for is done besides, once, also where nothing is due, and
+// what is due is done all the same.
+func TestAJobThatIsAskedFor(t *testing.T) {
+	for _, expression := range []string{"0 3 * * *", "off"} {
+		inWorld(t, func(w *world) {
+			schedule, err := Parse(expression, "UTC")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wish time.Time
+			var done []string
+			s := Scheduler{Ledger: w, Holder: "a", Log: slog.New(slog.DiscardHandler), Jobs: []Job{{
+				Name: "check", Schedule: schedule,
+				Asked: func(context.Context) (time.Time, error) {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					return wish, nil
+				},
+				Do: func(_ context.Context, due time.Time) error {
+					w.mu.Lock()
+					defer w.mu.Unlock()
+					wish = time.Time{}
+					done = append(done, due.Format("15:04"))
+					return nil
+				},
+			}}}
+			ctx, cancel := context.WithCancel(w.t.Context())
+			ended := make(chan struct{})
+			go func() { _ = s.Run(ctx); close(ended) }()
+			time.Sleep(time.Hour + 30*time.Second)
+			w.mu.Lock()
+			wish = time.Now().Truncate(time.Minute)
+			w.mu.Unlock()
+			time.Sleep(3 * time.Hour)
+			cancel()
+			<-ended
+			want := []string{"01:00", "03:00"}
+			if expression == "off" {
+				want = want[:1]
+			}
+			if !slices.Equal(done, want) {
+				t.Errorf("%s: done %v, want %v", expression, done, want)
+			}
+		})
+	}
 }

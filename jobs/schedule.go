@@ -65,6 +65,15 @@ func (s Schedule) next(after time.Time) time.Time {
 	return time.Time{}
 }
 
+// Next is when it is due next after a time, and how long after that again; zero
+// is never.
+func (s Schedule) Next(after time.Time) (next time.Time, every time.Duration) {
+	if next = s.next(after); next.IsZero() {
+		return next, 0
+	}
+	return next, s.next(next).Sub(next)
+}
+
 // means reports whether a time that cron has found is one. In the nights on
 // which clocks change it finds some that are not: an hour that comes twice is
 // two only for what is due every hour, and where the clock changes by half an

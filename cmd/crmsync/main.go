@@ -113,7 +113,7 @@ func command() *cobra.Command {
 	root.Version = version
 	root.SetVersionTemplate("crmsync {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plainly(err)} })
-	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), accountsCommand(), contactsCommand(), auditCommand(), stressCommand(), healthCommand(), versionCommand())
+	root.AddCommand(sandboxCommand(), simulateCommand(), serveCommand(), checkCommand(), mappingCommand(), deadlettersCommand(), accountsCommand(), contactsCommand(), syncCommand(), auditCommand(), stressCommand(), healthCommand(), versionCommand())
 	for _, c := range root.Commands() {
 		checkArguments(c)
 	}

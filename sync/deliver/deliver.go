@@ -39,6 +39,7 @@ type Store interface {
 	Pulled(ctx context.Context, pulls []directory.Pull) error
 	PullLater(ctx context.Context, pulls []directory.Pull, after time.Duration) error
 	Shadows(ctx context.Context, account string, records []string) (map[string]directory.Link, error)
+	CountRecords(ctx context.Context, account string) (int64, error)
 }
 
 // A Worker brings one account into agreement. It alone, of all replicas,
@@ -70,6 +71,8 @@ type Worker struct {
 	Triggers func(ctx context.Context) ([]directory.Trigger, error)
 	// Publish stores what was seen in the account as facts, durably.
 	Publish func(ctx context.Context, facts []directory.Fact) error
+	// Brake counts what the account loses.
+	Brake *Brake
 	// Listed reports whether all contacts of the account have been seen once:
 	// before, nobody can say who is missing there. Nil is always.
 	Listed func(ctx context.Context) bool

@@ -133,3 +133,9 @@ func (l *lane) batch() int {
 	}
 	return l.size
 }
+
+// Busy reports whether something waits to be delivered or is in work.
+func (w *Worker) Busy() bool {
+	ready, _ := w.State()
+	return ready && w.underWay() > 0
+}

@@ -62,7 +62,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	if err != nil {
 		return len(pulls), err
 	}
-	var facts []directory.Fact
+	var facts, losses []directory.Fact
 	var done, later []directory.Pull
 	var trouble error
 	for i, r := range readings {
@@ -73,18 +73,32 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			trouble = r.Err
 			continue
-		case r.Err != nil, gone && p.Change != connectors.RecordDeleted && p.Tries < goneTries:
+		case r.Err != nil, gone && !endedBy(p.Change):
 			p.Tries++
-			if p.Tries > 2*goneTries {
-				done = append(done, p) // the full sync finds it
+			if r.Err == nil && p.Tries > goneTries || p.Tries > 2*goneTries {
+				done = append(done, p) // the full sync finds it, and makes sure
 				continue
 			}
 			later = append(later, p)
 			continue
-		case gone && linked, !gone && (!linked || differs(lines, link.Shadow, r.Record)):
+		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record):
+			losses = append(losses, factOf(w.Account, p.ID, r.Record, lines))
+		case !gone && (!linked || differs(lines, link.Shadow, r.Record)):
 			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines))
 		}
 		done = append(done, p)
+	}
+	if len(losses) > 0 {
+		known, err := w.Store.CountRecords(ctx, w.Account)
+		if err != nil {
+			return len(pulls), err
+		}
+		if w.Brake.Lets(len(losses), known) {
+			facts = append(facts, losses...)
+		} else if w.Brake.News() {
+			// The full sync sees it too, and asks.
+			w.Log.Error("changed records are not taken over", "problem", ErrTooMuch)
+		}
 	}
 	if len(facts) > 0 {
 		if err := w.Publish(ctx, facts); err != nil {
@@ -98,6 +112,11 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		return len(pulls), err
 	}
 	return len(pulls), trouble
+}
+
+// endedBy reports whether a change is one after which there is no such record.
+func endedBy(c connectors.RecordChange) bool {
+	return c == connectors.RecordDeleted || c == connectors.RecordMerged
 }
 
 // factOf says what a record shows.

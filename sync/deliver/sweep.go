@@ -2,9 +2,10 @@ package deliver
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,106 +14,310 @@ import (
 	"crmsync/sync/directory"
 )
 
-// A Sweep goes through all contacts of an account and publishes what differs
-// from what the account last showed, as facts. It writes nothing to the account
-// and keeps one page in memory, and the ids of the records.
+// A Sweep goes through the contacts of an account and publishes what differs
+// from what the account last showed, as facts. It writes nothing to the account.
+// It keeps a few pages in memory, eight bytes of each record's id, and the ids of
+// records that seem to have lost something.
+//
+// A listing is not believed in what it lacks. Known records that it has not
+// shown, and those that it has shown without a value that they had, are read by
+// their ids; and if more have lost something than usually happens, nothing of
+// that is published, and a person is asked.
 type Sweep struct {
 	Account   string
 	Connector interface {
 		ListContacts(ctx context.Context, q connectors.Query) (connectors.Page, error)
 		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
+		Limits() connectors.Limits
 	}
 	Store interface {
 		Shadows(ctx context.Context, account string, records []string) (map[string]directory.Link, error)
+		ContactsOf(ctx context.Context, ids []int64) (map[int64]*directory.Contact, error)
 		LinkedRecords(ctx context.Context, account string, after int64, limit int) ([]directory.Link, error)
+		CountRecords(ctx context.Context, account string) (int64, error)
 		SaveSweep(ctx context.Context, s *directory.Sweep) error
 	}
 	Mapping *mapping.Mapping
+	// Region is that of numbers without a country code (ISO 3166).
+	Region  string
 	Publish func(ctx context.Context, facts []directory.Fact) error
 	// Wait returns when the account may be called; Rest says how long it is left
-	// alone after a call, so that deliveries have most of its quota.
+	// alone after a call that took so long, so that deliveries have what they
+	// need of its quota.
 	Wait func(ctx context.Context) error
-	Rest func() time.Duration
-	// MassChange lets it report that more records are gone, or have lost
-	// values, than usually happens.
-	MassChange bool
-	Log        *slog.Logger
+	Rest func(took time.Duration) time.Duration
+	// Brake counts what the account loses.
+	Brake *Brake
+	// Since leaves out what was not changed since then, zero nothing. Such a
+	// sweep does not see what is gone.
+	Since time.Time
+	// Enough reports whether it shall pause here, to be gone on with by another
+	// Run. Nil is never.
+	Enough func(state *directory.Sweep) bool
+	// Tell is told of each difference that it finds, nil nobody. A sweep that
+	// tells publishes nothing, stores nothing and does not brake.
+	Tell func(Finding)
+	Log  *slog.Logger
+
+	lines  []mapping.Line
+	fields []string
+	// at is the page that it has come to, partial says that it has not seen those
+	// from the first on. seen is nil before it has begun.
+	at      string
+	partial bool
+	seed    maphash.Seed
+	seen    map[uint64]struct{}
+	// suspects are records that were listed without a value that they had.
+	suspects []string
+	// first and last are the records that the listing has shown first and last.
+	first, last string
+	// pending is what is not published yet, savedAt when the state was stored.
+	pending []directory.Fact
+	savedAt time.Time
+	// idle is how many pages in a row have shown nothing new.
+	idle int
+}
+
+// A Finding is a difference that a sweep has found.
+type Finding struct {
+	RecordID string
+	// ContactID is 0 for a record of nobody known.
+	ContactID int64
+	// Gone says that there is no such record any more, New that it was not
+	// known; else Difference is set.
+	Gone, New bool
+	directory.Difference
 }
 
 const (
-	// A sweep that finds more than a share of the known records gone, or fields
-	// emptied, and more than a few, asks a person first: the listing may be
-	// wrong.
-	massShare = 20 // one in so many
-	massFew   = 10
-	perLook   = 100
+	// perLook is how many records are looked at by their ids at once, two that
+	// are known to be there among them.
+	perLook = 98
+	// mostIdle is how many pages in a row may show nothing new. A listing that
+	// goes round in circles has no end.
+	mostIdle = 10
+	// perPublish is how many facts are published at once, and saveEvery how often
+	// at least it is stored how far a sweep has come: each takes the disk's time.
+	perPublish = 500
+	saveEvery  = 500 * time.Millisecond
 )
 
-// ErrTooMuch says that a sweep has found more losses than usually happen, and what
-// to do.
-var ErrTooMuch = errors.New("more contacts are gone, or have lost values, than usual: nothing of that is taken over; see whether the account is right, then run crmsync sync now --allow-mass-change")
-
 // Run goes on with a sweep, from the page that it has come to, and keeps its
-// state up to date. With an error it can be gone on with.
-func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) error {
-	lines := shared(s.Mapping.Lines(s.Account))
-	fields := namesOf(lines)
-	whole := state.Cursor == "" // else pages before were not seen by this run
-	seen := map[string]struct{}{}
-	var emptied []directory.Fact
+// state up to date. It reports false if it pauses before the end. With an error
+// it can be gone on with.
+func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) (done bool, err error) {
+	s.lines = shared(s.Mapping.Lines(s.Account))
+	s.fields = namesOf(s.lines)
+	resumed := state.Cursor != "" && (s.seen == nil || s.at != state.Cursor)
+	if resumed || state.Cursor == "" {
+		s.begin(resumed)
+	}
+	state.Partial = s.partial
+	s.pending, s.savedAt = nil, time.Now()
 	for {
-		page, err := s.page(ctx, connectors.Query{Fields: fields, Cursor: state.Cursor})
+		page, err := s.page(ctx, state)
+		if resumed && refused(err) {
+			s.begin(false) // the vendor has forgotten the page
+			resumed, state.Cursor, state.Partial = false, "", false
+			state.Read, state.Compared, state.Skipped, state.Emptied, state.Missed, state.Repeated = 0, 0, 0, 0, 0, 0
+			s.Log.Info("the contact sync begins again: the account does not know any more where it was")
+			continue
+		}
 		if err != nil {
-			return err
+			return false, err
 		}
-		facts, empty, err := s.compare(ctx, page.Records, lines, state, seen)
-		if err != nil {
-			return err
+		resumed = false
+		before := state.Read
+		if err := s.compare(ctx, page.Records, state, true); err != nil {
+			return false, err
 		}
-		emptied = append(emptied, empty...)
-		if err := s.publish(ctx, facts); err != nil {
-			return err
+		if s.idle++; state.Read > before {
+			s.idle = 0
 		}
-		state.Changed += int64(len(facts))
-		state.Cursor = page.Next
 		if page.Next == "" {
 			break
 		}
-		if err := s.Store.SaveSweep(ctx, state); err != nil {
-			return err
+		if s.idle >= mostIdle {
+			return false, &connectors.Error{Class: connectors.Transient, Reason: "the listing of contacts goes round in circles"}
+		}
+		state.Cursor, s.at = page.Next, page.Next
+		enough := s.Enough != nil && s.Enough(state)
+		if enough || len(s.pending) >= perPublish || time.Since(s.savedAt) >= saveEvery {
+			if err := s.save(ctx, state); err != nil {
+				return false, err
+			}
+		}
+		if enough {
+			return false, nil
 		}
 	}
-	if !whole {
-		// What is gone can be told from a whole listing only.
-		state.Partial = true
-		return s.publish(ctx, emptied)
+	if err := s.flush(ctx); err != nil {
+		return false, err
 	}
-	return s.losses(ctx, state, seen, lines, emptied)
+	return true, s.losses(ctx, state)
 }
 
-// page reads a page in its turn, patiently.
-func (s *Sweep) page(ctx context.Context, q connectors.Query) (page connectors.Page, err error) {
+func (s *Sweep) begin(partial bool) {
+	s.at, s.partial, s.idle, s.suspects = "", partial, 0, nil
+	s.first, s.last = "", ""
+	s.seed, s.seen = maphash.MakeSeed(), map[uint64]struct{}{}
+}
+
+// shown reports whether the listing has shown a record.
+func (s *Sweep) shown(id string) bool {
+	_, there := s.seen[maphash.String(s.seed, id)]
+	return there
+}
+
+// save publishes what the pages until now have shown, and then stores that the
+// sweep has come so far.
+func (s *Sweep) save(ctx context.Context, state *directory.Sweep) error {
+	s.savedAt = time.Now()
+	state.SeenAt = s.savedAt.UTC()
+	if s.Tell != nil {
+		return nil
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	return s.Store.SaveSweep(ctx, state)
+}
+
+// flush publishes what the pages until now have shown.
+func (s *Sweep) flush(ctx context.Context) error {
+	facts := s.pending
+	s.pending = nil
+	return s.publish(ctx, facts)
+}
+
+func refused(err error) bool {
+	e := connectors.AsError(err)
+	return e != nil && (e.Class == connectors.Rejected || e.Class == connectors.Conflict)
+}
+
+// page reads a page.
+func (s *Sweep) page(ctx context.Context, state *directory.Sweep) (page connectors.Page, err error) {
+	q := connectors.Query{Fields: s.fields, Since: s.Since, Cursor: state.Cursor}
+	err = s.call(ctx, state, func() (err error) {
+		page, err = s.Connector.ListContacts(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+// read reads records by their ids, those between two that the listing has shown:
+// an account that does not show these either shows less than it has.
+func (s *Sweep) read(ctx context.Context, state *directory.Sweep, ids []string) (readings []connectors.Reading, err error) {
+	asked := ids
+	if s.first != "" {
+		asked = slices.Concat([]string{s.first}, ids, []string{s.last})
+	}
+	err = s.call(ctx, state, func() error {
+		readings = s.Connector.ReadContacts(ctx, asked, s.fields)
+		if len(readings) != len(asked) {
+			return fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(asked))
+		}
+		for i, r := range readings {
+			switch {
+			case r.Err != nil && r.Err.Class != connectors.Conflict:
+				return r.Err
+			case len(asked) > len(ids) && (i == 0 || i == len(asked)-1) && r.Err == nil && r.Record.ID == "":
+				return &connectors.Error{Class: connectors.Transient, Reason: "the account does not show contacts that it has just listed"}
+			}
+		}
+		return nil
+	})
+	if err == nil && len(asked) > len(ids) {
+		readings = readings[1 : len(asked)-1]
+	}
+	return readings, err
+}
+
+// call makes a call in its turn, patiently, and leaves the account alone after
+// it.
+func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error) error {
 	const tries = 10
 	for try := 1; ; try++ {
-		if err = s.Wait(ctx); err != nil {
-			return page, err
+		if err := s.Wait(ctx); err != nil {
+			return err
 		}
-		if page, err = s.Connector.ListContacts(ctx, q); err == nil {
-			if !sleep(ctx, s.Rest()) {
-				return page, ctx.Err()
+		state.Calls++
+		began := time.Now()
+		err := f()
+		pause := s.Rest(time.Since(began))
+		if e := connectors.AsError(err); e != nil {
+			if try == tries || !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized {
+				return err
 			}
-			return page, nil
+			pause = min(max(e.RetryAfter, time.Second), time.Minute)
 		}
-		e := connectors.AsError(err)
-		if try == tries || !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized || !sleep(ctx, min(max(e.RetryAfter, time.Second), time.Minute)) {
-			return page, err
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+		if err == nil {
+			return nil
 		}
 	}
 }
 
-// compare returns what is news of a page's records: facts, and apart from them
-// those that empty a field.
-func (s *Sweep) compare(ctx context.Context, records []connectors.Record, lines []mapping.Line, state *directory.Sweep, seen map[string]struct{}) (facts, emptied []directory.Fact, err error) {
+// compare publishes what is news of records, of a listing's later on. Those of a listing that seem to
+// have lost a value are kept back as suspects; others have been looked at by
+// their ids.
+func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state *directory.Sweep, listed bool) error {
+	links, contacts, err := s.known(ctx, records)
+	if err != nil {
+		return err
+	}
+	var facts []directory.Fact
+	for _, r := range records {
+		link, linked := links[r.ID]
+		if listed && !s.heed(r, linked, state) {
+			continue
+		}
+		switch {
+		case linked && !differs(s.lines, link.Shadow, r):
+			continue
+		case linked && listed && empties(s.lines, link.Shadow, r):
+			s.suspects = append(s.suspects, strings.Clone(r.ID))
+			state.Emptied++
+			continue
+		}
+		fact := factOf(s.Account, r.ID, r, s.lines)
+		s.count(state, link, contacts[link.Entity.ID], fact)
+		facts = append(facts, fact)
+	}
+	if listed {
+		s.pending = append(s.pending, facts...)
+		return nil
+	}
+	return s.publish(ctx, facts)
+}
+
+// heed counts a record of the listing, and reports whether it is to be looked
+// at: it comes for the first time, and is somebody's.
+func (s *Sweep) heed(r connectors.Record, linked bool, state *directory.Sweep) bool {
+	if s.shown(r.ID) {
+		state.Repeated++
+		return false
+	}
+	s.seen[maphash.String(s.seed, r.ID)] = struct{}{}
+	if s.last = strings.Clone(r.ID); s.first == "" {
+		s.first = s.last
+	}
+	state.Read++
+	if linked {
+		state.Compared++
+		return true
+	}
+	if s.nobody(r) {
+		state.Skipped++
+		return false
+	}
+	return true
+}
+
+// known returns the links of records, and the contacts of those that differ.
+func (s *Sweep) known(ctx context.Context, records []connectors.Record) (map[string]directory.Link, map[int64]*directory.Contact, error) {
 	ids := make([]string, len(records))
 	for i, r := range records {
 		ids[i] = r.ID
@@ -121,109 +326,66 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, lines 
 	if err != nil {
 		return nil, nil, err
 	}
+	var people []int64
 	for _, r := range records {
-		if _, twice := seen[r.ID]; twice {
-			state.Repeated++
-			continue
-		}
-		seen[strings.Clone(r.ID)] = struct{}{}
-		state.Read++
-		link, linked := links[r.ID]
-		if linked {
-			state.Compared++
-		}
-		if linked && !differs(lines, link.Shadow, r) {
-			continue
-		}
-		fact := factOf(s.Account, r.ID, r, lines)
-		if linked && empties(lines, link.Shadow, r) {
-			emptied = append(emptied, fact)
-		} else {
-			facts = append(facts, fact)
+		if link, linked := links[r.ID]; linked && differs(s.lines, link.Shadow, r) {
+			people = append(people, link.Entity.ID)
 		}
 	}
-	return facts, emptied, nil
+	if len(people) == 0 {
+		return links, nil, nil
+	}
+	contacts, err := s.Store.ContactsOf(ctx, people)
+	return links, contacts, err
 }
 
-// empties reports whether a record has lost a value that it had.
-func empties(lines []mapping.Line, shadow map[string]string, r connectors.Record) bool {
-	for _, l := range lines {
-		was := shadow[l.To]
-		if was != "" && !directory.Kept(was) && directory.TextOf(r.Fields[l.To]) == "" {
-			return true
-		}
-	}
-	return false
+// nobody reports whether a record has nothing by which a person is known.
+func (s *Sweep) nobody(r connectors.Record) bool {
+	return !slices.ContainsFunc(s.lines, func(l mapping.Line) bool {
+		return (l.Info.Type == mapping.Phone || l.From == "email") && directory.TextOf(r.Fields[l.To]) != ""
+	})
 }
 
-// losses looks after the known records that the listing has not shown, and
-// publishes those that are gone and those that have lost values, unless they are
-// too many.
-func (s *Sweep) losses(ctx context.Context, state *directory.Sweep, seen map[string]struct{}, lines []mapping.Line, emptied []directory.Fact) error {
-	var gone []directory.Fact
-	known := 0
-	for after := int64(0); ; {
-		links, err := s.Store.LinkedRecords(ctx, s.Account, after, 1000)
-		if err != nil {
-			return err
-		}
-		if len(links) == 0 {
-			break
-		}
-		var missing []string
-		for _, l := range links {
-			after = l.Entity.ID
-			known++
-			if _, there := seen[l.RecordID]; !there && l.UpdatedBefore(state.Began) {
-				missing = append(missing, l.RecordID)
-			}
-		}
-		facts, err := s.verify(ctx, missing, lines)
-		if err != nil {
-			return err
-		}
-		gone = append(gone, facts...)
+// count counts what comes of a fact, and tells of it.
+func (s *Sweep) count(state *directory.Sweep, link directory.Link, contact *directory.Contact, fact directory.Fact) {
+	o := fact.Observed
+	if contact == nil || o.Gone {
+		state.Changed++
+		s.tell(Finding{RecordID: o.ID, ContactID: link.Entity.ID, Gone: o.Gone, New: !o.Gone})
+		return
 	}
-	state.Gone, state.Emptied = int64(len(gone)), int64(len(emptied))
-	if n := len(gone) + len(emptied); n > massFew && n*massShare > known && !s.MassChange {
-		return ErrTooMuch
+	sighting := directory.Sighting{Lines: s.lines, Seen: o.Fields, Region: s.Region, At: fact.At, Fact: fact.ID, Account: s.Account}
+	var here, there, conflict int64
+	for _, d := range contact.Differences(sighting, link.Shadow) {
+		switch d.Effect {
+		case directory.Taken:
+			here = 1
+		case directory.WrittenBack:
+			there = 1
+		case directory.LeftAlone, directory.Agreeing:
+		}
+		if d.Conflict {
+			conflict = 1
+		}
+		s.tell(Finding{RecordID: o.ID, ContactID: link.Entity.ID, Difference: d})
 	}
-	state.Changed += int64(len(emptied) + len(gone))
-	return s.publish(ctx, append(emptied, gone...))
+	state.Changed, state.There, state.Conflicts = state.Changed+here, state.There+there, state.Conflicts+conflict
 }
 
-// verify asks for records one by one that a listing has not shown. A listing may
-// be wrong; what is not there when it is asked for is gone.
-func (s *Sweep) verify(ctx context.Context, ids []string, lines []mapping.Line) (facts []directory.Fact, err error) {
-	for len(ids) > 0 {
-		part := ids[:min(len(ids), perLook)]
-		ids = ids[len(part):]
-		if err := s.Wait(ctx); err != nil {
-			return nil, err
-		}
-		readings := s.Connector.ReadContacts(ctx, part, namesOf(lines))
-		if len(readings) != len(part) {
-			return nil, fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(part))
-		}
-		for i, r := range readings {
-			switch {
-			case r.Err != nil && r.Err.Class != connectors.Conflict:
-				return nil, r.Err
-			case r.Err != nil, r.Record.ID == part[i]:
-				continue // it is there, and will be in the next listing
-			}
-			facts = append(facts, factOf(s.Account, part[i], r.Record, lines))
-		}
-		if !sleep(ctx, s.Rest()) {
-			return nil, ctx.Err()
-		}
+func (s *Sweep) tell(f Finding) {
+	if s.Tell != nil {
+		s.Tell(f)
 	}
-	return facts, nil
 }
 
 func (s *Sweep) publish(ctx context.Context, facts []directory.Fact) error {
-	if len(facts) == 0 {
+	if s.Tell != nil {
 		return nil
 	}
-	return s.Publish(ctx, facts)
+	for part := range slices.Chunk(facts, perPublish) {
+		if err := s.Publish(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -117,12 +117,19 @@ func (pullRow) TableName() string { return "pulls" }
 
 // WantPulls notes records that have to be read. News of one that waits already
 // does not make it wait for longer.
-func (tx *recordTx) WantPulls(pulls []directory.Pull) error {
+func (tx *recordTx) WantPulls(pulls []directory.Pull) error { return wantPulls(tx.db, tx.now, pulls) }
+
+// WantPulls is [recordTx.WantPulls] in a transaction of its own.
+func (db *DB) WantPulls(ctx context.Context, pulls []directory.Pull) error {
+	return db.tx(ctx, func(tx *gorm.DB) error { return wantPulls(tx, db.now(), pulls) })
+}
+
+func wantPulls(tx *gorm.DB, now time.Time, pulls []directory.Pull) error {
 	rows := make([]pullRow, len(pulls))
 	for i, p := range pulls {
-		rows[i] = pullRow{Account: p.Account, RecordID: connectors.Clean(p.ID), Change: string(p.Change), NewsAt: tx.now, DueAt: utc(p.At)}
+		rows[i] = pullRow{Account: p.Account, RecordID: connectors.Clean(p.ID), Change: string(p.Change), NewsAt: now, DueAt: utc(p.At)}
 	}
-	return insert(tx.db, "pulls", rows, clause.OnConflict{
+	return insert(tx, "pulls", rows, clause.OnConflict{
 		Columns:   []clause.Column{{Name: "account"}, {Name: "record_id"}},
 		DoUpdates: clause.AssignmentColumns([]string{"change", "news_at", "tries"}),
 	})

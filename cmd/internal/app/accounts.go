@@ -39,6 +39,7 @@ type account struct {
 	// subscriber is nil for an account without webhooks, and for WhatsApp's,
 	// which are set up by hand.
 	subscriber *subscriber
+	syncing    syncing
 	// stop ends the account's worker, and running waits for that.
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -67,7 +68,7 @@ func (a *App) newAccount(c config.Account) *account {
 			return built.guard.Wait(ctx, full)
 		},
 		Mapping: func() *mapping.Mapping { return a.now.Load().mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
-		Store: ownStore{a.store, func() []string { return a.now.Load().notFeeding(c.Name) }}, Bury: a.broker.Bury, Publish: a.broker.PublishFacts, Listed: a.listed(c.Name),
+		Store: ownStore{a.store, func() []string { return a.now.Load().notFeeding(c.Name) }}, Bury: a.broker.Bury, Publish: a.broker.PublishFacts, Listed: a.listed(c.Name), Brake: &built.syncing.brake,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
 		Holder: a.holder, CreateFields: c.CreateFields,
 		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),

@@ -6,13 +6,46 @@ import (
 	"sync/atomic"
 	"time"
 
+	"crmsync/jobs"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
+	"crmsync/sync/store"
 )
 
-// syncContacts compares all contacts of an account with what it last showed. A
+// syncing is what is remembered of an account's contact syncs from one to the
+// next.
+type syncing struct {
+	brake deliver.Brake
+	// rolling is the sweep that goes through all contacts a few pages at a time,
+	// with what it has seen.
+	rolling *deliver.Sweep
+	// fits says whether the last one found that a whole comparison fits.
+	fits, asked bool
+}
+
+const (
+	// staleAfter is for how long a sweep that was broken off can be gone on with:
+	// cursors last for an hour.
+	staleAfter = time.Hour
+	sweepsKept = 1000
+)
+
+// askedSync returns for when somebody wants an account's contacts compared.
+func (a *App) askedSync(account string) func(ctx context.Context) (time.Time, error) {
+	return func(ctx context.Context) (time.Time, error) {
+		open, err := a.store.OpenSweeps(ctx, account)
+		for _, s := range open {
+			if s.AskedBy != "" {
+				return s.Due, err
+			}
+		}
+		return time.Time{}, err
+	}
+}
+
+// syncContacts compares the contacts of an account with what it last showed. A
 // run that was broken off goes on where it was.
-func (a *App) syncContacts(ctx context.Context, account *account, due time.Time) error {
+func (a *App) syncContacts(ctx context.Context, account *account, schedule jobs.Schedule, due time.Time) error {
 	// A database connection of its own: the embedded database has one for
 	// everybody else.
 	db, err := OpenStore(ctx, a.config)
@@ -20,55 +53,152 @@ func (a *App) syncContacts(ctx context.Context, account *account, due time.Time)
 		return err
 	}
 	defer db.Close()
-	state := &directory.Sweep{Account: account.name, Due: due, Began: time.Now().UTC()}
-	before, err := db.Sweeps(ctx, account.name, 1)
+	run := &syncRun{App: a, db: db, account: account, schedule: schedule, due: due}
+	err = run.do(ctx)
+	return errors.Join(err, db.ForgetSweeps(ctx, account.name, sweepsKept))
+}
+
+// A syncRun is one tick of an account's contact sync.
+type syncRun struct {
+	*App
+	db       *store.DB
+	account  *account
+	schedule jobs.Schedule
+	due      time.Time
+}
+
+func (r *syncRun) do(ctx context.Context) error {
+	open, err := r.db.OpenSweeps(ctx, r.account.name)
 	if err != nil {
 		return err
 	}
-	if len(before) > 0 && before[0].Ended.IsZero() && time.Since(before[0].Began) < time.Hour {
-		state = &before[0]
-		a.log.Info("the contact sync goes on where it was broken off", "account", account.name, "read", state.Read)
+	var whole, rolling *directory.Sweep
+	for i := range open {
+		s := &open[i]
+		switch {
+		case s.AskedBy != "" && s.Due.Equal(r.due):
+			return r.whole(ctx, s)
+		case s.AskedBy != "":
+			continue // its turn comes
+		case time.Since(s.SeenAt) > staleAfter || s.Kind == directory.Changes:
+			s.Ended, s.Problem = time.Now().UTC(), "it was broken off, and begun again"
+			if err := r.db.SaveSweep(ctx, s); err != nil {
+				return err
+			}
+		case s.Kind == directory.Rolling:
+			rolling = s
+		default:
+			whole = s
+		}
 	}
-	if err := db.SaveSweep(ctx, state); err != nil {
+	if whole != nil {
+		return r.whole(ctx, whole)
+	}
+	plan, err := r.plan(ctx)
+	switch {
+	case err != nil:
 		return err
+	case plan.fits:
+		return r.whole(ctx, r.begin(directory.Whole, r.due))
 	}
-	sweep := &deliver.Sweep{
-		Account: account.name, Connector: account.guard, Store: db, Mapping: a.now.Load().mapping, Publish: a.broker.PublishFacts,
+	return r.piecemeal(ctx, plan, rolling)
+}
+
+func (r *syncRun) begin(kind directory.SweepKind, due time.Time) *directory.Sweep {
+	return &directory.Sweep{Account: r.account.name, Due: due, Kind: kind}
+}
+
+// whole goes through all contacts in one go.
+func (r *syncRun) whole(ctx context.Context, state *directory.Sweep) error {
+	_, err := r.run(ctx, r.sweep(), state)
+	return err
+}
+
+// run goes on with a sweep and stores what has become of it.
+func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *directory.Sweep) (done bool, err error) {
+	began := time.Now()
+	if state.SeenAt.IsZero() {
+		state.Began = began.UTC()
+		if state.Known, err = r.db.CountRecords(ctx, r.account.name); err != nil {
+			return false, err
+		}
+	} else if state.Kind == directory.Whole {
+		r.log.Info("the contact sync goes on where it was broken off", "account", r.account.name, "read", state.Read)
+	}
+	state.SeenAt = began.UTC()
+	if err := r.db.SaveSweep(ctx, state); err != nil {
+		return false, err
+	}
+	done, err = sweep.Run(ctx, state)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	state.SeenAt = time.Now().UTC()
+	state.Worked += time.Since(began)
+	if done || err != nil {
+		state.Ended = state.SeenAt
+		r.tell(state, err)
+	}
+	if errors.Is(err, deliver.ErrTooMuch) {
+		err = nil // the sync has done what it should
+	}
+	return done, errors.Join(err, r.db.SaveSweep(ctx, state))
+}
+
+// tell says what has become of a sweep.
+func (r *syncRun) tell(state *directory.Sweep, err error) {
+	log := r.log.With("account", state.Account, "kind", state.Kind, "read", state.Read, "compared", state.Compared,
+		"changed", state.Changed, "gone", state.Gone, "calls", state.Calls, "took", state.Worked.Round(time.Millisecond).String())
+	if err != nil {
+		state.Problem = err.Error()
+	}
+	switch {
+	case errors.Is(err, deliver.ErrTooMuch):
+		log.Error("the contact sync has stopped", "problem", err)
+	case err != nil:
+		log.Warn("the contact sync could not be done to the end", "problem", err)
+	case state.Missed > 0:
+		log.Warn("contact sync: the account's listing has left out contacts that are there; they were read one by one", "missed", state.Missed)
+	default:
+		log.Info("contact sync")
+	}
+	if err == nil && state.Kind != directory.Changes {
+		r.metrics.synced.WithLabelValues(state.Account).Set(float64(state.Began.Unix()))
+	}
+	for outcome, n := range map[string]int64{
+		"read": state.Read, "compared": state.Compared, "changed_here": state.Changed, "changed_there": state.There,
+		"conflicts": state.Conflicts, "skipped": state.Skipped, "gone": state.Gone,
+	} {
+		r.metrics.syncRecords.WithLabelValues(state.Account, outcome).Add(float64(n))
+	}
+}
+
+// sweep is one through the account.
+func (r *syncRun) sweep() *deliver.Sweep { return r.sweepOf(r.account, r.db) }
+
+// sweepOf is a sweep of an account, at a pace that leaves deliveries what they
+// need.
+func (a *App) sweepOf(account *account, db *store.DB) *deliver.Sweep {
+	return &deliver.Sweep{
+		Account: account.name, Connector: account.guard, Store: db, Mapping: a.now.Load().mapping, Region: a.config.DefaultRegion,
+		Publish: a.broker.PublishFacts, Brake: &account.syncing.brake,
 		Wait: func(ctx context.Context) error {
 			if err := a.cpu.wait(ctx); err != nil {
 				return err
 			}
 			return account.guard.Wait(ctx, false)
 		},
-		// As long as deliveries need little of the quota, all of the rest is
-		// for this.
-		Rest: func() time.Duration {
-			if account.limiter.Used() < 0.5 {
-				return 0
+		Rest: func(took time.Duration) time.Duration {
+			share := a.config.Jobs.ContactSyncShare.Share()
+			if !account.worker.Busy() {
+				share = max(share, 0.9)
 			}
-			return restOf(account.settings)
+			quota := account.settings.Quota
+			apart := time.Duration(float64(quota.Per.Duration()) / float64(max(quota.Requests, 1)) / share)
+			return max(apart-took, 0)
 		},
 		Log: a.log.With("account", account.name),
 	}
-	err = sweep.Run(ctx, state)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	state.Ended = time.Now().UTC()
-	log := a.log.With("account", account.name, "read", state.Read, "compared", state.Compared, "changed", state.Changed, "gone", state.Gone,
-		"took", state.Ended.Sub(state.Began).Round(time.Millisecond).String())
-	switch {
-	case errors.Is(err, deliver.ErrTooMuch):
-		state.Problem = err.Error()
-		log.Error("the contact sync has stopped", "problem", err)
-		err = nil
-	case err != nil:
-		state.Problem = err.Error()
-		log.Warn("the contact sync could not be done to the end", "problem", err)
-	default:
-		log.Info("contact sync")
-	}
-	return errors.Join(err, db.SaveSweep(ctx, state))
 }
 
 // listed reports whether a contact sync of an account has come to its end, ever.

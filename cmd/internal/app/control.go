@@ -68,33 +68,44 @@ var errNoWorker = errors.New("no worker is running on this data directory")
 
 // askWorker asks the worker that runs on a data directory.
 func askWorker(ctx context.Context, dir, path string, into any) error {
+	answer, err := callWorker(ctx, dir, path)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	body, err := io.ReadAll(io.LimitReader(answer, 64<<20))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// callWorker asks the worker that runs on a data directory, and returns its
+// answer as it comes.
+func callWorker(ctx context.Context, dir, path string) (io.ReadCloser, error) {
 	text, err := os.ReadFile(controlFile(dir))
 	if errors.Is(err, os.ErrNotExist) {
-		return errNoWorker
+		return nil, errNoWorker
 	}
 	var c control
 	if err == nil {
 		err = json.Unmarshal(text, &c)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.Token)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err != nil {
-		return err
+		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the worker answers %s", response.Status)
+		response.Body.Close()
+		return nil, fmt.Errorf("the worker answers %s", response.Status)
 	}
-	return json.Unmarshal(body, into)
+	return response.Body, nil
 }

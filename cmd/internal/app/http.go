@@ -22,6 +22,7 @@ func (a *App) server() *http.Server {
 	mux.Handle("GET "+heldPath, a.control.only(a.held))
 	stopping := make(chan struct{})
 	mux.Handle("GET "+comparePath, a.control.only(func(w http.ResponseWriter, r *http.Request) { a.compareHere(stopping, w, r) }))
+	mux.Handle("GET "+trySyncPath, a.control.only(func(w http.ResponseWriter, r *http.Request) { a.trySyncHere(stopping, w, r) }))
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

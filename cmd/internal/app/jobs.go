@@ -40,8 +40,8 @@ func (a *App) jobsOf(account *account) (*jobs.Scheduler, error) {
 		Name: "consistency/" + account.name, Schedule: consistency, Mine: mine,
 		Do: func(ctx context.Context, due time.Time) error { return a.checkConsistency(ctx, account, due) },
 	}, {
-		Name: "contacts/" + account.name, Schedule: contacts, AtOnce: true, Mine: mine,
-		Do: func(ctx context.Context, due time.Time) error { return a.syncContacts(ctx, account, due) },
+		Name: "contacts/" + account.name, Schedule: contacts, AtOnce: true, Mine: mine, Asked: a.askedSync(account.name),
+		Do: func(ctx context.Context, due time.Time) error { return a.syncContacts(ctx, account, contacts, due) },
 	}}}, errors.Join(err, err2)
 }
 

@@ -35,6 +35,9 @@ type metrics struct {
 	consistency *prometheus.GaugeVec
 	compared    *prometheus.GaugeVec
 	unaccounted prometheus.Gauge
+	synced      *prometheus.GaugeVec
+	syncFits    *prometheus.GaugeVec
+	syncRecords *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -76,6 +79,9 @@ func newMetrics() *metrics {
 	m.overdue = gauge("crmsync_dead_letters_overdue", "Dead letters that somebody should have settled by now.", "account", "class")
 	m.consistency = gauge("crmsync_consistency_records", "Records in the last comparison of the account, by what came out: compared, and of these missing or differing.", "account", "outcome")
 	m.compared = gauge("crmsync_consistency_checked_timestamp_seconds", "When the account was last compared to the end.", "account")
+	m.synced = gauge("crmsync_contact_sync_complete_timestamp_seconds", "When the last contact sync began that went through all contacts of the account: none was compared longer ago.", "account")
+	m.syncFits = gauge("crmsync_contact_sync_fits", "1 while all contacts of the account can be compared each time, 0 while they are compared a part at a time.", "account")
+	m.syncRecords = counter("crmsync_contact_sync_records_total", "Records in contact syncs of the account, by what came out.", "account", "outcome")
 	m.unaccounted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_audit_unaccounted", Help: "Facts and entities that the last audit found to be unaccounted for."})
 	m.registry.MustRegister(m.unaccounted)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
