@@ -8,5 +8,6 @@ func contactsCommand() *cobra.Command {
 		Short: "Look at contacts, and at who they are in each account",
 		RunE:  needsCommand,
 	}
+	c.AddCommand(contactsShow(), contactsExplain(), contactsInvalid())
 	return c
 }
