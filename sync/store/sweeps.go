@@ -51,14 +51,18 @@ func (db *DB) Sweeps(ctx context.Context, account string, limit int) ([]director
 		return nil, fmt.Errorf("read the syncs of %s: %w", account, err)
 	}
 	list := make([]directory.Sweep, len(rows))
-	for i, r := range rows {
-		list[i] = directory.Sweep{
-			Account: r.Account, Due: r.Due.UTC(), Began: r.Began.UTC(), Ended: orZero(r.Ended), Problem: r.Problem, Cursor: r.Cursor,
-			Read: r.Read, Compared: r.Compared, Changed: r.Changed, Gone: r.Gone, Emptied: r.Emptied, Repeated: r.Repeated,
-			Partial: r.Partial > 0, Calls: r.Calls,
-		}
+	for i := range rows {
+		list[i] = rows[i].sweep()
 	}
 	return list, nil
+}
+
+func (r *sweepRow) sweep() directory.Sweep {
+	return directory.Sweep{
+		Account: r.Account, Due: r.Due.UTC(), Began: r.Began.UTC(), Ended: orZero(r.Ended), Problem: r.Problem, Cursor: r.Cursor,
+		Read: r.Read, Compared: r.Compared, Changed: r.Changed, Gone: r.Gone, Emptied: r.Emptied, Repeated: r.Repeated,
+		Partial: r.Partial > 0, Calls: r.Calls,
+	}
 }
 
 // EverSwept reports whether a sweep of an account has ever come to its end.
