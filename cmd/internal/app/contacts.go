@@ -55,6 +55,7 @@ func (a *App) syncContacts(ctx context.Context, account *account, due time.Time)
 		return ctx.Err()
 	}
 	state.Ended = time.Now().UTC()
+	a.metrics.contactSync(state, err)
 	log := a.log.With("account", account.name, "read", state.Read, "compared", state.Compared, "changed", state.Changed, "gone", state.Gone,
 		"took", state.Ended.Sub(state.Began).Round(time.Millisecond).String())
 	switch {

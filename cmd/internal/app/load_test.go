@@ -104,3 +104,38 @@ func TestAPageGoesWithItsReport(t *testing.T) {
 		t.Errorf("%d pages, the first %s", len(pages), pages[0])
 	}
 }
+
+func TestAContactSyncIsMeasured(t *testing.T) {
+	t.Parallel()
+	m := newMetrics()
+	began := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
+	values := func() map[string]float64 {
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			for _, s := range f.GetMetric() {
+				name := f.GetName()
+				if len(s.GetLabel()) == 2 {
+					name += " " + s.GetLabel()[1].GetValue()
+				}
+				got[name] = s.GetGauge().GetValue()
+			}
+		}
+		return got
+	}
+	m.contactSync(&directory.Sweep{Account: "zoho", Began: began, Ended: began.Add(90 * time.Second), Read: 7, Changed: 2}, nil)
+	m.contactSync(&directory.Sweep{Account: "zoho", Began: began.Add(time.Hour), Ended: began.Add(time.Hour + time.Second), Read: 3}, errors.New("no luck"))
+	got := values()
+	for name, want := range map[string]float64{
+		"crmsync_contact_sync_ended_timestamp_seconds":             float64(began.Unix() + 3601),
+		"crmsync_contact_sync_oldest_comparison_timestamp_seconds": float64(began.Unix()), // one that failed has not compared everything
+		"crmsync_contact_sync_seconds":                             1, "crmsync_contact_sync_records read": 3, "crmsync_contact_sync_records changed": 0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v, want %v", name, v, want)
+		}
+	}
+}

@@ -35,6 +35,11 @@ type metrics struct {
 	consistency *prometheus.GaugeVec
 	compared    *prometheus.GaugeVec
 	unaccounted prometheus.Gauge
+	syncEnded   *prometheus.GaugeVec
+	syncOldest  *prometheus.GaugeVec
+	syncSeconds *prometheus.GaugeVec
+	syncRecords *prometheus.GaugeVec
+	renewBy     *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -78,6 +83,11 @@ func newMetrics() *metrics {
 	m.compared = gauge("crmsync_consistency_checked_timestamp_seconds", "When the account was last compared to the end.", "account")
 	m.unaccounted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_audit_unaccounted", Help: "Facts and entities that the last audit found to be unaccounted for."})
 	m.registry.MustRegister(m.unaccounted)
+	m.syncEnded = gauge("crmsync_contact_sync_ended_timestamp_seconds", "When the last contact sync of the account ended, also one that failed.", "account")
+	m.syncOldest = gauge("crmsync_contact_sync_oldest_comparison_timestamp_seconds", "Since when every contact of the account has been compared: when the last contact sync that came to its end began.", "account")
+	m.syncSeconds = gauge("crmsync_contact_sync_seconds", "How long the last contact sync of the account took.", "account")
+	m.syncRecords = gauge("crmsync_contact_sync_records", "Records in the last contact sync of the account, by what came out: read, and of these compared, changed, emptied or repeated; and gone.", "account", "outcome")
+	m.renewBy = gauge("crmsync_watch_renew_by_timestamp_seconds", "Until when the account's webhooks have to be prolonged; crmsync does it by itself.", "account")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -102,4 +112,19 @@ func (m *metrics) EndToEnd(account string, d time.Duration) {
 
 func (m *metrics) Batch(account string, records int) {
 	m.batch.WithLabelValues(account).Observe(float64(records))
+}
+
+// contactSync notes what a contact sync has found; with an error it did not come
+// to its end.
+func (m *metrics) contactSync(s *directory.Sweep, err error) {
+	m.syncEnded.WithLabelValues(s.Account).Set(float64(s.Ended.UnixMilli()) / 1000)
+	m.syncSeconds.WithLabelValues(s.Account).Set(s.Ended.Sub(s.Began).Seconds())
+	for outcome, n := range map[string]int64{
+		"read": s.Read, "compared": s.Compared, "changed": s.Changed, "gone": s.Gone, "emptied": s.Emptied, "repeated": s.Repeated,
+	} {
+		m.syncRecords.WithLabelValues(s.Account, outcome).Set(float64(n))
+	}
+	if err == nil {
+		m.syncOldest.WithLabelValues(s.Account).Set(float64(s.Began.UnixMilli()) / 1000)
+	}
 }
