@@ -70,6 +70,9 @@ func TestAContactIsExplained(t *testing.T) {
 		e = about[app.ContactExplained](t, info, "explain", "+1 (631) 555-1234")
 		return in(field("first_name"), "zoho").State == app.FieldAgrees && in(field("first_name"), "hubspot").State == app.FieldAgrees && len(e.Pending) == 0
 	})
+	if e.Name != "Augusta King" {
+		t.Errorf("the name is %q", e.Name)
+	}
 	name := field("first_name")
 	if by := name.SetBy; name.Value != "Augusta" || by == nil || by.Account != "bitrix24" || by.Kind != "observed" || !by.Entered ||
 		!strings.HasPrefix(by.Fact, "bitrix24/") || by.ReceivedAt == nil || by.MappingRevision != e.MappingRevision || by.MappingLine != in(name, "bitrix24").MappingLine {

@@ -100,10 +100,10 @@ func (b *Book) Show(ctx context.Context, who string) (*ContactShown, error) {
 
 func headOf(p *store.Profile) ContactHead {
 	h := ContactHead{ID: p.Contact.ID, Version: p.Contact.Version, CreatedAt: p.Contact.CreatedAt, UpdatedAt: p.UpdatedAt, KnownAs: []ContactName{}}
-	h.Name, _ = p.Contact.View()["name"].(string)
-	if first, last := p.Contact.Text("first_name"), p.Contact.Text("last_name"); first+last != "" {
-		h.Name = strings.TrimSpace(first + " " + last)
-	}
+	view := p.Contact.View() // where a name's parts are what people have entered
+	given, _ := view["first_name"].(string)
+	family, _ := view["last_name"].(string)
+	h.Name = strings.TrimSpace(given + " " + family)
 	for _, i := range p.Identities {
 		h.KnownAs = append(h.KnownAs, ContactName{string(i.Kind), i.Value, orNil(i.RetiredAt)})
 	}
