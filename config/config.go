@@ -176,6 +176,25 @@ type Jobs struct {
 	// CRMSYNC_JOBS_CONSISTENCY_CHECK.
 	ConsistencyCheck string `yaml:"consistency_check,omitempty" env:"CONSISTENCY_CHECK"`
 
+	// LoadRecord is when each worker adds a line to load.jsonl in
+	// DataDir/reports: volumes, delays, calls, errors, memory since the last one.
+	//
+	// Defaults to "0 */4 * * *", every four hours. Environment:
+	// CRMSYNC_JOBS_LOAD_RECORD.
+	LoadRecord string `yaml:"load_record,omitempty" env:"LOAD_RECORD"`
+
+	// DailyReport is when one worker writes the report of the 24 hours before,
+	// as JSON and as a page, into DataDir/reports.
+	//
+	// Defaults to "0 6 * * *", at six. Environment: CRMSYNC_JOBS_DAILY_REPORT.
+	DailyReport string `yaml:"daily_report,omitempty" env:"DAILY_REPORT"`
+
+	// Retention is when what is kept for a time only is forgotten; see
+	// [Retention].
+	//
+	// Defaults to "17 * * * *", every hour. Environment: CRMSYNC_JOBS_RETENTION.
+	Retention string `yaml:"retention,omitempty" env:"RETENTION"`
+
 	// ConsistencySample is how many records of each account that compares.
 	//
 	// Defaults to 1000. Environment: CRMSYNC_JOBS_CONSISTENCY_SAMPLE.
@@ -447,7 +466,10 @@ func Default() *Config {
 		Log:     Log{Level: "info"},
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
-		Jobs:    Jobs{TimeZone: "UTC", ContactSync: "*/15 * * * *", ContactSyncShare: 50, ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
+		Jobs: Jobs{
+			TimeZone: "UTC", ContactSync: "*/15 * * * *", ContactSyncShare: 50, ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000,
+			LoadRecord: "0 */4 * * *", DailyReport: "0 6 * * *", Retention: "17 * * * *",
+		},
 	}
 }
 

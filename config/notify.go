@@ -15,11 +15,29 @@ type Retention struct {
 	//
 	// Defaults to 720h. Environment: CRMSYNC_RETENTION_DEAD_LETTERS.
 	DeadLetters Duration `yaml:"dead_letters,omitempty" env:"DEAD_LETTERS"`
+
+	// Raw is how long the parts of webhooks are kept that crmsync does not act
+	// upon or understands in part only, with the text and the numbers in them.
+	//
+	// Defaults to 720h. Environment: CRMSYNC_RETENTION_RAW.
+	Raw Duration `yaml:"raw,omitempty" env:"RAW"`
+
+	// History is how long is kept what contact syncs have found, and what the
+	// load was. The last sync of each account stays.
+	//
+	// Defaults to 2160h. Environment: CRMSYNC_RETENTION_HISTORY.
+	History Duration `yaml:"history,omitempty" env:"HISTORY"`
 }
 
 func (r *Retention) setDefaults() {
 	if r.DeadLetters == 0 {
 		r.DeadLetters = Duration(30 * 24 * time.Hour)
+	}
+	if r.Raw == 0 {
+		r.Raw = Duration(30 * 24 * time.Hour)
+	}
+	if r.History == 0 {
+		r.History = Duration(90 * 24 * time.Hour)
 	}
 }
 
@@ -40,6 +58,12 @@ type Notify struct {
 	//
 	// Defaults to false.
 	Private bool `yaml:"private,omitempty" env:"PRIVATE"`
+
+	// DailyReport says that the receiver gets the daily report too: with json all
+	// of it, with slack a few lines.
+	//
+	// Defaults to false.
+	DailyReport bool `yaml:"daily_report,omitempty" env:"DAILY_REPORT"`
 }
 
 func (n *Notify) setDefaults() {

@@ -8,6 +8,6 @@ func contactsCommand() *cobra.Command {
 		Short: "Look at contacts, and at who they are in each account",
 		RunE:  needsCommand,
 	}
-	c.AddCommand(contactsDuplicates(), contactsJoins(), contactsSplit())
+	c.AddCommand(contactsShow(), contactsExplain(), contactsInvalid(), contactsDuplicates(), contactsJoins(), contactsSplit())
 	return c
 }

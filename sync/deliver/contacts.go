@@ -130,13 +130,24 @@ func (s *settled) blockedBy(wait bool) {
 	}
 }
 
-// refuseStrangers makes conflicts of results that link a contact to a record
-// which belongs to another.
+// refuseStrangers makes failures of results that would tie a contact to a record
+// which belongs to another: one that was found, and one that the account names
+// because it has a value that only one record may have.
 func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed []int, results []connectors.Result) error {
+	other := func(n int) string {
+		r, own := &results[n], batch[changed[n]].Link.RecordID
+		switch {
+		case r.Err != nil && r.Err.RecordID != own:
+			return r.Err.RecordID
+		case r.Err == nil && !r.Created && r.RecordID != own:
+			return r.RecordID
+		}
+		return ""
+	}
 	var fresh []string
-	for n, r := range results {
-		if r.Err == nil && !r.Created && r.RecordID != batch[changed[n]].Link.RecordID {
-			fresh = append(fresh, r.RecordID)
+	for n := range results {
+		if id := other(n); id != "" {
+			fresh = append(fresh, id)
 		}
 	}
 	if len(fresh) == 0 {
@@ -148,11 +159,16 @@ func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed [
 	}
 	for n, r := range results {
 		self := batch[changed[n]].Link.Entity.ID
-		if r.Err == nil && slices.ContainsFunc(holders[r.RecordID], func(id int64) bool { return id != self }) {
-			results[n] = connectors.Result{Err: &connectors.Error{
-				Class: connectors.Conflict, Code: "RECORD_HELD", Reason: "the record belongs to another contact",
-			}}
+		if !slices.ContainsFunc(holders[other(n)], func(id int64) bool { return id != self }) {
+			continue
 		}
+		e := &connectors.Error{Class: connectors.Conflict, Code: "RECORD_HELD", Reason: "the record belongs to another contact"}
+		if r.Err != nil {
+			refused := *r.Err
+			e = &refused
+			e.Class, e.RecordID, e.Reason = connectors.Rejected, "", "another contact's record has a value that only one may have"
+		}
+		results[n] = connectors.Result{Err: e}
 	}
 	return nil
 }

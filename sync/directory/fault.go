@@ -17,10 +17,9 @@ func KeptText(shadow string) string {
 }
 
 // Digested reports whether a shadow holds a digest in place of a long text.
-func Digested(shadow string) bool { return strings.HasPrefix(KeptOrText(shadow), "sha256:") }
-
-// KeptOrText is the text of a shadow, whether it is crmsync's or people's own.
-func KeptOrText(shadow string) string { return strings.TrimPrefix(shadow, KeptShadow) }
+func Digested(shadow string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(shadow, KeptShadow), "sha256:")
+}
 
 // Fault says, without repeating it, why a value that a record shows is not of
 // its field's type; empty if it is. A text may be a shadow's digest.

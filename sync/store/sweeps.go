@@ -130,25 +130,6 @@ func (db *DB) sweeps(ctx context.Context, account, where, order string, limit in
 	return list, nil
 }
 
-// ForgetSweeps removes the sweeps of an account that have ended, but for the
-// newest ones and the last complete one.
-func (db *DB) ForgetSweeps(ctx context.Context, account string, keep int) error {
-	complete, err := db.CompleteSweeps(ctx, account, 1)
-	if err != nil {
-		return err
-	}
-	d := db.gorm.WithContext(ctx)
-	old := d.Where(`account = ? AND ended IS NOT NULL
-		AND due < (SELECT due FROM sweeps WHERE account = ? AND ended IS NOT NULL ORDER BY due DESC LIMIT 1 OFFSET ?)`, account, account, keep-1)
-	for i := range complete {
-		old = old.Where("due <> ?", utc(complete[i].Due))
-	}
-	if err := old.Delete(&sweepRow{}).Error; err != nil {
-		return fmt.Errorf("forget old syncs of %s: %w", account, err)
-	}
-	return nil
-}
-
 // EverSwept reports whether a sweep of all contacts of an account has ever come
 // to its end.
 func (db *DB) EverSwept(ctx context.Context, account string) (bool, error) {

@@ -79,6 +79,7 @@ func (a *App) newAccount(c config.Account) *account {
 			vendor:       built.guard,
 			subscription: connectors.Subscription{Address: address, Token: webhookToken(c)},
 			working:      func() bool { ready, _ := built.worker.State(); return ready },
+			renewed:      func(until time.Time) { a.metrics.renewBy.WithLabelValues(c.Name).Set(float64(until.Unix())) },
 			log:          a.log.With("account", c.Name),
 		}
 	}

@@ -36,6 +36,7 @@ type App struct {
 	config   *config.Config
 	log      *slog.Logger
 	metrics  *metrics
+	loads    *loadMeter
 	cpu      cpu
 	store    *store.DB
 	notifier *notifier
@@ -91,6 +92,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return a, err
 	}
+	a.loads = newLoadMeter(a.metrics.registry, holder, a.refusesQuota)
 	a.notifier = newNotifier(a.store, holder, c.Notify, log)
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
@@ -218,7 +220,6 @@ func (a *App) Run(ctx context.Context) error {
 	a.start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
 	a.start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	a.start("notify", a.notifier.run)
-	a.start("retention", a.forget)
 	a.start("replay", a.replayFacts)
 	a.start("gauges", a.gauges)
 	a.start("cpu", a.watchCPU)
@@ -261,6 +262,11 @@ func (a *App) begin(ctx context.Context) error {
 	}
 	a.start("pauses", a.followPauses)
 	a.start("reports", a.sendReports)
+	scheduler, err := a.ownJobs()
+	if err != nil {
+		return err
+	}
+	a.start("jobs", scheduler.Run)
 	for _, account := range a.now.Load().accounts {
 		if err := a.launch(ctx, account); err != nil {
 			return err
@@ -405,22 +411,6 @@ func (a *App) replayFact(ctx context.Context, r deadletter.FactReplay) error {
 		return a.broker.Bury(ctx, letters)
 	}
 	return a.store.Delivered(ctx, []string{r.LetterID})
-}
-
-// forget removes, every hour, what settled dead letters need not keep.
-func (a *App) forget(ctx context.Context) error {
-	for {
-		n, err := a.store.ForgetSettled(ctx, time.Now().Add(-a.config.Retention.DeadLetters.Duration()))
-		if err != nil && ctx.Err() == nil {
-			a.log.Warn("cannot forget what settled dead letters hold; trying again", "error", err)
-		}
-		if n > 0 {
-			a.log.Info("settled dead letters have lost the parts of webhooks that they held; their history stays", "parts", n)
-		}
-		if !pause(ctx, time.Hour) {
-			return nil
-		}
-	}
 }
 
 // untilDone repeats f until it succeeds or the program stops; it reports which.

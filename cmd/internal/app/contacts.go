@@ -27,7 +27,6 @@ const (
 	// staleAfter is for how long a sweep that was broken off can be gone on with:
 	// cursors last for an hour.
 	staleAfter = time.Hour
-	sweepsKept = 1000
 )
 
 // askedSync returns for when somebody wants an account's contacts compared.
@@ -54,8 +53,7 @@ func (a *App) syncContacts(ctx context.Context, account *account, schedule jobs.
 	}
 	defer db.Close()
 	run := &syncRun{App: a, db: db, account: account, schedule: schedule, due: due}
-	err = run.do(ctx)
-	return errors.Join(err, db.ForgetSweeps(ctx, account.name, sweepsKept))
+	return run.do(ctx)
 }
 
 // A syncRun is one tick of an account's contact sync.

@@ -17,9 +17,18 @@ import (
 
 // CheckJobs reports schedules that cannot be read.
 func CheckJobs(c *config.Config) error {
-	_, err := schedule(c, "consistency_check", c.Jobs.ConsistencyCheck)
-	_, err2 := schedule(c, "contact_sync", c.Jobs.ContactSync)
-	return errors.Join(err, err2)
+	var all error
+	for _, job := range []struct{ key, expression string }{
+		{"consistency_check", c.Jobs.ConsistencyCheck},
+		{"contact_sync", c.Jobs.ContactSync},
+		{"load_record", c.Jobs.LoadRecord},
+		{"daily_report", c.Jobs.DailyReport},
+		{"retention", c.Jobs.Retention},
+	} {
+		_, err := schedule(c, job.key, job.expression)
+		all = errors.Join(all, err)
+	}
+	return all
 }
 
 func schedule(c *config.Config, key, expression string) (jobs.Schedule, error) {

@@ -38,6 +38,7 @@ type metrics struct {
 	synced      *prometheus.GaugeVec
 	syncFits    *prometheus.GaugeVec
 	syncRecords *prometheus.CounterVec
+	renewBy     *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -84,6 +85,7 @@ func newMetrics() *metrics {
 	m.syncRecords = counter("crmsync_contact_sync_records_total", "Records in contact syncs of the account, by what came out.", "account", "outcome")
 	m.unaccounted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_audit_unaccounted", Help: "Facts and entities that the last audit found to be unaccounted for."})
 	m.registry.MustRegister(m.unaccounted)
+	m.renewBy = gauge("crmsync_watch_renew_by_timestamp_seconds", "Until when the account's webhooks have to be prolonged; crmsync does it by itself.", "account")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

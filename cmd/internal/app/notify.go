@@ -56,9 +56,10 @@ func newNotifier(db *store.DB, holder string, receivers []config.Notify, log *sl
 	n := &notifier{store: db, holder: holder, log: log, every: notifyEvery}
 	n.receivers = []*receiver{{name: "log", tell: n.write}}
 	for _, r := range receivers {
+		p := &poster{settings: r, client: clientFor(r.Private)}
 		n.receivers = append(n.receivers, &receiver{
 			name: connectors.Digest([]byte(r.URL.Reveal()))[:16],
-			tell: (&poster{settings: r, client: clientFor(r.Private)}).post,
+			tell: func(ctx context.Context, n deadletter.Notice) error { return p.post(ctx, n, n.Text()) },
 		})
 	}
 	return n
@@ -131,11 +132,12 @@ type poster struct {
 	client   *http.Client
 }
 
-// post sends a notice. Errors do not contain the address, which is a secret.
-func (p *poster) post(ctx context.Context, n deadletter.Notice) error {
-	var body any = n
+// post sends a notice, or its text. Errors do not contain the address, which is
+// a secret.
+func (p *poster) post(ctx context.Context, notice any, text string) error {
+	body := notice
 	if p.settings.Format == "slack" {
-		body = map[string]string{"text": n.Text()}
+		body = map[string]string{"text": text}
 	}
 	data, err := json.Marshal(body)
 	if err != nil {

@@ -62,6 +62,8 @@ type subscriber struct {
 	// working reports whether this replica is the one that works for the
 	// account: it alone calls it.
 	working func() bool
+	// renewed is told until when it holds; nil is nobody.
+	renewed func(until time.Time)
 	log     *slog.Logger
 }
 
@@ -100,6 +102,9 @@ func (s *subscriber) run(ctx context.Context) error {
 			return nil
 		default:
 			s.log.Info("the account sends webhooks", "address", s.subscription.Address, "renew_by", renewBy)
+			if s.renewed != nil {
+				s.renewed(renewBy)
+			}
 			again = firstPause
 		}
 		if !until(ctx, renewBy) {
