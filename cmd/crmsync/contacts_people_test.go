@@ -77,3 +77,36 @@ func TestDuplicatesJoinsAndSplitsOnTheCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// Two people of one family are in Zoho CRM, under one number. The other CRMs get
+// both of them, each once.
+func TestAFamilyOfOneNumberReachesTheOtherCRMs(t *testing.T) {
+	info := simulate(t)
+	remap(t, info, "accounts:\n", "people: {same_phone: by_name}\naccounts:\n")
+	zoho := info.CRMs()[1]
+	const shared, other = "16315551234", "16315559876"
+	ask(t, zoho.URL+"/_sim/contacts", map[string]any{"phone": "+" + shared, "fields": map[string]any{"First_Name": "Anna", "Last_Name": "Rossi"}}, nil)
+	ask(t, zoho.URL+"/_sim/contacts", map[string]any{"phone": "+" + other, "fields": map[string]any{"First_Name": "Carlo", "Last_Name": "Rossi"}}, nil)
+	editIn(t, zoho, other, fmt.Sprintf(`{"Phone":"+%s"}`, shared))
+	serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *")
+	for i, name := range []string{"firstname", "First_Name", "NAME"} {
+		crm := info.CRMs()[i]
+		eventually(t, 150*time.Second, crm.Name+" has both", func() bool {
+			var people []struct{ Fields map[string]any }
+			get(t, crm.URL+"/_sim/contacts?phone=%2B"+shared, &people)
+			names := map[any]int{}
+			for _, p := range people {
+				names[p.Fields[name]]++
+			}
+			if len(people) > 2 {
+				t.Fatalf("%s has %v", crm.Name, names)
+			}
+			return names["Anna"] == 1 && names["Carlo"] == 1
+		})
+	}
+	var open []app.Letter
+	letters(t, &open, "list", "--config", info.Config, "--output", "json")
+	if len(open) != 0 {
+		t.Errorf("dead letters %+v", open)
+	}
+}
