@@ -77,3 +77,82 @@ func TestDuplicatesJoinsAndSplitsOnTheCommandLine(t *testing.T) {
 		}
 	}
 }
+
+// Two people of one family are in Zoho CRM, under one number. The other CRMs get
+// both of them, each once.
+func TestAFamilyOfOneNumberReachesTheOtherCRMs(t *testing.T) {
+	info := simulate(t)
+	remap(t, info, "accounts:\n", "people: {same_phone: by_name}\naccounts:\n")
+	zoho := info.CRMs()[1]
+	const shared, other = "16315551234", "16315559876"
+	ask(t, zoho.URL+"/_sim/contacts", map[string]any{"phone": "+" + shared, "fields": map[string]any{"First_Name": "Anna", "Last_Name": "Rossi"}}, nil)
+	ask(t, zoho.URL+"/_sim/contacts", map[string]any{"phone": "+" + other, "fields": map[string]any{"First_Name": "Carlo", "Last_Name": "Rossi"}}, nil)
+	editIn(t, zoho, other, fmt.Sprintf(`{"Phone":"+%s"}`, shared))
+	serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *")
+	for i, name := range []string{"firstname", "First_Name", "NAME"} {
+		crm := info.CRMs()[i]
+		eventually(t, 150*time.Second, crm.Name+" has both", func() bool {
+			var people []struct{ Fields map[string]any }
+			get(t, crm.URL+"/_sim/contacts?phone=%2B"+shared, &people)
+			names := map[any]int{}
+			for _, p := range people {
+				names[p.Fields[name]]++
+			}
+			if len(people) > 2 {
+				t.Fatalf("%s has %v", crm.Name, names)
+			}
+			return names["Anna"] == 1 && names["Carlo"] == 1
+		})
+	}
+	var open []app.Letter
+	letters(t, &open, "list", "--config", info.Config, "--output", "json")
+	if len(open) != 0 {
+		t.Errorf("dead letters %+v", open)
+	}
+}
+
+// People change their numbers, and write from the old one and from the new one
+// before WhatsApp says so, while all of that is on its way to the CRMs. Each
+// message arrives once.
+func TestPeopleWhoAreJoinedWhileTheirMessagesAreOnTheirWay(t *testing.T) {
+	const movers = 25
+	info := simulate(t)
+	worker := serve(t, info)
+	worker.delivering(info)
+	l := newLoad(info)
+	for n := range movers {
+		before, after := fmt.Sprintf("1631555%04d", n), fmt.Sprintf("1415555%04d", n)
+		l.post(fmt.Sprintf("wamid.A%d", n), before, "from the old number")
+		l.post(fmt.Sprintf("wamid.B%d", n), after, "from the new number")
+		if n%3 == 0 {
+			time.Sleep(time.Duration(n) * 40 * time.Millisecond)
+		}
+		l.deliver(fmt.Sprintf("wamid.C%d", n), before, fmt.Sprintf(`"type":"system","system":{"body":"x","wa_id":%q,"type":"user_changed_number"}`, after))
+		l.post(fmt.Sprintf("wamid.D%d", n), after, "after the change")
+	}
+	for _, crm := range info.CRMs() {
+		eventually(t, 60*time.Second, crm.Name+" has all messages", func() bool { return statsOf(t, crm).Messages >= 3*movers })
+	}
+	time.Sleep(3 * time.Second)
+	var joins []app.Join
+	contactsAsJSON(t, &joins, "joins", "--config", info.Config, "--output", "json")
+	if len(joins) != movers {
+		t.Errorf("%d joins, want %d", len(joins), movers)
+	}
+	for _, crm := range info.CRMs() {
+		if s := statsOf(t, crm); s.Messages != 3*movers || s.DuplicateMessages != 0 || s.DuplicateContacts != 0 {
+			t.Errorf("%s: %+v", crm.Name, s)
+		}
+	}
+	if out, errs, code := runCommand(t, "audit", "--config", info.Config); code != 0 {
+		t.Errorf("the audit: %s%s", out, errs)
+	}
+	var open []app.Letter
+	letters(t, &open, "list", "--config", info.Config, "--output", "json")
+	if len(open) != 0 {
+		t.Errorf("dead letters %+v", open)
+	}
+	for _, crm := range info.CRMs() {
+		t.Logf("%s: %+v", crm.Name, statsOf(t, crm))
+	}
+}

@@ -29,6 +29,8 @@ type Join struct {
 	// Why is a few words, Account and Fact what has said so.
 	Why, Account, Fact string
 	Moved              Moved
+	// Waiting says that it is yet to be made.
+	Waiting bool
 	// SplitAt is zero as long as they are one.
 	SplitAt time.Time
 	SplitBy string

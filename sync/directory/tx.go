@@ -55,9 +55,14 @@ type Tx interface {
 	Joins(contact, other int64) ([]Join, error)
 	// Join returns a join, nil if there is none.
 	Join(id int64) (*Join, error)
-	// SaveJoin stores a join and gives one with ID 0 its own. From then on the
-	// joined contact is a part of the survivor or, once split, none.
+	// SaveJoin stores a join and gives one with ID 0 its own. Unless it is
+	// waiting the joined contact is a part of the survivor from then on or, once
+	// split, none.
 	SaveJoin(j *Join) error
+	// WaitingJoins returns the joins that are yet to be made. DropJoin forgets
+	// one of them.
+	WaitingJoins() ([]Join, error)
+	DropJoin(id int64) error
 	// Links returns all links of contacts, locked for the rest of the
 	// transaction.
 	Links(contactIDs []int64) ([]Link, error)

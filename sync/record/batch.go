@@ -197,6 +197,9 @@ func (b *batch) save() error {
 	if err := b.want(changed, messages); err != nil {
 		return err
 	}
+	if err := b.retry(); err != nil {
+		return err
+	}
 	for _, j := range b.joins {
 		if err := b.carryOut(j); err != nil {
 			return err

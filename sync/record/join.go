@@ -39,40 +39,68 @@ func (b *batch) onlyInCRMs(c *directory.Contact) bool {
 	return c.AccountKey() == "" && !c.Talked() && !b.talked[c.ID]
 }
 
-// carryOut makes one contact of two that are one person, unless a person has
-// split them before.
+// carryOut makes one contact of two that are one person.
 func (b *batch) carryOut(j joining) error {
-	survivor, joined, err := b.now(j)
-	if err != nil || survivor == joined {
-		return err
-	}
-	past, err := b.tx.Joins(survivor, joined)
-	if err != nil || slices.ContainsFunc(past, func(p directory.Join) bool { return !p.SplitAt.IsZero() }) {
-		return err
-	}
-	m := merger{tx: b.tx, record: directory.Join{
-		Survivor: survivor, Joined: joined, At: j.fact.ReceivedAt, Why: j.why, Account: j.fact.Account, Fact: j.fact.ID,
-	}}
-	accounts, err := m.run()
-	for _, account := range accounts {
-		b.triggers = append(b.triggers, directory.Trigger{Account: account, Entity: contactEntity(survivor)})
+	return b.attempt(&directory.Join{
+		Survivor: j.survivor.ID, Joined: j.joined.ID, At: j.fact.ReceivedAt, Why: j.why, Account: j.fact.Account, Fact: j.fact.ID,
+	})
+}
+
+// retry makes the joins that have had to wait.
+func (b *batch) retry() error {
+	waiting, err := b.tx.WaitingJoins()
+	for i := range waiting {
+		if err := b.attempt(&waiting[i]); err != nil {
+			return err
+		}
 	}
 	return err
 }
 
-// now are the contacts that two have become by now.
-func (b *batch) now(j joining) (survivor, joined int64, err error) {
-	survivor, joined = j.survivor.ID, j.joined.ID
+// attempt makes a join, unless a person has split the two before. One that cannot
+// be made yet waits.
+func (b *batch) attempt(j *directory.Join) error {
+	if err := b.update(j); err != nil {
+		return err
+	}
+	past, err := b.tx.Joins(j.Survivor, j.Joined)
+	if err != nil {
+		return err
+	}
+	split := func(p directory.Join) bool { return !p.SplitAt.IsZero() }
+	waits := func(p directory.Join) bool { return p.Waiting && p.ID != j.ID }
+	if j.Survivor == j.Joined || slices.ContainsFunc(past, split) || slices.ContainsFunc(past, waits) {
+		return b.tx.DropJoin(j.ID)
+	}
+	m := merger{tx: b.tx, record: j}
+	accounts, made, err := m.run()
+	switch {
+	case err != nil:
+		return err
+	case !made && j.Waiting:
+		return nil
+	case !made:
+		j.Waiting = true
+		return b.tx.SaveJoin(j)
+	}
+	for _, account := range accounts {
+		b.triggers = append(b.triggers, directory.Trigger{Account: account, Entity: contactEntity(j.Survivor)})
+	}
+	return nil
+}
+
+// update puts the contacts that two have become by now in the place of two.
+func (b *batch) update(j *directory.Join) error {
 	for {
-		into, err := b.tx.Survivors([]int64{survivor, joined})
+		into, err := b.tx.Survivors([]int64{j.Survivor, j.Joined})
 		if err != nil || len(into) == 0 {
-			return survivor, joined, err
+			return err
 		}
-		if id := into[survivor]; id != 0 {
-			survivor = id
+		if id := into[j.Survivor]; id != 0 {
+			j.Survivor = id
 		}
-		if id := into[joined]; id != 0 {
-			joined = id
+		if id := into[j.Joined]; id != 0 {
+			j.Joined = id
 		}
 	}
 }
@@ -80,52 +108,57 @@ func (b *batch) now(j joining) (survivor, joined int64, err error) {
 // merger carries out one join.
 type merger struct {
 	tx               directory.Tx
-	record           directory.Join
+	record           *directory.Join
 	survivor, joined *directory.Contact
 }
 
 // run makes the joined contact a part of the survivor and returns the accounts
 // that hear of it. It does nothing as long as messages of both are in doubt in an
 // account where each has a record: one of them would be looked for in the wrong
-// place.
-func (m *merger) run() (accounts []string, err error) {
-	j := &m.record
-	if m.survivor, m.joined, err = bothOf(m.tx, j.Survivor, j.Joined); err != nil || m.survivor == nil || m.joined == nil {
-		return nil, err
+// place. They are while they are being written.
+func (m *merger) run() (accounts []string, made bool, err error) {
+	j := m.record
+	if m.survivor, m.joined, err = bothOf(m.tx, j.Survivor, j.Joined); err != nil {
+		return nil, false, err
+	}
+	if m.survivor == nil || m.joined == nil {
+		return nil, true, m.tx.DropJoin(j.ID) // erased
 	}
 	links, err := m.tx.Links([]int64{j.Survivor, j.Joined})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	mine, err := m.tx.InDoubt(j.Survivor)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	theirs, err := m.tx.InDoubt(j.Joined)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	pairs := pairsOf(links, j.Survivor)
 	for account, p := range pairs {
 		if p.recordless() || !slices.Contains(mine, account) || !slices.Contains(theirs, account) {
 			continue
 		}
-		return nil, nil
+		return nil, false, nil
 	}
 	if err := m.contents(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	m.survivor.Version++
 	if err := m.tx.SaveContacts([]*directory.Contact{m.survivor}); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := m.moveLinks(pairs, theirs); err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	j.Waiting = false
 	if err := m.tx.SaveJoin(j); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return wantEverywhere(m.tx, m.survivor, j.At)
+	accounts, err = wantEverywhere(m.tx, m.survivor, j.At)
+	return accounts, true, err
 }
 
 func bothOf(tx directory.Tx, a, b int64) (first, second *directory.Contact, err error) {
@@ -142,7 +175,7 @@ func bothOf(tx directory.Tx, a, b int64) (first, second *directory.Contact, err 
 
 // contents moves messages, names and fields.
 func (m *merger) contents() (err error) {
-	j := &m.record
+	j := m.record
 	if j.Moved.Messages, err = m.tx.MoveMessages(j.Joined, j.Survivor, nil); err != nil {
 		return err
 	}
@@ -211,7 +244,7 @@ func (p *pair) recordless() bool {
 // doubt there and have to be looked for where they may be. What is left over is a
 // duplicate.
 func (m *merger) moveLinks(pairs map[string]*pair, theirs []string) error {
-	j := &m.record
+	j := m.record
 	var stored []directory.Link
 	var doubles []directory.Duplicate
 	for _, account := range slices.Sorted(maps.Keys(pairs)) {

@@ -104,6 +104,15 @@ func (town *town) see(account, id string, minute int, shows ...string) {
 	apply(town.T, town.r, town.sight(account, id, minute, shows...))
 }
 
+// news is that of a record, as an account's webhook brings it.
+func (town *town) news(account, id string) {
+	town.Helper()
+	town.reports++
+	f := fact(fmt.Sprint("record:", id, ":", town.reports), connectors.KindRecord, 0, nil)
+	f.ID, f.Account, f.Record = directory.FactID(account, f.Key), account, &connectors.RecordNews{ID: id, Change: connectors.RecordUpdated}
+	apply(town.T, town.r, f)
+}
+
 func (town *town) gone(account, id string) {
 	town.Helper()
 	f := town.sight(account, id, 50)
@@ -673,13 +682,35 @@ func TestAJoinKeepsTheRecordWhereAMessageIsInDoubt(t *testing.T) {
 				town.Fatal(err)
 			}
 		}
+		settle := func(wamid string) {
+			var e directory.Entity
+			town.tx(func(tx directory.Tx) error {
+				list, err := tx.Messages([]directory.MessageKey{{BusinessNumber: "1000", WAMID: wamid}})
+				e = directory.Entity{Kind: directory.MessageEntity, ID: list[0].ID}
+				return err
+			})
+			done := directory.Link{Account: "zoho", Entity: e, RecordID: "n", State: directory.Agreed, Agreed: 1}
+			if _, err := town.db.Settle(ctx, "zoho", lease, []directory.Outcome{{Link: done, Loaded: 1}}); err != nil {
+				town.Fatal(err)
+			}
+		}
 		doubt("w1")
+		doubt("w2") // both, for now
 		moved := fact("moved", connectors.KindIdentity, 3, &connectors.Person{WAID: "393331111111"})
 		moved.Identity = &connectors.Identity{New: connectors.Person{WAID: "393332222222"}}
 		apply(town.T, town.r, moved)
+		if town.talker("w1") == town.talker("w2") {
+			town.Error("they are joined while nobody knows where the messages of both are")
+		}
+		if joins := town.joins(); len(joins) != 0 {
+			town.Errorf("a join that is yet to be made is listed: %+v", joins)
+		}
+		settle("w2")
+		town.news("hubspot", "h9") // any news will do
 		town.wantDoubles("then", "zoho: z1 + z2\n")
+		id := town.joins()[0].ID
 		if err := town.db.Record(ctx, func(tx directory.Tx) error {
-			_, err := record.Split(tx, 1, "ops", start)
+			_, err := record.Split(tx, id, "ops", start)
 			return err
 		}); err == nil {
 			town.Error("they are split although it is not known where a message is")

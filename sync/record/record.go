@@ -134,11 +134,16 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
 		if len(facts) == 0 {
-			return tx.Passed(events)
+			if err := tx.Passed(events); err != nil {
+				return err
+			}
+			err := b.retry()
+			result = b.result()
+			return err
 		}
 		return recovered(func() error {
-			b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
 			if err := b.load(facts); err != nil {
 				return err
 			}

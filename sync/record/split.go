@@ -21,7 +21,7 @@ func Split(tx directory.Tx, id int64, who string, now time.Time) (*directory.Joi
 	switch {
 	case err != nil:
 		return nil, err
-	case j == nil:
+	case j == nil || j.Waiting:
 		return nil, fmt.Errorf("%w: %d", ErrNoJoin, id)
 	case !j.SplitAt.IsZero():
 		return nil, fmt.Errorf("%w any more: %d was split by %s", ErrNoJoin, id, j.SplitBy)

@@ -23,6 +23,7 @@ type joinRow struct {
 	Why        string
 	Account    string
 	FactID     string
+	Waiting    int64
 	Moved      string
 	SplitAt    *time.Time
 	SplitBy    string
@@ -33,7 +34,7 @@ func (joinRow) TableName() string { return "joins" }
 func (r *joinRow) join() (directory.Join, error) {
 	j := directory.Join{
 		ID: r.ID, Survivor: r.SurvivorID, Joined: r.JoinedID, At: r.At.UTC(), Why: r.Why, Account: r.Account, Fact: r.FactID,
-		SplitAt: orZero(r.SplitAt), SplitBy: r.SplitBy,
+		Waiting: r.Waiting > 0, SplitAt: orZero(r.SplitAt), SplitBy: r.SplitBy,
 	}
 	if err := json.Unmarshal([]byte(r.Moved), &j.Moved); err != nil {
 		return j, fmt.Errorf("join %d: what was moved: %w", r.ID, err)
@@ -91,8 +92,8 @@ func (tx *recordTx) Join(id int64) (*directory.Join, error) {
 	return &joins[0], nil
 }
 
-// SaveJoin stores a join and gives one with ID 0 its own. From then on the
-// joined contact is a part of the survivor or, once split, none.
+// SaveJoin stores a join and gives one with ID 0 its own. Unless it is waiting the
+// joined contact is a part of the survivor from then on or, once split, none.
 func (tx *recordTx) SaveJoin(j *directory.Join) error {
 	moved, err := json.Marshal(j.Moved)
 	if err != nil {
@@ -102,20 +103,38 @@ func (tx *recordTx) SaveJoin(j *directory.Join) error {
 		ID: j.ID, SurvivorID: j.Survivor, JoinedID: j.Joined, At: utc(j.At), Why: j.Why, Account: j.Account, FactID: j.Fact,
 		Moved: string(moved), SplitAt: orNull(j.SplitAt), SplitBy: j.SplitBy,
 	}
-	if row.ID == 0 {
-		err = tx.db.Create(&row).Error
-	} else {
-		err = tx.db.Model(&joinRow{}).Where("id = ?", row.ID).Updates(map[string]any{"split_at": row.SplitAt, "split_by": row.SplitBy}).Error
+	if j.Waiting {
+		row.Waiting = 1
 	}
-	if err != nil {
+	if err := tx.db.Save(&row).Error; err != nil {
 		return fmt.Errorf("write a join: %w", err)
 	}
 	j.ID = row.ID
+	if j.Waiting {
+		return nil
+	}
 	into := j.Survivor
 	if !j.SplitAt.IsZero() {
 		into = 0
 	}
 	return tx.db.Exec("UPDATE contacts SET joined_into = ?, updated_at = ? WHERE id = ?", into, tx.now, j.Joined).Error
+}
+
+// WaitingJoins returns the joins that are yet to be made.
+func (tx *recordTx) WaitingJoins() ([]directory.Join, error) {
+	var rows []joinRow
+	if err := tx.db.Where("waiting > 0").Order("id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read joins: %w", err)
+	}
+	return joinsOf(rows)
+}
+
+// DropJoin forgets a join that was yet to be made.
+func (tx *recordTx) DropJoin(id int64) error {
+	if err := tx.db.Where("id = ? AND waiting > 0", id).Delete(&joinRow{}).Error; err != nil {
+		return fmt.Errorf("forget a join: %w", err)
+	}
+	return nil
 }
 
 // Links returns all links of contacts, locked for the rest of the transaction.
@@ -263,7 +282,7 @@ func bury(tx *gorm.DB, rows []linkRow) error {
 // JoinList returns joins, the newest first; with open only those that have not
 // been split. A limit of 0 is none.
 func (db *DB) JoinList(ctx context.Context, open bool, limit int) ([]directory.Join, error) {
-	query := db.gorm.WithContext(ctx).Order("id DESC")
+	query := db.gorm.WithContext(ctx).Where("waiting = 0").Order("id DESC")
 	if limit > 0 {
 		query = query.Limit(limit)
 	}

@@ -12,7 +12,7 @@ CREATE TABLE duplicates (
 CREATE INDEX duplicates_contact ON duplicates (contact_id);
 
 -- Two contacts that have become one: why, which fact said so, and what was
--- moved, so that it can be undone.
+-- moved, so that it can be undone. One that is waiting is yet to be made.
 CREATE TABLE joins (
     id        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     survivor_id BIGINT NOT NULL,
@@ -21,12 +21,14 @@ CREATE TABLE joins (
     why         TEXT NOT NULL,
     account     TEXT NOT NULL,
     fact_id     TEXT NOT NULL,
+    waiting     BIGINT NOT NULL,
     moved       TEXT NOT NULL,
     split_at    TIMESTAMPTZ,
     split_by    TEXT NOT NULL
 );
 CREATE INDEX joins_survivor ON joins (survivor_id);
 CREATE INDEX joins_joined ON joins (joined_id);
+CREATE INDEX joins_waiting ON joins (id) WHERE waiting > 0;
 
 -- Which contact this one has become a part of, 0 for none. It keeps its fields,
 -- and nobody is led to it any more.
