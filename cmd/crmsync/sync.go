@@ -250,6 +250,9 @@ func writeSyncStatus(w io.Writer, s app.SyncStatus) {
 	if len(s.Recent) > 0 {
 		fmt.Fprintln(w)
 		writeSyncs(w, s.Recent)
+		if last := s.Recent[0]; last.Problem != "" {
+			fmt.Fprintf(w, "\nThe last has stopped: %s\n", last.Problem)
+		}
 	}
 }
 

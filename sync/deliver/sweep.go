@@ -236,8 +236,7 @@ func (s *Sweep) read(ctx context.Context, state *directory.Sweep, ids []string) 
 // call makes a call in its turn, patiently, and leaves the account alone after
 // it.
 func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error) error {
-	const tries = 10
-	for try := 1; ; try++ {
+	for since, try := time.Now(), 1; ; try++ {
 		if err := s.Wait(ctx); err != nil {
 			return err
 		}
@@ -246,7 +245,7 @@ func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error
 		err := f()
 		pause := s.Rest(time.Since(began))
 		if e := connectors.AsError(err); e != nil {
-			if try == tries || !e.Class.AccountTrouble() || e.Class == connectors.Unauthorized {
+			if !bearable(e, try, time.Since(since)) {
 				return err
 			}
 			pause = min(max(e.RetryAfter, time.Second), time.Minute)
@@ -257,6 +256,20 @@ func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error
 		if err == nil {
 			return nil
 		}
+	}
+}
+
+// bearable reports whether a call is worth another try, after so many and such a
+// time. What was not let through says nothing, and passes.
+func bearable(e *connectors.Error, tries int, took time.Duration) bool {
+	const mostTries, mostTime = 10, 10 * time.Minute
+	switch e.Class {
+	case connectors.Unavailable, connectors.Throttled:
+		return took < mostTime
+	case connectors.Transient:
+		return tries < mostTries
+	default:
+		return false
 	}
 }
 

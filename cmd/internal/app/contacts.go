@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"crmsync/connectors"
 	"crmsync/jobs"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
@@ -78,7 +79,7 @@ func (r *syncRun) do(ctx context.Context) error {
 			return r.whole(ctx, s)
 		case s.AskedBy != "":
 			continue // its turn comes
-		case time.Since(s.SeenAt) > staleAfter || s.Kind == directory.Changes:
+		case time.Since(s.SeenAt) > staleAfter && s.Kind == directory.Whole || s.Kind == directory.Changes:
 			s.Ended, s.Problem = time.Now().UTC(), "it was broken off, and begun again"
 			if err := r.db.SaveSweep(ctx, s); err != nil {
 				return err
@@ -133,8 +134,14 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	}
 	state.SeenAt = time.Now().UTC()
 	state.Worked += time.Since(began)
+	// A scheduled one that the account was in trouble for is gone on with the
+	// next time.
+	trouble := connectors.AsError(err)
+	later := trouble != nil && trouble.Class.AccountTrouble() && state.AskedBy == "" && state.Kind != directory.Changes && state.Cursor != ""
 	if done || err != nil {
-		state.Ended = state.SeenAt
+		if !later {
+			state.Ended = state.SeenAt
+		}
 		r.tell(state, err)
 	}
 	if errors.Is(err, deliver.ErrTooMuch) {
@@ -147,7 +154,7 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 func (r *syncRun) tell(state *directory.Sweep, err error) {
 	log := r.log.With("account", state.Account, "kind", state.Kind, "read", state.Read, "compared", state.Compared,
 		"changed", state.Changed, "gone", state.Gone, "calls", state.Calls, "took", state.Worked.Round(time.Millisecond).String())
-	if err != nil {
+	if err != nil && !state.Ended.IsZero() {
 		state.Problem = err.Error()
 	}
 	switch {
