@@ -19,9 +19,7 @@ const keyShadow = "(key)"
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
-	var changes []connectors.ContactChange
-	var shadows []map[string]string
-	var changed []int
+	var changes []contactChange
 	m := w.Mapping()
 	fill := guesses(m.Lines(w.Account))
 	for i, todo := range work {
@@ -53,35 +51,63 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			}
 		}
 		shadow[keyShadow] = key
-		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
+		changes = append(changes, contactChange{change, shadow, &batch[i]})
 	}
-	if len(changes) == 0 {
-		return batch, nil
+	lines := shared(m.Lines(w.Account))
+	changes, err := w.look(ctx, changes, lines)
+	if err != nil || len(changes) == 0 {
+		return batch, err
 	}
-	w.Observer.Batch(w.Account, len(changes))
-	results := w.Connector.WriteContacts(ctx, changes)
-	if len(results) != len(changes) {
-		return nil, fmt.Errorf("the connector gave %d results for %d contacts", len(results), len(changes))
-	}
-	if err := w.refuseStrangers(ctx, batch, changed, results); err != nil {
+	if err := w.Store.Sending(ctx, w.Account, w.lease, sent(changes, lines)); err != nil {
 		return nil, err
 	}
+	if err := w.send(ctx, changes); err != nil {
+		return nil, err
+	}
+	if err := w.lookAfterOurs(ctx, changes, lines); err != nil {
+		return nil, err
+	}
+	return batch, w.lookForGone(ctx, changes, lines)
+}
+
+// A contactChange is what is to be written of a contact, the shadow as it is
+// then, and what becomes of it.
+type contactChange struct {
+	connectors.ContactChange
+	shadow map[string]string
+	*settled
+}
+
+// send makes the call.
+func (w *Worker) send(ctx context.Context, changes []contactChange) error {
+	w.Observer.Batch(w.Account, len(changes))
+	list := make([]connectors.ContactChange, len(changes))
+	for i := range changes {
+		list[i] = changes[i].ContactChange
+	}
+	results := w.Connector.WriteContacts(ctx, list)
+	if len(results) != len(changes) {
+		return fmt.Errorf("the connector gave %d results for %d contacts", len(results), len(changes))
+	}
+	if err := w.refuseStrangers(ctx, changes, results); err != nil {
+		return err
+	}
 	for n, r := range results {
-		s := &batch[changed[n]]
+		c := &changes[n]
 		if r.Err != nil {
-			s.err, s.tried = r.Err, changes[n].Fields
+			c.err, c.tried = r.Err, c.Fields
 			continue
 		}
 		outcome := "updated"
-		if s.Link.RecordID == "" {
+		if c.Link.RecordID == "" {
 			outcome = "created"
 		}
 		for _, name := range r.Kept {
-			shadows[n][name] = directory.KeptShadow
+			c.shadow[name] = directory.KeptShadow
 		}
-		s.agree(r.RecordID, shadows[n], outcome)
+		c.agree(r.RecordID, c.shadow, outcome)
 	}
-	return batch, nil
+	return nil
 }
 
 // keyOf is the contact's key in the account. Somebody who has never been on
@@ -132,10 +158,10 @@ func (s *settled) blockedBy(wait bool) {
 
 // refuseStrangers makes conflicts of results that link a contact to a record
 // which belongs to another.
-func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed []int, results []connectors.Result) error {
+func (w *Worker) refuseStrangers(ctx context.Context, changes []contactChange, results []connectors.Result) error {
 	var fresh []string
 	for n, r := range results {
-		if r.Err == nil && !r.Created && r.RecordID != batch[changed[n]].Link.RecordID {
+		if r.Err == nil && !r.Created && r.RecordID != changes[n].Link.RecordID {
 			fresh = append(fresh, r.RecordID)
 		}
 	}
@@ -147,7 +173,7 @@ func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed [
 		return err
 	}
 	for n, r := range results {
-		self := batch[changed[n]].Link.Entity.ID
+		self := changes[n].Link.Entity.ID
 		if r.Err == nil && slices.ContainsFunc(holders[r.RecordID], func(id int64) bool { return id != self }) {
 			results[n] = connectors.Result{Err: &connectors.Error{
 				Class: connectors.Conflict, Code: "RECORD_HELD", Reason: "the record belongs to another contact",
@@ -157,17 +183,18 @@ func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed [
 	return nil
 }
 
-// guesses are the fields that people know better, those that belong together
-// in a group.
+// guesses are the fields that are not written over what is in a record that turns
+// out to be the contact's: what people enter, which is merged when it has been
+// read. Those that belong together are in a group.
 func guesses(lines []mapping.Line) [][]string {
 	var groups [][]string
 	at := map[string]int{}
 	for _, l := range lines {
-		if l.Info.Guess == "" {
+		if l.Info.Guess == "" && !l.Info.Shared {
 			continue
 		}
 		i, ok := at[l.Info.Guess]
-		if !ok {
+		if !ok || l.Info.Guess == "" {
 			i = len(groups)
 			at[l.Info.Guess] = i
 			groups = append(groups, nil)

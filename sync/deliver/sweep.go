@@ -26,8 +26,11 @@ type Sweep struct {
 		Shadows(ctx context.Context, account string, records []string) (map[string]directory.Link, error)
 		LinkedRecords(ctx context.Context, account string, after int64, limit int) ([]directory.Link, error)
 		SaveSweep(ctx context.Context, s *directory.Sweep) error
+		ReadAgain(ctx context.Context, pulls []directory.Pull) error
 	}
 	Mapping *mapping.Mapping
+	// Region is that of numbers without a country code (ISO 3166).
+	Region  string
 	Publish func(ctx context.Context, facts []directory.Fact) error
 	// Wait returns when the account may be called; Rest says how long it is left
 	// alone after a call, so that deliveries have most of its quota.
@@ -61,11 +64,12 @@ func (s *Sweep) Run(ctx context.Context, state *directory.Sweep) error {
 	seen := map[string]struct{}{}
 	var emptied []directory.Fact
 	for {
+		began := time.Now().Truncate(time.Millisecond)
 		page, err := s.page(ctx, connectors.Query{Fields: fields, Cursor: state.Cursor})
 		if err != nil {
 			return err
 		}
-		facts, empty, err := s.compare(ctx, page.Records, lines, state, seen)
+		facts, empty, err := s.compare(ctx, began, page.Records, lines, state, seen)
 		if err != nil {
 			return err
 		}
@@ -110,9 +114,9 @@ func (s *Sweep) page(ctx context.Context, q connectors.Query) (page connectors.P
 	}
 }
 
-// compare returns what is news of a page's records: facts, and apart from them
-// those that empty a field.
-func (s *Sweep) compare(ctx context.Context, records []connectors.Record, lines []mapping.Line, state *directory.Sweep, seen map[string]struct{}) (facts, emptied []directory.Fact, err error) {
+// compare returns what is news of a page's records, which was asked for at a
+// time: facts, and apart from them those that empty a field.
+func (s *Sweep) compare(ctx context.Context, began time.Time, records []connectors.Record, lines []mapping.Line, state *directory.Sweep, seen map[string]struct{}) (facts, emptied []directory.Fact, err error) {
 	ids := make([]string, len(records))
 	for i, r := range records {
 		ids[i] = r.ID
@@ -121,6 +125,7 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, lines 
 	if err != nil {
 		return nil, nil, err
 	}
+	var again []directory.Pull // was written or recorded while it was read
 	for _, r := range records {
 		if _, twice := seen[r.ID]; twice {
 			state.Repeated++
@@ -132,17 +137,25 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, lines 
 		if linked {
 			state.Compared++
 		}
-		if linked && !differs(lines, link.Shadow, r) {
+		if linked && !differs(lines, &link, r, s.Region) {
 			continue
 		}
-		fact := factOf(s.Account, r.ID, r, lines)
+		if linked && !link.UpdatedBefore(began) {
+			again = append(again, directory.Pull{RecordKey: directory.RecordKey{Account: s.Account, ID: r.ID}, Change: connectors.RecordUpdated, At: began})
+			continue
+		}
+		var known *directory.Link
+		if linked {
+			known = &link
+		}
+		fact := factOf(s.Account, r.ID, r, lines, known)
 		if linked && empties(lines, link.Shadow, r) {
 			emptied = append(emptied, fact)
 		} else {
 			facts = append(facts, fact)
 		}
 	}
-	return facts, emptied, nil
+	return facts, emptied, s.Store.ReadAgain(ctx, again)
 }
 
 // empties reports whether a record has lost a value that it had.
@@ -212,7 +225,7 @@ func (s *Sweep) verify(ctx context.Context, ids []string, lines []mapping.Line) 
 			case r.Err != nil, r.Record.ID == part[i]:
 				continue // it is there, and will be in the next listing
 			}
-			facts = append(facts, factOf(s.Account, part[i], r.Record, lines))
+			facts = append(facts, factOf(s.Account, part[i], r.Record, lines, nil))
 		}
 		if !sleep(ctx, s.Rest()) {
 			return nil, ctx.Err()

@@ -14,7 +14,10 @@ type Link struct {
 	RecordID string
 	// Shadow is what the account was last told, by the vendor's field names.
 	Shadow map[string]string
-	State  State
+	// Sent are values, in the form of a shadow, that calls have sent whose
+	// outcome is not known: of fields that people enter, by the vendor's names.
+	Sent  map[string][]string
+	State State
 	// Wanted is the version of the entity that the account should show,
 	// Agreed the one that it shows.
 	Wanted, Agreed int64

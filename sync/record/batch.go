@@ -28,6 +28,8 @@ type batch struct {
 
 	links         map[directory.RecordKey]*directory.Link  // of the records observed
 	own           map[ownKey]*directory.Link               // of the contacts in these accounts
+	again         []directory.Pull                         // records that have to be read once more
+	made          map[*directory.Link]bool                 // of own, those that have got a record
 	seen          []seen                                   // what became of the links
 	newIdentities []int                                    // indexes into identities
 	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
@@ -185,6 +187,9 @@ func (b *batch) save() error {
 		return err
 	}
 	if err := b.saveSeen(); err != nil {
+		return err
+	}
+	if err := b.tx.WantPulls(b.again); err != nil {
 		return err
 	}
 	return b.want(changed, messages)

@@ -55,7 +55,7 @@ func (b *batch) personOf(f *directory.Fact) *connectors.Person {
 
 // loadLinks reads the links of the records and returns their contacts.
 func (b *batch) loadLinks(records []directory.RecordKey, people []int64) (contacts []int64, err error) {
-	b.links, b.own = map[directory.RecordKey]*directory.Link{}, map[ownKey]*directory.Link{}
+	b.links, b.own, b.made = map[directory.RecordKey]*directory.Link{}, map[ownKey]*directory.Link{}, map[*directory.Link]bool{}
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -100,7 +100,14 @@ func (b *batch) observed(f *directory.Fact) string {
 	var contact *directory.Contact
 	if link != nil {
 		contact = b.contacts[link.Entity.ID]
-		link.State = "" // as it is
+		if !b.made[link] {
+			link.State = "" // as it is
+			if o.Was == nil && o.Asked == "" && len(link.Shadow) > 0 {
+				// Since it was read it has been linked, and maybe written to.
+				b.again = append(b.again, directory.Pull{RecordKey: key, Change: connectors.RecordUpdated, At: f.ReceivedAt})
+				return "skipped: it is read again"
+			}
+		}
 	} else {
 		person := b.personOf(f)
 		if person == nil {
@@ -119,11 +126,12 @@ func (b *batch) observed(f *directory.Fact) string {
 		if link.RecordID != "" {
 			return "skipped: the contact has another record there"
 		}
-		link.RecordID, link.Shadow, link.State = o.ID, nil, directory.Pending
+		link.RecordID, link.Shadow, link.State, b.made[link] = o.ID, nil, directory.Pending, true
 		b.links[key] = link
 	}
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
+		Was: o.Was, Sent: link.Sent,
 	}, link.Shadow)
 	if person := b.personOf(f); person != nil {
 		b.know(contact, person)

@@ -132,6 +132,7 @@ type linkRow struct {
 	NextAttempt  *time.Time
 	Class        string
 	Reason       string
+	Sent         string
 	UpdatedAt    time.Time
 }
 
@@ -146,6 +147,11 @@ func (r *linkRow) link() (directory.Link, error) {
 		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
 	}
 	l.History, l.AttemptedAt = historyOf(r.History)
+	if r.Sent != "" {
+		if err := json.Unmarshal([]byte(r.Sent), &l.Sent); err != nil {
+			return l, fmt.Errorf("link of %s in %s: sent: %w", l.Entity, l.Account, err)
+		}
+	}
 	if r.Shadow == "" {
 		return l, nil
 	}

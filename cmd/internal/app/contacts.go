@@ -33,7 +33,7 @@ func (a *App) syncContacts(ctx context.Context, account *account, due time.Time)
 		return err
 	}
 	sweep := &deliver.Sweep{
-		Account: account.name, Connector: account.guard, Store: db, Mapping: a.now.Load().mapping, Publish: a.broker.PublishFacts,
+		Account: account.name, Connector: account.guard, Store: db, Mapping: a.now.Load().mapping, Region: a.config.DefaultRegion, Publish: a.broker.PublishFacts,
 		Wait: func(ctx context.Context) error {
 			if err := a.cpu.wait(ctx); err != nil {
 				return err
