@@ -94,6 +94,10 @@ func (p *pages) WriteContacts(_ context.Context, changes []connectors.ContactCha
 		}
 		if failure != nil {
 			results[i] = connectors.Result{Err: failure}
+			h := p.w.whose(c.Phones)
+			for name, value := range c.Fields {
+				h.sent[p.account+name+directory.TextOf(value)] = true
+			}
 		}
 	}
 	p.w.meanwhile()

@@ -22,6 +22,7 @@ type human struct {
 	labels   map[string]bool
 	gone     map[string]time.Time // deleted, by account
 	written  time.Time            // the last message
+	sent     map[string]bool      // by calls that have failed: account, field and value
 	agreed   bool                 // at least once
 	wrote    bool                 // a message or a wish
 }
@@ -64,7 +65,7 @@ func (w *agreeing) newNumber() string {
 }
 
 func (w *agreeing) newHuman() *human {
-	h := &human{number: w.newNumber(), entries: map[string][]*entry{}, labels: map[string]bool{}, gone: map[string]time.Time{}}
+	h := &human{number: w.newNumber(), entries: map[string][]*entry{}, labels: map[string]bool{}, sent: map[string]bool{}, gone: map[string]time.Time{}}
 	w.people = append(w.people, h)
 	return h
 }
@@ -101,7 +102,7 @@ func (w *agreeing) write() {
 		h.written = now
 		f.Message = &connectors.Message{WAMID: fmt.Sprint("wamid.", w.facts), Direction: connectors.In, Text: "hello"}
 	}
-	h.note("whatsapp: %s as %s", f.Kind, person.ProfileName)
+	h.note("whatsapp: %s %v as %s", f.Kind, f.Preference, person.ProfileName)
 	w.edits++
 	fact := w.fact("whatsapp", f)
 	fact.At = now
@@ -180,7 +181,8 @@ func (w *agreeing) change(crm *pages, s *sheet, field, text string) {
 	now := time.Now().UTC()
 	e := &entry{text: text, before: shown, at: now, until: now, knew: shown == "opted_out"}
 	s.fields[name] = text
-	if last := s.unread[name]; last != nil { // of which nobody will hear
+	e.doubtful = s.person.sent[crm.account+name+text] // it looks like crmsync's own
+	if last := s.unread[name]; last != nil {          // of which nobody will hear
 		last.void, e.before, e.knew = true, last.before, last.knew
 		e.void = e.before == text
 	}
@@ -352,6 +354,7 @@ func (w *agreeing) compare(round int) {
 			continue
 		}
 		h.agreed = true
+		clear(h.sent)
 		for _, field := range shownFields {
 			ok := h.allowed(field)
 			if field == "labels" {
@@ -373,6 +376,7 @@ func (w *agreeing) compare(round int) {
 			}
 			h.decide(field, slices.Collect(maps.Keys(shown[field]))[0])
 		}
+		h.history = nil
 	}
 }
 

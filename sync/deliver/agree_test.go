@@ -352,9 +352,10 @@ func (w *agreeing) silence(round int) {
 	}
 }
 
-// describe is the shadow, the record and the history of one person in an account.
+// describe is a person's record in an account, and what has happened to them since
+// all agreed.
 func (w *agreeing) describe(p *human, account string) string {
-	return fmt.Sprintf("number %s in %s: %v\n%s", p.number, account, w.crms[account].of(p), strings.Join(p.history[max(0, len(p.history)-60):], "\n"))
+	return fmt.Sprintf("number %s in %s: %v\n%s", p.number, account, w.crms[account].of(p), strings.Join(p.history, "\n"))
 }
 
 func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -24,6 +24,9 @@ type Sighting struct {
 	Sent map[string][]string
 	// Region is that of numbers without a country code (ISO 3166).
 	Region string
+	// Early says that it was read before anybody knew the record to be the
+	// contact's: of the fields that were written since it says nothing.
+	Early bool
 	// At is when the record was last changed there, Fact and Account where
 	// the news comes from.
 	At            time.Time
@@ -49,6 +52,9 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			continue
 		}
 		now, known := shadow[l.To]
+		if s.Early && known && !Kept(now) {
+			continue
+		}
 		was, told := now, known
 		if s.Was != nil {
 			was, told = s.Was[l.To]
@@ -107,7 +113,7 @@ func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, 
 		return told && was == own && seen != "" && s.At.After(c.Fields[l.From].At)
 	case l.From == "consent" && seen == "opted_out":
 		return true
-	case told && own == was:
+	case told && own == was && l.From != "consent":
 		return true // only they have changed it
 	case !told && l.Info.Guess != "" && c.guessed(l.From):
 		return true

@@ -98,14 +98,13 @@ func (b *batch) observed(f *directory.Fact) string {
 		return directory.Applied
 	}
 	var contact *directory.Contact
+	early := false
 	if link != nil {
 		contact = b.contacts[link.Entity.ID]
 		if !b.made[link] {
 			link.State = "" // as it is
-			if o.Was == nil && o.Asked == "" && len(link.Shadow) > 0 {
-				// Since it was read it has been linked, and maybe written to.
+			if early = o.Was == nil && o.Asked == "" && len(link.Shadow) > 0; early {
 				b.again = append(b.again, directory.Pull{RecordKey: key, Change: connectors.RecordUpdated, At: f.ReceivedAt})
-				return "skipped: it is read again"
 			}
 		}
 	} else {
@@ -131,7 +130,7 @@ func (b *batch) observed(f *directory.Fact) string {
 	}
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
-		Was: o.Was, Sent: link.Sent,
+		Was: o.Was, Sent: link.Sent, Early: early,
 	}, link.Shadow)
 	if person := b.personOf(f); person != nil {
 		b.know(contact, person)
