@@ -26,7 +26,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
 		fields := m.Translate(w.Account, todo.Contact.View())
-		diff, shadow := difference(fields, link.Shadow)
+		diff, shadow := changed(fields, link)
 		key := keyOf(todo)
 		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")

@@ -134,11 +134,8 @@ func factOf(account, asked string, r connectors.Record, lines []mapping.Line, li
 	if !o.Gone && link != nil && o.Asked == "" {
 		o.Was = make(map[string]string, len(lines))
 		for _, l := range lines {
-			if was, told := link.Shadow[l.To]; told {
-				o.Was[l.To] = was
-			}
-			if seen := o.Fields[l.To]; directory.Sent(link.Sent, l, seen) {
-				o.Was[l.To] = directory.SeenAs(l, seen)
+			if was, told := link.Shadow[l.To]; told || len(link.Sent[l.To]) > 0 {
+				o.Was[l.To] = directory.WithSent(l, was, link.Sent, o.Fields[l.To])
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			if !told {
 				was = ""
 			}
-			c.mergeLabels(l.From, was, seen, s)
+			c.mergeLabels(l.From, WithSent(l, was, s.Sent, seen), seen, s)
 			show(SeenAs(l, seen))
 		default:
 			show(SeenAs(l, seen))
@@ -214,6 +214,26 @@ func SeenAs(l mapping.Line, seen string) string {
 		return ShadowOf(labelsOf(seen))
 	}
 	return shadowOfText(seen)
+}
+
+// WithSent is what a field is known to have shown, with what was sent to it and
+// may be there, as far as it shows that.
+func WithSent(l mapping.Line, was string, sent map[string][]string, seen string) string {
+	if Sent(sent, l, seen) {
+		return SeenAs(l, seen)
+	}
+	if l.Info.Type != mapping.Labels || Kept(was) {
+		return was
+	}
+	labels := labelsOf(was)
+	for _, set := range sent[l.To] {
+		for _, label := range labelsOf(set) {
+			if slices.Contains(labelsOf(seen), label) && !slices.Contains(labels, label) {
+				labels = append(labels, label)
+			}
+		}
+	}
+	return ShadowOf(labels)
 }
 
 // Shows reports whether a field of an account shows what its shadow says, in the
