@@ -142,6 +142,7 @@ func (p *pages) put(c connectors.ContactChange) connectors.Result {
 			delete(s.unread, name)
 		}
 		s.person.note("%s: %s is written: %q", p.account, name, directory.TextOf(value))
+		s.person.sent[p.account+name+directory.TextOf(s.fields[name])] = true
 		s.fields[name] = value
 	}
 	p.writes++
@@ -226,6 +227,9 @@ func (p *pages) published(o *connectors.Observed, at time.Time) {
 	}
 	for name, e := range s.unread {
 		if strings.EqualFold(o.Fields[name], e.text) {
+			if e.doubtful = e.doubtful || o.Was == nil; e.doubtful {
+				continue // it may have to be read once more, when it is known whose it is
+			}
 			e.until = at
 			delete(s.unread, name)
 		}

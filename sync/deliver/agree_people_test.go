@@ -22,7 +22,7 @@ type human struct {
 	labels   map[string]bool
 	gone     map[string]time.Time // deleted, by account
 	written  time.Time            // the last message
-	sent     map[string]bool      // since all agreed: account, field and value
+	sent     map[string]bool      // and written over, since all agreed: account, field and value
 	agreed   bool                 // at least once
 	wrote    bool                 // a message or a wish
 }
@@ -340,7 +340,7 @@ func (w *agreeing) compare(round int) {
 			}
 			there++
 			delete(h.gone, account)
-			crm.of(h).old = true
+			crm.of(h).old, crm.of(h).unread = true, nil
 			for _, field := range shownFields {
 				text := directory.TextOf(crm.of(h).fields[crm.name(field)])
 				if field == "labels" {

@@ -106,6 +106,7 @@ func (w *Worker) send(ctx context.Context, changes []contactChange) error {
 			c.shadow[name] = directory.KeptShadow
 		}
 		c.agree(r.RecordID, c.shadow, outcome)
+		c.Link.WrittenAt = time.Now()
 	}
 	return nil
 }

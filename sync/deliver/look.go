@@ -26,6 +26,7 @@ func (w *Worker) look(ctx context.Context, changes []contactChange, lines []mapp
 			over = append(over, c)
 		}
 	}
+	began := time.Now().Truncate(time.Millisecond)
 	readings, err := w.read(ctx, over, lines)
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (w *Worker) look(ctx context.Context, changes []contactChange, lines []mapp
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err, c.tried = r.Err, c.Fields
 		case r.Err == nil && r.Record.ID == c.RecordID && w.news(lines, &c.Before, r.Record):
-			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, lines, &c.Before))
+			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, began, lines, &c.Before))
 			c.outcome, c.retryAfter = "unchanged", lookAgain
 		default:
 			continue // what else there may be the call tells
@@ -128,6 +129,7 @@ func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines
 			lost = append(lost, c)
 		}
 	}
+	began := time.Now().Truncate(time.Millisecond)
 	readings, err := w.read(ctx, lost, lines)
 	if err != nil {
 		return err
@@ -139,7 +141,7 @@ func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err = r.Err
 		case r.Err == nil && r.Record.ID == "":
-			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, lines, &c.Before))
+			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, began, lines, &c.Before))
 			c.err, c.outcome, c.retryAfter = nil, "unchanged", lookAgain
 		}
 	}

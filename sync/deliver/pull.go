@@ -88,11 +88,11 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			soon = append(soon, p)
 			continue
 		case gone && linked:
-			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines, &link))
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, &link))
 		case !gone && !linked:
-			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines, nil))
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, nil))
 		case !gone && w.news(lines, &link, r.Record):
-			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines, &link))
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, &link))
 		}
 		done = append(done, p)
 	}
@@ -113,11 +113,11 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	return len(pulls), trouble
 }
 
-// factOf says what a record shows that was asked for, and what it was known to
-// show before; link is nil for nobody's.
-func factOf(account, asked string, r connectors.Record, lines []mapping.Line, link *directory.Link) directory.Fact {
+// factOf says what a record shows that was asked for at a time, and what it was
+// known to show before; link is nil for nobody's.
+func factOf(account, asked string, r connectors.Record, read time.Time, lines []mapping.Line, link *directory.Link) directory.Fact {
 	now := time.Now().UTC()
-	o := &connectors.Observed{ID: r.ID}
+	o := &connectors.Observed{ID: r.ID, Read: read}
 	at := r.UpdatedAt
 	switch {
 	case r.ID == "":

@@ -148,7 +148,7 @@ func (s *Sweep) compare(ctx context.Context, began time.Time, records []connecto
 		if linked {
 			known = &link
 		}
-		fact := factOf(s.Account, r.ID, r, lines, known)
+		fact := factOf(s.Account, r.ID, r, began, lines, known)
 		if linked && empties(lines, link.Shadow, r) {
 			emptied = append(emptied, fact)
 		} else {
@@ -214,6 +214,7 @@ func (s *Sweep) verify(ctx context.Context, ids []string, lines []mapping.Line) 
 		if err := s.Wait(ctx); err != nil {
 			return nil, err
 		}
+		began := time.Now().Truncate(time.Millisecond)
 		readings := s.Connector.ReadContacts(ctx, part, namesOf(lines))
 		if len(readings) != len(part) {
 			return nil, fmt.Errorf("the connector gave %d readings of %d records", len(readings), len(part))
@@ -225,7 +226,7 @@ func (s *Sweep) verify(ctx context.Context, ids []string, lines []mapping.Line) 
 			case r.Err != nil, r.Record.ID == part[i]:
 				continue // it is there, and will be in the next listing
 			}
-			facts = append(facts, factOf(s.Account, part[i], r.Record, lines, nil))
+			facts = append(facts, factOf(s.Account, part[i], r.Record, began, lines, nil))
 		}
 		if !sleep(ctx, s.Rest()) {
 			return nil, ctx.Err()

@@ -16,8 +16,11 @@ type Link struct {
 	Shadow map[string]string
 	// Sent are values, in the form of a shadow, that calls have sent whose
 	// outcome is not known: of fields that people enter, by the vendor's names.
-	Sent  map[string][]string
-	State State
+	Sent map[string][]string
+	// WrittenAt is when a call was last known to have written to a contact's
+	// record, by the clock of the account's worker.
+	WrittenAt time.Time
+	State     State
 	// Wanted is the version of the entity that the account should show,
 	// Agreed the one that it shows.
 	Wanted, Agreed int64

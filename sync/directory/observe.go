@@ -18,10 +18,12 @@ type Sighting struct {
 	// fields in text form, by the account's names.
 	Lines []mapping.Line
 	Seen  map[string]string
-	// Was is the shadow as it was when the record was read, nil if that is the
-	// one of now. Sent is that of [Link].
-	Was  map[string]string
-	Sent map[string][]string
+	// Was is the shadow as it was when the record was read, nil if that is not
+	// known. Stale says that the record has been written to since. Sent is that
+	// of [Link].
+	Was   map[string]string
+	Stale bool
+	Sent  map[string][]string
 	// Region is that of numbers without a country code (ISO 3166).
 	Region string
 	// Early says that it was read before anybody knew the record to be the
@@ -56,10 +58,11 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			continue
 		}
 		was, told := now, known
-		if s.Was != nil {
-			was, told = s.Was[l.To]
+		base, based := s.Was[l.To]
+		if s.Was != nil && s.Stale {
+			was, told = base, based
 		}
-		latest := was == now
+		latest := !s.Stale || was == now
 		show := func(text string) {
 			if latest {
 				after[l.To] = text
@@ -74,7 +77,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		told = told && !Kept(was)
 		mine := ours[l.From]
 		switch {
-		case told && SameSeen(l.Info.Type, was, seen), known && !Kept(now) && SameSeen(l.Info.Type, now, seen):
+		case known && !Kept(now) && SameSeen(l.Info.Type, now, seen), based && !Kept(base) && SameSeen(l.Info.Type, base, seen):
 			// Nobody has touched it there.
 		case Sent(s.Sent, l, seen):
 			show(SeenAs(l, seen))

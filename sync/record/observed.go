@@ -130,7 +130,7 @@ func (b *batch) observed(f *directory.Fact) string {
 	}
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
-		Was: o.Was, Sent: link.Sent, Early: early,
+		Was: o.Was, Stale: !link.WrittenAt.Before(o.Read), Sent: link.Sent, Early: early,
 	}, link.Shadow)
 	if person := b.personOf(f); person != nil {
 		b.know(contact, person)

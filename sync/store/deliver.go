@@ -411,6 +411,7 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"class":          gorm.Expr("excluded.class"),
 				"reason":         gorm.Expr("excluded.reason"),
 				"updated_at":     gorm.Expr("excluded.updated_at"),
+				"written_at":     gorm.Expr("COALESCE(excluded.written_at, links.written_at)"),
 				"sent":           gorm.Expr("CASE WHEN excluded.state = 'agreed' THEN '' ELSE links.sent END"),
 				"state":          keep("'pending'", "excluded.state"),
 				"since":          keep("links.latest", "links.since"),

@@ -133,6 +133,7 @@ type linkRow struct {
 	Class        string
 	Reason       string
 	Sent         string
+	WrittenAt    *time.Time
 	UpdatedAt    time.Time
 }
 
@@ -143,7 +144,7 @@ func (r *linkRow) link() (directory.Link, error) {
 		Account:  r.Account,
 		Entity:   directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
-		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
+		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince), WrittenAt: orZero(r.WrittenAt),
 		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
 	}
 	l.History, l.AttemptedAt = historyOf(r.History)
@@ -165,7 +166,7 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 	r := linkRow{
 		Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
-		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
+		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince), WrittenAt: orNull(l.WrittenAt),
 		Attempts: l.Attempts, History: historyText(l.History, l.AttemptedAt), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
 		UpdatedAt: now,
 	}
