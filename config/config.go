@@ -60,6 +60,7 @@ type Config struct {
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
 	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
 	Jobs     Jobs      `yaml:"jobs,omitempty" envPrefix:"JOBS_"`
+	Consent  Consent   `yaml:"consent,omitempty" envPrefix:"CONSENT_"`
 	Accounts []Account `yaml:"accounts" env:"-"`
 
 	// Notes are oddities and no faults: variables of the environment that
@@ -433,6 +434,7 @@ func Default() *Config {
 		NATS:    NATS{Replicas: 1, MaxBytes: 10 << 30},
 		Retry:   Retry{Delays: []Duration{Duration(time.Second), Duration(30 * time.Second)}, SettleWithin: Duration(24 * time.Hour)},
 		Jobs:    Jobs{TimeZone: "UTC", ContactSync: "*/15 * * * *", ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000},
+		Consent: Consent{StopWords: slices.Clone(stopWords), StartWords: slices.Clone(startWords)},
 	}
 }
 

@@ -18,6 +18,7 @@ type batch struct {
 	wantsFile func(account string) bool
 	mapping   func() *mapping.Mapping
 	region    string
+	words     func() Words
 
 	facts      []*directory.Fact
 	outcomes   []directory.FactOutcome
