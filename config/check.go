@@ -42,6 +42,7 @@ func (p *parser) defaults() {
 
 // check reports what is well written and makes no sense.
 func (p *parser) check() {
+	p.consent()
 	c := p.config
 	if !hostPort(c.Listen) {
 		p.at([]string{"listen"}, "listen is %q; write host:port, such as 127.0.0.1:8080", c.Listen)

@@ -60,6 +60,7 @@ type Config struct {
 	NATS     NATS      `yaml:"nats,omitempty" envPrefix:"NATS_"`
 	Retry    Retry     `yaml:"retry,omitempty" envPrefix:"RETRY_"`
 	Jobs     Jobs      `yaml:"jobs,omitempty" envPrefix:"JOBS_"`
+	Consent  Consent   `yaml:"consent,omitempty" envPrefix:"CONSENT_"`
 	Accounts []Account `yaml:"accounts" env:"-"`
 
 	// Notes are oddities and no faults: variables of the environment that
@@ -470,6 +471,7 @@ func Default() *Config {
 			TimeZone: "UTC", ContactSync: "*/15 * * * *", ContactSyncShare: 50, ConsistencyCheck: "0 3 * * 0", ConsistencySample: 1000,
 			LoadRecord: "0 */4 * * *", DailyReport: "0 6 * * *", Retention: "17 * * * *",
 		},
+		Consent: Consent{StopWords: slices.Clone(stopWords), StartWords: slices.Clone(startWords)},
 	}
 }
 

@@ -367,3 +367,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAWordToStopIsNoWordToStart(t *testing.T) {
+	t.Parallel()
+	c, err := config.Parse("crmsync.yaml", []byte("accounts: []\nconsent: {stop_words: [Basta, ' '], start_words: [' basta']}\n"), nil)
+	if err == nil {
+		t.Fatalf("accepted: %+v", c.Consent)
+	}
+	for _, want := range []string{"consent.stop_words", "empty", "consent.start_words", `"Basta"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+}

@@ -205,4 +205,9 @@ type Observed struct {
 	// Fields are the values of the mapped fields by the vendor's names, in the
 	// catalogue's text form; empty for what is empty there.
 	Fields map[string]string `json:"fields,omitempty"`
+	// Read is when it was asked for, by crmsync's clock.
+	Read time.Time `json:"read,omitzero"`
+	// Was is what the account was known to show when it was read, in the form
+	// of a shadow; nil if nobody knew the record.
+	Was map[string]string `json:"was,omitempty"`
 }

@@ -18,16 +18,14 @@ const keyShadow = "(key)"
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
-	var changes []connectors.ContactChange
-	var shadows []map[string]string
-	var changed []int
+	var changes []contactChange
 	m := w.Mapping()
 	fill := guesses(m.Lines(w.Account))
 	for i, todo := range work {
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
 		fields := m.Translate(w.Account, todo.Contact.View())
-		diff, shadow := difference(fields, link.Shadow)
+		diff, shadow := changed(fields, link)
 		key := keyOf(todo)
 		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
@@ -52,36 +50,64 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			}
 		}
 		shadow[keyShadow] = key
-		changes, shadows, changed = append(changes, change), append(shadows, shadow), append(changed, i)
+		changes = append(changes, contactChange{change, shadow, &batch[i]})
 	}
-	if len(changes) == 0 {
-		return batch, nil
+	lines := shared(m.Lines(w.Account))
+	changes, err := w.look(ctx, changes, lines)
+	if err != nil || len(changes) == 0 {
+		return batch, err
 	}
-	w.Observer.Batch(w.Account, len(changes))
-	results := w.Connector.WriteContacts(ctx, changes)
-	if len(results) != len(changes) {
-		return nil, fmt.Errorf("the connector gave %d results for %d contacts", len(results), len(changes))
-	}
-	if err := w.refuseStrangers(ctx, batch, changed, results); err != nil {
+	if err := w.Store.Sending(ctx, w.Account, w.lease, sent(changes, lines)); err != nil {
 		return nil, err
 	}
+	if err := w.send(ctx, changes, m.Revision()); err != nil {
+		return nil, err
+	}
+	if err := w.lookAfterOurs(ctx, changes, lines); err != nil {
+		return nil, err
+	}
+	return batch, w.lookForGone(ctx, changes, lines)
+}
+
+// A contactChange is what is to be written of a contact, the shadow as it is
+// then, and what becomes of it.
+type contactChange struct {
+	connectors.ContactChange
+	shadow map[string]string
+	*settled
+}
+
+// send makes the call, under a revision of the mapping.
+func (w *Worker) send(ctx context.Context, changes []contactChange, revision string) error {
+	w.Observer.Batch(w.Account, len(changes))
+	list := make([]connectors.ContactChange, len(changes))
+	for i := range changes {
+		list[i] = changes[i].ContactChange
+	}
+	results := w.Connector.WriteContacts(ctx, list)
+	if len(results) != len(changes) {
+		return fmt.Errorf("the connector gave %d results for %d contacts", len(results), len(changes))
+	}
+	if err := w.refuseStrangers(ctx, changes, results); err != nil {
+		return err
+	}
 	for n, r := range results {
-		s := &batch[changed[n]]
+		c := &changes[n]
 		if r.Err != nil {
-			s.err, s.tried = r.Err, changes[n].Fields
+			c.err, c.tried = r.Err, c.Fields
 			continue
 		}
 		outcome := "updated"
-		if s.Link.RecordID == "" {
+		if c.Link.RecordID == "" {
 			outcome = "created"
 		}
 		for _, name := range r.Kept {
-			shadows[n][name] = directory.KeptShadow
+			c.shadow[name] = directory.KeptShadow
 		}
-		s.agree(r.RecordID, shadows[n], outcome)
-		s.Link.Revision, s.Link.WrittenAt = m.Revision(), time.Now()
+		c.agree(r.RecordID, c.shadow, outcome)
+		c.Link.Revision, c.Link.WrittenAt = revision, time.Now()
 	}
-	return batch, nil
+	return nil
 }
 
 // keyOf is the contact's key in the account. Somebody who has never been on
@@ -133,9 +159,9 @@ func (s *settled) blockedBy(wait bool) {
 // refuseStrangers makes failures of results that would tie a contact to a record
 // which belongs to another: one that was found, and one that the account names
 // because it has a value that only one record may have.
-func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed []int, results []connectors.Result) error {
+func (w *Worker) refuseStrangers(ctx context.Context, changes []contactChange, results []connectors.Result) error {
 	other := func(n int) string {
-		r, own := &results[n], batch[changed[n]].Link.RecordID
+		r, own := &results[n], changes[n].Link.RecordID
 		switch {
 		case r.Err != nil && r.Err.RecordID != own:
 			return r.Err.RecordID
@@ -158,7 +184,7 @@ func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed [
 		return err
 	}
 	for n, r := range results {
-		self := batch[changed[n]].Link.Entity.ID
+		self := changes[n].Link.Entity.ID
 		if !slices.ContainsFunc(holders[other(n)], func(id int64) bool { return id != self }) {
 			continue
 		}
@@ -173,17 +199,18 @@ func (w *Worker) refuseStrangers(ctx context.Context, batch []settled, changed [
 	return nil
 }
 
-// guesses are the fields that people know better, those that belong together
-// in a group.
+// guesses are the fields that are not written over what is in a record that turns
+// out to be the contact's: what people enter, which is merged when it has been
+// read. Those that belong together are in a group.
 func guesses(lines []mapping.Line) [][]string {
 	var groups [][]string
 	at := map[string]int{}
 	for _, l := range lines {
-		if l.Info.Guess == "" {
+		if l.Info.Guess == "" && !l.Info.Shared {
 			continue
 		}
 		i, ok := at[l.Info.Guess]
-		if !ok {
+		if !ok || l.Info.Guess == "" {
 			i = len(groups)
 			at[l.Info.Guess] = i
 			groups = append(groups, nil)

@@ -30,6 +30,7 @@ type Store interface {
 	Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
+	Sending(ctx context.Context, account string, lease int64, sent map[int64]map[string][]string) error
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error
 	Reopen(ctx context.Context, account string, limit, files int) ([]directory.Entity, error)
 	Delivered(ctx context.Context, letterIDs []string) error
@@ -58,6 +59,8 @@ type Worker struct {
 	Wait func(ctx context.Context, full bool) error
 	// Mapping returns the mapping in force.
 	Mapping func() *mapping.Mapping
+	// Region is that of numbers without a country code (ISO 3166).
+	Region string
 	// Fetch downloads the file of a message that came to a business number of
 	// a WhatsApp account.
 	Fetch func(ctx context.Context, from, businessNumber string, m connectors.Media) ([]byte, *connectors.Error)

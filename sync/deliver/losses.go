@@ -84,6 +84,7 @@ func (l *lossList) look(ctx context.Context, ids []string) error {
 		}
 		var there []connectors.Record
 		var gone []directory.Fact
+		var again []directory.Pull
 		links, err := s.Store.Shadows(ctx, s.Account, part)
 		if err != nil {
 			return err
@@ -93,19 +94,24 @@ func (l *lossList) look(ctx context.Context, ids []string) error {
 			switch {
 			case r.Err != nil || !linked:
 				// Nothing is known of it, or it is nobody's by now.
+			case !link.UpdatedBefore(s.asked) && r.Record.ID != part[i]:
+				again = append(again, s.again(part[i]))
 			case r.Record.ID == "":
-				gone = append(gone, factOf(s.Account, part[i], r.Record, s.lines))
+				gone = append(gone, s.factOf(part[i], r.Record, link, true))
 				l.state.Gone++
 				s.count(l.state, link, nil, gone[len(gone)-1])
 			case r.Record.ID != part[i]:
 				// Merged into another, which shows that it is there.
-				l.facts = append(l.facts, factOf(s.Account, part[i], r.Record, s.lines))
+				l.facts = append(l.facts, s.factOf(part[i], r.Record, link, true))
 				l.state.Changed++
 			default:
 				there = append(there, r.Record)
 			}
 		}
 		l.facts = append(l.facts, gone...)
+		if err := s.readAgain(ctx, again); err != nil {
+			return err
+		}
 		if err := l.compare(ctx, there, links); err != nil {
 			return err
 		}
@@ -145,7 +151,7 @@ func (l *lossList) compare(ctx context.Context, records []connectors.Record, lin
 			l.state.Missed++
 			l.state.Compared++
 		}
-		if !empties(s.lines, link.Shadow, r) {
+		if !empties(s.lines, link.Shadow, r) || !link.UpdatedBefore(s.asked) {
 			whole = append(whole, r)
 			continue
 		}
@@ -153,7 +159,7 @@ func (l *lossList) compare(ctx context.Context, records []connectors.Record, lin
 		if err != nil {
 			return err
 		}
-		fact := factOf(s.Account, r.ID, r, s.lines)
+		fact := s.factOf(r.ID, r, link, true)
 		l.state.Emptied++
 		s.count(l.state, link, contacts[link.Entity.ID], fact)
 		l.facts = append(l.facts, fact)

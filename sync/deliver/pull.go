@@ -49,6 +49,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	if err := w.Wait(ctx, false); err != nil {
 		return 0, err
 	}
+	began := time.Now().Truncate(time.Millisecond)
 	ids := make([]string, len(pulls))
 	for i, p := range pulls {
 		ids[i] = p.ID
@@ -63,7 +64,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		return len(pulls), err
 	}
 	var facts, losses []directory.Fact
-	var done, later []directory.Pull
+	var done, later, soon []directory.Pull
 	var trouble error
 	for i, r := range readings {
 		p := pulls[i]
@@ -81,10 +82,17 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			}
 			later = append(later, p)
 			continue
-		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record):
-			losses = append(losses, factOf(w.Account, p.ID, r.Record, lines))
-		case !gone && (!linked || differs(lines, link.Shadow, r.Record)):
-			facts = append(facts, factOf(w.Account, p.ID, r.Record, lines))
+		case linked && !link.UpdatedBefore(began) && (gone || w.news(lines, &link, r.Record)):
+			// Something was written or recorded while it was read, and nobody
+			// knows which of the two came first.
+			soon = append(soon, p)
+			continue
+		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record) && w.news(lines, &link, r.Record):
+			losses = append(losses, factOf(w.Account, p.ID, r.Record, began, lines, &link))
+		case !gone && !linked:
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, nil))
+		case !gone && (r.Record.ID != p.ID || w.news(lines, &link, r.Record)):
+			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, &link))
 		}
 		done = append(done, p)
 	}
@@ -108,6 +116,9 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	if err := w.Store.PullLater(ctx, later, goneAfter); err != nil {
 		return len(pulls), err
 	}
+	if err := w.Store.PullLater(ctx, soon, pullEvery/2); err != nil {
+		return len(pulls), err
+	}
 	if err := w.Store.Pulled(ctx, done); err != nil {
 		return len(pulls), err
 	}
@@ -119,10 +130,11 @@ func endedBy(c connectors.RecordChange) bool {
 	return c == connectors.RecordDeleted || c == connectors.RecordMerged
 }
 
-// factOf says what a record shows.
-func factOf(account, asked string, r connectors.Record, lines []mapping.Line) directory.Fact {
+// factOf says what a record shows that was asked for at a time, and what it was
+// known to show before; link is nil for nobody's.
+func factOf(account, asked string, r connectors.Record, read time.Time, lines []mapping.Line, link *directory.Link) directory.Fact {
 	now := time.Now().UTC()
-	o := &connectors.Observed{ID: r.ID}
+	o := &connectors.Observed{ID: r.ID, Read: read}
 	at := r.UpdatedAt
 	switch {
 	case r.ID == "":
@@ -136,6 +148,14 @@ func factOf(account, asked string, r connectors.Record, lines []mapping.Line) di
 			o.Fields[l.To] = directory.TextOf(r.Fields[l.To])
 		}
 	}
+	if !o.Gone && link != nil && o.Asked == "" {
+		o.Was = make(map[string]string, len(lines))
+		for _, l := range lines {
+			if was, told := link.Shadow[l.To]; told || len(link.Sent[l.To]) > 0 {
+				o.Was[l.To] = directory.WithSent(l, was, link.Sent, o.Fields[l.To])
+			}
+		}
+	}
 	// The same values may come twice, with others between.
 	key := "observed:" + o.ID + ":" + strconv.FormatInt(now.UnixNano(), 36)
 	return directory.Fact{
@@ -144,15 +164,12 @@ func factOf(account, asked string, r connectors.Record, lines []mapping.Line) di
 	}
 }
 
-// differs reports whether a record shows something else than it last did.
-func differs(lines []mapping.Line, shadow map[string]string, r connectors.Record) bool {
+// differs reports whether a record shows something else than it last did, and
+// than what was sent to it.
+func differs(lines []mapping.Line, link *directory.Link, r connectors.Record, region string) bool {
 	return slices.ContainsFunc(lines, func(l mapping.Line) bool {
-		was, told := shadow[l.To]
 		seen := directory.TextOf(r.Fields[l.To])
-		if directory.Kept(was) {
-			return was != directory.KeptAs(seen)
-		}
-		return !told || !directory.SameSeen(l.Info.Type, was, seen)
+		return !directory.Shows(l, link.Shadow, seen, region) && !directory.Sent(link.Sent, l, seen)
 	})
 }
 

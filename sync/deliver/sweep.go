@@ -36,6 +36,7 @@ type Sweep struct {
 		LinkedRecords(ctx context.Context, account string, after int64, limit int) ([]directory.Link, error)
 		CountRecords(ctx context.Context, account string) (int64, error)
 		SaveSweep(ctx context.Context, s *directory.Sweep) error
+		ReadAgain(ctx context.Context, pulls []directory.Pull) error
 	}
 	Mapping *mapping.Mapping
 	// Region is that of numbers without a country code (ISO 3166).
@@ -76,6 +77,8 @@ type Sweep struct {
 	savedAt time.Time
 	// idle is how many pages in a row have shown nothing new.
 	idle int
+	// asked is when the last call was made.
+	asked time.Time
 }
 
 // A Finding is a difference that a sweep has found.
@@ -242,6 +245,7 @@ func (s *Sweep) call(ctx context.Context, state *directory.Sweep, f func() error
 		}
 		state.Calls++
 		began := time.Now()
+		s.asked = began.Truncate(time.Millisecond)
 		err := f()
 		pause := s.Rest(time.Since(began))
 		if e := connectors.AsError(err); e != nil {
@@ -273,37 +277,66 @@ func bearable(e *connectors.Error, tries int, took time.Duration) bool {
 	}
 }
 
-// compare publishes what is news of records, of a listing's later on. Those of a listing that seem to
-// have lost a value are kept back as suspects; others have been looked at by
-// their ids.
+// compare publishes what is news of the records that the last call has shown, of
+// a listing's later on. Those of a listing that seem to have lost a value are kept
+// back as suspects; others have been looked at by their ids. What was written or
+// recorded while they were read has to be read again: nobody knows which of the
+// two came first.
 func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state *directory.Sweep, listed bool) error {
 	links, contacts, err := s.known(ctx, records)
 	if err != nil {
 		return err
 	}
 	var facts []directory.Fact
+	var again []directory.Pull
 	for _, r := range records {
 		link, linked := links[r.ID]
 		if listed && !s.heed(r, linked, state) {
 			continue
 		}
 		switch {
-		case linked && !differs(s.lines, link.Shadow, r):
+		case linked && !differs(s.lines, &link, r, s.Region):
+			continue
+		case linked && !link.UpdatedBefore(s.asked):
+			again = append(again, s.again(r.ID))
 			continue
 		case linked && listed && empties(s.lines, link.Shadow, r):
 			s.suspects = append(s.suspects, strings.Clone(r.ID))
 			state.Emptied++
 			continue
 		}
-		fact := factOf(s.Account, r.ID, r, s.lines)
+		fact := s.factOf(r.ID, r, link, linked)
 		s.count(state, link, contacts[link.Entity.ID], fact)
 		facts = append(facts, fact)
+	}
+	if err := s.readAgain(ctx, again); err != nil {
+		return err
 	}
 	if listed {
 		s.pending = append(s.pending, facts...)
 		return nil
 	}
 	return s.publish(ctx, facts)
+}
+
+// factOf is what the last call has shown of a record.
+func (s *Sweep) factOf(asked string, r connectors.Record, link directory.Link, linked bool) directory.Fact {
+	if !linked {
+		return factOf(s.Account, asked, r, s.asked, s.lines, nil)
+	}
+	return factOf(s.Account, asked, r, s.asked, s.lines, &link)
+}
+
+// again is the debt to read a record that the last call has shown.
+func (s *Sweep) again(id string) directory.Pull {
+	return directory.Pull{RecordKey: directory.RecordKey{Account: s.Account, ID: strings.Clone(id)}, Change: connectors.RecordUpdated, At: s.asked}
+}
+
+func (s *Sweep) readAgain(ctx context.Context, pulls []directory.Pull) error {
+	if s.Tell != nil || len(pulls) == 0 {
+		return nil
+	}
+	return s.Store.ReadAgain(ctx, pulls)
 }
 
 // heed counts a record of the listing, and reports whether it is to be looked
@@ -341,7 +374,7 @@ func (s *Sweep) known(ctx context.Context, records []connectors.Record) (map[str
 	}
 	var people []int64
 	for _, r := range records {
-		if link, linked := links[r.ID]; linked && differs(s.lines, link.Shadow, r) {
+		if link, linked := links[r.ID]; linked && differs(s.lines, &link, r, s.Region) {
 			people = append(people, link.Entity.ID)
 		}
 	}

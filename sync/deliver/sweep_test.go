@@ -30,6 +30,7 @@ type portal struct {
 	shown func(ids []string) []string
 
 	facts        []directory.Fact
+	again        []directory.Pull
 	saved        directory.Sweep
 	lists, reads int
 }
@@ -139,6 +140,11 @@ func (p *portal) CountRecords(context.Context, string) (int64, error) {
 
 func (p *portal) SaveSweep(_ context.Context, s *directory.Sweep) error {
 	p.saved = *s
+	return nil
+}
+
+func (p *portal) ReadAgain(_ context.Context, pulls []directory.Pull) error {
+	p.again = append(p.again, pulls...)
 	return nil
 }
 

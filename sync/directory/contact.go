@@ -91,7 +91,7 @@ func (c *Contact) Override(name string, v Value) {
 const said = "said."
 
 // Report merges what WhatsApp says about a field. What it said before is no
-// news, should a person have entered something else since.
+// news: it is no newer than what a person has entered since.
 func (c *Contact) Report(name string, v Value) {
 	if !mapping.Contact[name].Shared {
 		c.Set(name, v)
@@ -102,7 +102,7 @@ func (c *Contact) Report(name string, v Value) {
 	if !known || v.newer(before) {
 		c.put(said+name, v, false)
 	}
-	if c.Fields[name].Entered && known && before.Text == v.Text {
+	if known && before.Text == v.Text {
 		return
 	}
 	c.Set(name, v)

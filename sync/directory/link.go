@@ -14,7 +14,10 @@ type Link struct {
 	RecordID string
 	// Shadow is what the account was last told, by the vendor's field names.
 	Shadow map[string]string
-	State  State
+	// Sent are values, in the form of a shadow, that calls have sent whose
+	// outcome is not known: of fields that people enter, by the vendor's names.
+	Sent  map[string][]string
+	State State
 	// Wanted is the version of the entity that the account should show,
 	// Agreed the one that it shows.
 	Wanted, Agreed int64
@@ -35,9 +38,10 @@ type Link struct {
 	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
-	// WrittenAt is when the account was last told something of a contact, and
-	// Revision under which mapping. SeenAt is when its record last showed
-	// something new. Not known of messages and files.
+	// WrittenAt is when a call was last known to have written to a contact's
+	// record, by the clock of the account's worker, and Revision under which
+	// mapping. SeenAt is when the record last showed something new. Not known of
+	// messages and files.
 	WrittenAt, SeenAt time.Time
 	Revision          string
 	// UpdatedAt is when it was last stored; only known of links of records.

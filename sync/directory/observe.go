@@ -18,8 +18,17 @@ type Sighting struct {
 	// fields in text form, by the account's names.
 	Lines []mapping.Line
 	Seen  map[string]string
+	// Was is the shadow as it was when the record was read, nil if that is not
+	// known. Stale says that the record has been written to since. Sent is that
+	// of [Link].
+	Was   map[string]string
+	Stale bool
+	Sent  map[string][]string
 	// Region is that of numbers without a country code (ISO 3166).
 	Region string
+	// Early says that it was read before anybody knew the record to be the
+	// contact's: of the fields that were written since it says nothing.
+	Early bool
 	// At is when the record was last changed there, Fact and Account where
 	// the news comes from.
 	At            time.Time
@@ -36,7 +45,8 @@ type Sighting struct {
 // changed it; if both have, that of the field's owner wins, whatever the clocks
 // say, or else the newer one. It returns the shadow as it is
 // now, so that what crmsync wrote itself is never taken for news, and what the
-// account shows and should not is written again.
+// account shows and should not is written again. Of a field that was written
+// after the record was read the shadow stays: it is the younger one.
 func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]string {
 	after := make(map[string]string, len(shadow)+len(s.Lines))
 	for name, text := range shadow {
@@ -49,32 +59,52 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		if !read || !l.Read {
 			continue
 		}
+		now, known := shadow[l.To]
+		if s.Early && known && !Kept(now) {
+			continue
+		}
+		was, told := now, known
+		base, based := s.Was[l.To]
+		if s.Was != nil && s.Stale {
+			was, told = base, based
+		}
+		latest := !s.Stale || was == now
+		show := func(text string) {
+			if latest {
+				after[l.To] = text
+			}
+		}
 		clean, valid := cleaned(l, seen, s.Region)
 		if !valid {
-			after[l.To] = KeptAs(seen) // theirs to mend; it is neither carried on nor written over
+			show(KeptAs(seen)) // theirs to mend; it is neither carried on nor written over
 			continue
 		}
 		seen = clean
-		was, told := shadow[l.To]
 		told = told && !Kept(was)
 		mine := ours[l.From]
 		switch {
-		case told && SameSeen(l.Info.Type, was, seen):
+		case known && !Kept(now) && SameSeen(l.Info.Type, now, seen), based && !Kept(base) && SameSeen(l.Info.Type, base, seen):
 			// Nobody has touched it there.
+		case Sent(s.Sent, l, seen):
+			show(SeenAs(l, seen))
 		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels:
-			after[l.To] = ShadowOf(mine)
+			show(ShadowOf(mine))
 			if l.Owner == s.Account && seen != "" && c.Fields[l.From].Text == seen {
 				c.put(l.From, Value{Text: seen, At: later(c.Fields[l.From].At, s.At), Fact: s.Fact, Account: s.Account, Entered: true}, false)
 			}
 		case l.Info.Type == mapping.Labels:
-			c.mergeLabels(l.From, was, seen, s)
-			after[l.To] = ShadowOf(labelsOf(seen))
+			if !told {
+				was = ""
+			}
+			c.mergeLabels(l.From, WithSent(l, was, s.Sent, seen), seen, s)
+			show(SeenAs(l, seen))
 		default:
-			after[l.To] = shadowOfText(seen)
+			show(SeenAs(l, seen))
 			if c.yields(l, mine, told, was, seen, s) {
+				c.keepTogether(l.From, ours, s)
 				c.take(l.From, seen, s)
 			} else {
-				c.Changed = true // so that ours is written there again
+				c.Changed, c.Dirty = true, true // so that ours is written there again
 			}
 		}
 	}
@@ -86,16 +116,16 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, s Sighting) bool {
 	own := ShadowOf(mine)
 	switch {
-	case own == "" && (!told || was == ""):
-		return seen != "" // nobody has cleared it since
+	case own == "" && (!told || was == "") && !c.Fields[l.From].Entered:
+		return seen != "" // nobody has emptied it
 	case seen == "" && !told:
 		return false // it has never been told, and is now
 	case l.From == "consent" && own == "opted_out":
-		// Somebody who knew of it has changed their mind; else it stands.
-		return told && was == own
+		// Somebody who knew of it has changed it since; else it stands.
+		return told && was == own && seen != "" && s.At.After(c.Fields[l.From].At)
 	case l.From == "consent" && seen == "opted_out":
 		return true
-	case told && own == was:
+	case told && own == was && l.From != "consent":
 		return true // only they have changed it
 	case l.Owner != "" && l.Owner == s.Account:
 		return true
@@ -120,6 +150,21 @@ func later(a, b time.Time) time.Time {
 		return b.UTC()
 	}
 	return a
+}
+
+// keepTogether holds on to the other part of a name of which people have entered
+// one: it would follow WhatsApp else, or be nobody's.
+func (c *Contact) keepTogether(name string, ours map[string]any, s Sighting) {
+	parts := []string{"first_name", "last_name"}
+	if !slices.Contains(parts, name) {
+		return
+	}
+	for _, part := range parts {
+		if _, known := c.Fields[part]; known || part == name {
+			continue
+		}
+		c.put(part, Value{Text: TextOf(ours[part]), Fact: s.Fact, Account: s.Account}, false)
+	}
 }
 
 // guessed reports whether nobody but WhatsApp has ever said what is in a field.
@@ -185,6 +230,50 @@ func SameSeen(t mapping.Type, was, seen string) bool {
 		return true
 	}
 	return was != "" && seen != "" && !strings.HasPrefix(was, "sha256:") && Same(was, seen, connectors.FieldType(t))
+}
+
+// Sent reports whether a value is one of those that were sent to the field.
+func Sent(sent map[string][]string, l mapping.Line, seen string) bool {
+	return slices.ContainsFunc(sent[l.To], func(was string) bool { return SameSeen(l.Info.Type, was, seen) })
+}
+
+// SeenAs is the form in a shadow of what a field shows.
+func SeenAs(l mapping.Line, seen string) string {
+	if l.Info.Type == mapping.Labels {
+		return ShadowOf(labelsOf(seen))
+	}
+	return shadowOfText(seen)
+}
+
+// WithSent is what a field is known to have shown, with what was sent to it and
+// may be there, as far as it shows that.
+func WithSent(l mapping.Line, was string, sent map[string][]string, seen string) string {
+	if Sent(sent, l, seen) {
+		return SeenAs(l, seen)
+	}
+	if l.Info.Type != mapping.Labels || Kept(was) {
+		return was
+	}
+	labels := labelsOf(was)
+	for _, set := range sent[l.To] {
+		for _, label := range labelsOf(set) {
+			if slices.Contains(labelsOf(seen), label) && !slices.Contains(labels, label) {
+				labels = append(labels, label)
+			}
+		}
+	}
+	return ShadowOf(labels)
+}
+
+// Shows reports whether a field of an account shows what its shadow says, in the
+// account's own way.
+func Shows(l mapping.Line, shadow map[string]string, seen, region string) bool {
+	was, told := shadow[l.To]
+	clean, valid := cleaned(l, seen, region)
+	if !valid || Kept(was) {
+		return was == KeptAs(seen)
+	}
+	return told && SameSeen(l.Info.Type, was, clean)
 }
 
 func shadowOfText(text string) string {

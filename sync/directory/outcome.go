@@ -24,7 +24,7 @@ func (o *Outcome) Over(now *Link) (link Link, store bool) {
 		return *now, false
 	case moved && !found:
 		link.RecordID, link.Shadow = now.RecordID, now.Shadow
-	case found && (link.State != Agreed || moved && link.RecordID != now.RecordID):
+	case found && (link.Shadow == nil || moved && link.RecordID != now.RecordID):
 		// Another record, of which the call knows more.
 	default:
 		link.Shadow = o.written(now.Shadow)

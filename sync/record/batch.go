@@ -18,6 +18,7 @@ type batch struct {
 	wantsFile func(account string) bool
 	mapping   func() *mapping.Mapping
 	region    string
+	words     func() Words
 
 	facts      []*directory.Fact
 	outcomes   []directory.FactOutcome
@@ -28,6 +29,8 @@ type batch struct {
 
 	links         map[directory.RecordKey]*directory.Link  // of the records observed
 	own           map[ownKey]*directory.Link               // of the contacts in these accounts
+	again         []directory.Pull                         // records that have to be read once more
+	made          map[*directory.Link]bool                 // of own, those that have got a record
 	seen          []seen                                   // what became of the links
 	doubles       map[directory.RecordKey]double           // records that have turned out to be duplicates, or none any more
 	vacated       []vacancy                                // contacts that have lost their record
@@ -192,6 +195,9 @@ func (b *batch) save() error {
 		return err
 	}
 	if err := b.saveDoubles(); err != nil {
+		return err
+	}
+	if err := b.tx.WantPulls(b.again); err != nil {
 		return err
 	}
 	if err := b.want(changed, messages); err != nil {

@@ -3,6 +3,7 @@ package record
 import (
 	"slices"
 
+	"crmsync/connectors"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
@@ -30,7 +31,7 @@ func recordsOf(f *directory.Fact) []directory.RecordKey {
 
 // loadLinks reads the links of the records and returns their contacts.
 func (b *batch) loadLinks(records []directory.RecordKey, people []int64) (contacts []int64, err error) {
-	b.links, b.own = map[directory.RecordKey]*directory.Link{}, map[ownKey]*directory.Link{}
+	b.links, b.own, b.made = map[directory.RecordKey]*directory.Link{}, map[ownKey]*directory.Link{}, map[*directory.Link]bool{}
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -57,7 +58,9 @@ func (b *batch) observed(f *directory.Fact) string {
 	if o.Gone {
 		return b.gone(f, key, link)
 	}
-	if link == nil {
+	early := false
+	switch {
+	case link == nil:
 		b.doubles[key] = double{}
 		if len(b.plainKeys(f)) == 0 {
 			return "skipped: names nobody"
@@ -72,16 +75,20 @@ func (b *batch) observed(f *directory.Fact) string {
 			b.doubles[key] = double{contact, f.ReceivedAt}
 			return "skipped: the contact has another record there"
 		}
-		link.RecordID, link.Shadow, link.State = o.ID, nil, directory.Pending
+		link.RecordID, link.Shadow, link.State, b.made[link] = o.ID, nil, directory.Pending, true
 		b.links[key] = link
-	} else {
+	case !b.made[link]:
 		link.State = "" // as it is
+		if early = o.Was == nil && o.Asked == "" && len(link.Shadow) > 0; early {
+			b.again = append(b.again, directory.Pull{RecordKey: key, Change: connectors.RecordUpdated, At: f.ReceivedAt})
+		}
 	}
 	contact := b.contacts[link.Entity.ID]
 	b.joinNamed(f, contact)
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
 		Revision: b.mapping().Revision(),
+		Was:      o.Was, Stale: !link.WrittenAt.Before(o.Read), Sent: link.Sent, Early: early,
 	}, link.Shadow)
 	b.recognise(contact, f)
 	b.touch(contact.ID, f)

@@ -25,6 +25,8 @@ type Recorder struct {
 	// country code belong (ISO 3166).
 	Mapping func() *mapping.Mapping
 	Region  string
+	// Words are those by which people opt out and in again; nil is none.
+	Words func() Words
 	// WantsFiles reports whether the files that come with an account's
 	// messages are delivered too; nil is never.
 	WantsFiles func(account string) bool
@@ -134,7 +136,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region, words: r.Words}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err
@@ -301,6 +303,7 @@ func (b *batch) message(f *directory.Fact) string {
 	}
 	set("business_number", f.BusinessNumber)
 	set("business_phone", phone.Of(f.BusinessPhone))
+	b.wish(contact, f)
 	if from := f.Message.Referral; from != nil {
 		set("source_type", from.SourceType)
 		set("source_id", from.SourceID)
@@ -349,22 +352,18 @@ func (b *batch) status(f *directory.Fact) string {
 }
 
 func (b *batch) preference(f *directory.Fact) string {
-	consent, known := map[string]string{"stop": "opted_out", "resume": "marketing"}[f.Preference.Value]
-	if !known {
+	if v := f.Preference.Value; v != "stop" && v != "resume" {
 		return "skipped: preference not known"
 	}
 	contact := b.person(f, f.Person)
 	if contact == nil {
 		return "skipped: names nobody"
 	}
-	at := f.When()
-	if v := (directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account}); consent == "opted_out" && contact.Fields["consent"].Entered {
-		// Whoever entered something else has not known of it.
-		contact.Override("consent", v)
-		at = contact.Fields["consent"].At
+	if f.Preference.Value == "stop" {
+		optOut(contact, f)
+	} else {
+		agreeTo(contact, f, "marketing")
 	}
-	contact.Set("consent", directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account})
-	contact.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
 	return directory.Applied
 }
 

@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -328,6 +332,28 @@ func (db *DB) Doubt(ctx context.Context, account string, lease int64, list []dir
 	})
 }
 
+// Sending notes, before the call, what is about to be sent to the contacts' records
+// of the fields that people enter: should the answer be lost, crmsync knows its
+// own hand. What is noted takes the place of what was.
+func (db *DB) Sending(ctx context.Context, account string, lease int64, sent map[int64]map[string][]string) error {
+	if len(sent) == 0 {
+		return nil
+	}
+	var values []string
+	var args []any
+	for _, id := range slices.Sorted(maps.Keys(sent)) {
+		text, err := json.Marshal(sent[id])
+		if err != nil {
+			return err
+		}
+		values, args = append(values, "(CAST(? AS BIGINT), ?)"), append(args, id, string(text))
+	}
+	return db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE links SET sent = v.column2 FROM (VALUES "+strings.Join(values, ", ")+
+			") AS v WHERE account = ? AND kind = 'contact' AND entity_id = v.column1", append(args, account)...).Error
+	})
+}
+
 // Forget unties an entity from a record that is not its own any more, unless
 // it has another by now. It becomes pending again.
 func (db *DB) Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error {
@@ -388,8 +414,9 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"class":          gorm.Expr("excluded.class"),
 				"reason":         gorm.Expr("excluded.reason"),
 				"revision":       gorm.Expr("excluded.revision"),
-				"written_at":     gorm.Expr("excluded.written_at"),
 				"updated_at":     gorm.Expr("excluded.updated_at"),
+				"written_at":     gorm.Expr("COALESCE(excluded.written_at, links.written_at)"),
+				"sent":           gorm.Expr("CASE WHEN excluded.state = 'agreed' THEN '' ELSE links.sent END"),
 				"state":          keep("'pending'", "excluded.state"),
 				"since":          keep("links.latest", "links.since"),
 				"attempts":       keep("0", "excluded.attempts"),

@@ -88,12 +88,22 @@ func (tx *recordTx) SaveRecords(links []directory.Link) error {
 			fresh = append(fresh, row)
 		}
 	}
+	err := insert(tx.db, "links", gone, clause.OnConflict{Columns: linkKey, DoUpdates: append(
+		clause.AssignmentColumns([]string{"record_id", "shadow", "sent", "reason", "wanted", "seen_at", "updated_at"}),
+		// Who has written meanwhile gets another record.
+		clause.Assignment{Column: clause.Column{Name: "state"}, Value: gorm.Expr(`CASE WHEN EXISTS (SELECT 1 FROM messages m
+			JOIN links l ON l.account = links.account AND l.kind = 'message' AND l.entity_id = m.id
+			WHERE m.contact_id = links.entity_id AND l.state = 'pending') THEN 'pending' ELSE excluded.state END`)},
+		clause.Assignment{Column: clause.Column{Name: "since"}, Value: gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.updated_at END")},
+	)})
+	if err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		rows    []linkRow
 		columns []string
 	}{
 		{seen, []string{"record_id", "shadow", "seen_at", "updated_at"}},
-		{gone, []string{"record_id", "shadow", "state", "reason", "wanted", "seen_at", "updated_at"}},
 		{fresh, []string{"record_id", "shadow", "state", "wanted", "since", "latest", "attempts", "history", "next_attempt", "class", "reason", "in_doubt_since", "seen_at", "updated_at"}},
 	} {
 		err := insert(tx.db, "links", part.rows, clause.OnConflict{Columns: linkKey, DoUpdates: clause.AssignmentColumns(part.columns)})
@@ -133,6 +143,11 @@ func wantPulls(tx *gorm.DB, now time.Time, pulls []directory.Pull) error {
 		Columns:   []clause.Column{{Name: "account"}, {Name: "record_id"}},
 		DoUpdates: clause.AssignmentColumns([]string{"change", "news_at", "tries"}),
 	})
+}
+
+// ReadAgain notes records that have to be read once more, for want of certainty.
+func (db *DB) ReadAgain(ctx context.Context, pulls []directory.Pull) error {
+	return db.tx(ctx, func(tx *gorm.DB) error { return (&recordTx{db: tx, now: db.now()}).WantPulls(pulls) })
 }
 
 // Pulls returns records of an account that have to be read and may be by now,
@@ -199,6 +214,7 @@ func (db *DB) Shadows(ctx context.Context, account string, records []string) (ma
 			if err != nil {
 				return nil, err
 			}
+			link.UpdatedAt = rows[i].UpdatedAt.UTC()
 			links[link.RecordID] = link
 		}
 	}

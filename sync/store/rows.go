@@ -133,6 +133,7 @@ type linkRow struct {
 	Class        string
 	Reason       string
 	Revision     string
+	Sent         string
 	WrittenAt    *time.Time
 	SeenAt       *time.Time
 	UpdatedAt    time.Time
@@ -145,11 +146,16 @@ func (r *linkRow) link() (directory.Link, error) {
 		Account:  r.Account,
 		Entity:   directory.Entity{Kind: directory.EntityKind(r.Kind), ID: r.EntityID},
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
-		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince),
+		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince), WrittenAt: orZero(r.WrittenAt),
 		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
-		Revision: r.Revision, WrittenAt: orZero(r.WrittenAt), SeenAt: orZero(r.SeenAt),
+		Revision: r.Revision, SeenAt: orZero(r.SeenAt),
 	}
 	l.History, l.AttemptedAt = historyOf(r.History)
+	if r.Sent != "" {
+		if err := json.Unmarshal([]byte(r.Sent), &l.Sent); err != nil {
+			return l, fmt.Errorf("link of %s in %s: sent: %w", l.Entity, l.Account, err)
+		}
+	}
 	if r.Shadow == "" {
 		return l, nil
 	}
@@ -163,9 +169,9 @@ func rowOfLink(l *directory.Link, now time.Time) (linkRow, error) {
 	r := linkRow{
 		Account: l.Account, Kind: string(l.Entity.Kind), EntityID: l.Entity.ID,
 		RecordID: l.RecordID, State: string(l.State), Wanted: l.Wanted, Agreed: l.Agreed,
-		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince),
+		Since: orNull(l.Since), InDoubtSince: orNull(l.InDoubtSince), WrittenAt: orNull(l.WrittenAt),
 		Attempts: l.Attempts, History: historyText(l.History, l.AttemptedAt), NextAttempt: orNull(l.NextAttempt), Class: l.Class, Reason: l.Reason,
-		Revision: l.Revision, WrittenAt: orNull(l.WrittenAt), SeenAt: orNull(l.SeenAt),
+		Revision: l.Revision, SeenAt: orNull(l.SeenAt),
 		UpdatedAt: now,
 	}
 	if len(l.Shadow) > 0 {

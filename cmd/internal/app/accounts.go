@@ -70,7 +70,7 @@ func (a *App) newAccount(c config.Account) *account {
 		Mapping: func() *mapping.Mapping { return a.now.Load().mapping }, Fetch: a.fetch, FileEvery: fileEvery(c, connector.Limits()),
 		Store: ownStore{a.store, func() []string { return a.now.Load().notFeeding(c.Name) }}, Bury: a.broker.Bury, Publish: a.broker.PublishFacts, Listed: a.listed(c.Name), Brake: &built.syncing.brake,
 		Retry:  deliver.RetryPolicy{Delays: a.config.Retry.Pauses(), SettleWithin: a.config.Retry.SettleWithin.Duration()},
-		Holder: a.holder, CreateFields: c.CreateFields,
+		Holder: a.holder, CreateFields: c.CreateFields, Region: a.config.DefaultRegion,
 		Observer: observer{a.metrics, built}, Log: a.log.With("account", c.Name),
 	}
 	address := a.config.WebhookAddress(c.Name)

@@ -111,10 +111,14 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	first.former = formerly(fed, c.Accounts)
 	a.now.Store(first)
 	a.recorder = record.Recorder{
-		Store:      a.store,
-		DeliverTo:  func(account string) []string { return a.now.Load().deliverTo(account) },
-		Mapping:    func() *mapping.Mapping { return a.now.Load().mapping },
-		Region:     c.DefaultRegion,
+		Store:     a.store,
+		DeliverTo: func(account string) []string { return a.now.Load().deliverTo(account) },
+		Mapping:   func() *mapping.Mapping { return a.now.Load().mapping },
+		Region:    c.DefaultRegion,
+		Words: func() record.Words {
+			consent := a.now.Load().config.Consent
+			return record.Words{Stop: consent.StopWords, Start: consent.StartWords}
+		},
 		WantsFiles: func(account string) bool { return a.now.Load().config.WantsFiles(account) },
 	}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {

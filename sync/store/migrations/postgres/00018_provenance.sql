@@ -1,9 +1,8 @@
 -- +goose Up
 
--- When an account was last told something of a contact and under which mapping,
--- and when its record last showed something new.
+-- Under which mapping an account was last told something of a contact, and when
+-- its record last showed something new.
 ALTER TABLE links ADD COLUMN revision TEXT NOT NULL DEFAULT '';
-ALTER TABLE links ADD COLUMN written_at TIMESTAMPTZ;
 ALTER TABLE links ADD COLUMN seen_at TIMESTAMPTZ;
 
 -- What each worker has done from one time to another, for the daily report.
@@ -22,5 +21,4 @@ CREATE INDEX facts_raw ON facts (recorded_at) WHERE raw IS NOT NULL AND kind <> 
 DROP INDEX facts_raw;
 DROP TABLE loads;
 ALTER TABLE links DROP COLUMN seen_at;
-ALTER TABLE links DROP COLUMN written_at;
 ALTER TABLE links DROP COLUMN revision;

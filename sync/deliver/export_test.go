@@ -1,0 +1,31 @@
+package deliver
+
+import (
+	"context"
+	"time"
+)
+
+// Begin takes the lease and gets ready to deliver in steps.
+func (w *Worker) Begin(ctx context.Context) error {
+	lease, _, err := w.Store.Acquire(ctx, w.Account, w.Holder, true, time.Hour)
+	w.lease, w.lanes = lease, w.newLanes()
+	return err
+}
+
+// Deliver delivers what is due, a batch of each kind.
+func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
+	list, err := w.Store.Due(ctx, w.Account, scanLimit)
+	w.enqueue(list)
+	for _, l := range w.all() {
+		for range 3 { // newcomers pass on those that have a record
+			if l.queue.len() == 0 {
+				break
+			}
+			l.next(ctx, time.Time{})
+		}
+	}
+	return len(list), err
+}
+
+// PullSome reads records of which there was news.
+func (w *Worker) PullSome(ctx context.Context) (due int, err error) { return w.pullSome(ctx) }

@@ -1,0 +1,73 @@
+package record
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// Words are those by which people opt out and in again.
+type Words struct{ Stop, Start []string }
+
+// wish takes in what somebody wants who writes one of the words and nothing else.
+func (b *batch) wish(c *directory.Contact, f *directory.Fact) {
+	if b.words == nil || f.Message.Direction != connectors.In {
+		return
+	}
+	words, text := b.words(), plain(f.Message.Text)
+	is := func(word string) bool { return plain(word) == text }
+	switch {
+	case text == "":
+	case slices.ContainsFunc(words.Stop, is):
+		optOut(c, f)
+	case slices.ContainsFunc(words.Start, is):
+		consent := "transactional"
+		if c.Text("consent") == "marketing" {
+			consent = "marketing" // which is more
+		}
+		agreeTo(c, f, consent)
+	}
+}
+
+// plain is a short text without capitals, accents and what stands around it;
+// empty for a long one.
+func plain(text string) string {
+	const longest = 200 // no word is as long
+	if len(text) > longest {
+		return ""
+	}
+	text = strings.TrimFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	text = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(text))
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// optOut notes that somebody wants no more messages. It takes the place of what
+// people have entered, who have not known of it.
+func optOut(c *directory.Contact, f *directory.Fact) {
+	v := directory.Value{Text: "opted_out", At: f.When(), Fact: f.ID, Account: f.Account}
+	if !c.Fields["consent"].Entered {
+		c.Set("consent", v)
+		c.Set("consent_at", directory.Value{Text: directory.TimeText(v.At), At: v.At, Fact: f.ID, Account: f.Account})
+		return
+	}
+	c.Override("consent", v)
+	at := c.Fields["consent"].At
+	c.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
+}
+
+// agreeTo notes what somebody wants, unless they have changed their mind since.
+func agreeTo(c *directory.Contact, f *directory.Fact, consent string) {
+	at := f.When()
+	c.Set("consent", directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account})
+	c.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
+}
