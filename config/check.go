@@ -122,6 +122,9 @@ func (p *parser) accounts() {
 			p.at(at("name"), "two accounts are called %s; names are unique", a.Name)
 		}
 		seen[a.Name] = true
+		if a.Quota.PerDay < 0 {
+			p.at([]string{"accounts", strconv.Itoa(i), "quota", "per_day"}, "quota.per_day is %d; write how many calls the account allows in a day, or leave it out", a.Quota.PerDay)
+		}
 		if p.refused(at("kind")) {
 			unsure = true
 			continue

@@ -184,6 +184,9 @@ func TestInstalledApps(t *testing.T) {
 			t.Errorf("account %s: installed %v, want %v", a.Name, a.Installed(), want)
 		}
 	}
+	if c.Accounts[2].Quota.PerDay != 0 || c.Accounts[3].Quota.PerDay != 625_000 {
+		t.Errorf("a day's quotas %v and %v, want none for the app and 625000", c.Accounts[2].Quota, c.Accounts[3].Quota)
+	}
 	if c.Accounts[2].Quota.Requests != 110 || c.Accounts[3].Quota.Requests != 190 {
 		t.Errorf("quotas %v and %v, want 110 for the app and 190", c.Accounts[2].Quota, c.Accounts[3].Quota)
 	}

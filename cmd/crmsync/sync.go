@@ -232,10 +232,9 @@ func syncStatus() *cobra.Command {
 }
 
 func writeSyncStatus(w io.Writer, s app.SyncStatus) {
-	switch {
-	case s.Oldest == nil:
+	if s.Oldest == nil {
 		fmt.Fprintf(w, "%s: its contacts have never been compared to the end\n", s.Account)
-	default:
+	} else {
 		fmt.Fprintf(w, "%s: every contact was compared in the last %s\n", s.Account, ago(s.Oldest))
 	}
 	if !s.Fits {

@@ -49,7 +49,7 @@ func TestMeasureContactSync(t *testing.T) {
 	var quota []string
 	for _, crm := range info.CRMs() {
 		name := "CRMSYNC_ACCOUNTS_" + strings.ToUpper(crm.Account) + "_QUOTA_"
-		quota = append(quota, name+"REQUESTS=10000", name+"PER=1s")
+		quota = append(quota, name+"REQUESTS=1000", name+"PER=1s")
 	}
 	p := serve(t, info, quota...)
 	var most atomic.Int64
@@ -71,8 +71,18 @@ func TestMeasureContactSync(t *testing.T) {
 		}
 		return n
 	}
-	settled(t, info)
-	t.Logf("listed after %v", time.Since(began).Round(time.Second))
+	idle := func() {
+		for _, crm := range info.CRMs() {
+			eventually(t, 20*time.Minute, "nothing is pending in "+crm.Name, func() bool {
+				time.Sleep(time.Second)
+				return metric(t, info, `crmsync_backlog{account="`+crm.Account+`"}`) == 0
+			})
+		}
+		time.Sleep(6 * time.Second) // it is counted every five
+		settled(t, info)
+	}
+	idle()
+	t.Logf("listed and delivered after %v, most memory %d MiB", time.Since(began).Round(time.Second), most.Load())
 	before := make([]simStats, 3)
 	for i, crm := range info.CRMs() {
 		before[i] = statsOf(t, crm)
@@ -82,9 +92,9 @@ func TestMeasureContactSync(t *testing.T) {
 		if second, _ = syncOnce(t, info); second["bitrix24"].Known == int64(*manyPeople) {
 			break
 		}
-		settled(t, info)
+		idle()
 	}
-	settled(t, info)
+	idle()
 	fmt.Printf("\n| | contacts | raw listing | first sync | second sync | second wrote |\n|---|---|---|---|---|---|\n")
 	for i, crm := range info.CRMs() {
 		rate := func(s app.Sync) string {
@@ -125,4 +135,46 @@ func TestMeasureContactSyncPiecemeal(t *testing.T) {
 	})
 	out, _, _ := runCommand(t, "sync", "status", "--config", info.Config, "--account", "hubspot")
 	t.Log(out)
+}
+
+// 1,000 messages a minute at the documented quotas, while all contacts are
+// compared, over and over.
+func TestMeasureMessagesBesideAContactSync(t *testing.T) {
+	if !*measure {
+		t.Skip("it takes minutes; -measure")
+	}
+	info := simulate(t)
+	seed(t, info, *manyPeople/5)
+	serve(t, info)
+	compared(t, info, 20*time.Minute)
+	settled(t, info)
+	l := newLoad(info)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan int)
+	go func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			syncOnce(t, info)
+		}
+		done <- n
+	}()
+	l.run(ctx, 17, 2000)
+	n := <-done
+	for _, crm := range info.CRMs() {
+		eventually(t, 5*time.Minute, "every message is in "+crm.Name, func() bool { return statsOf(t, crm).Messages >= len(l.acked) })
+		var delays []time.Duration
+		for wamid := range l.acked {
+			for _, m := range messagesIn(t, crm, wamid) {
+				delays = append(delays, m.CommittedAt.Sub(l.began[wamid]))
+			}
+		}
+		p99 := percentile(delays, 0.99).Round(time.Millisecond)
+		s := statsOf(t, crm)
+		t.Logf("%s: %d messages beside %d syncs of %d contacts: p50 %v, p99 %v; %d calls refused for quota",
+			crm.Name, len(delays), n, *manyPeople/5, percentile(delays, 0.5).Round(time.Millisecond), p99, s.Throttled)
+		if p99 > 3*time.Second || len(delays) != len(l.acked) || s.Throttled > 0 {
+			t.Errorf("%s: %d of %d messages, p99 %v, %d refused", crm.Name, len(delays), len(l.acked), p99, s.Throttled)
+		}
+	}
 }

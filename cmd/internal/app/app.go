@@ -210,6 +210,7 @@ func (a *App) Address() string { return a.listener.Addr().String() }
 func (a *App) Run(ctx context.Context) error {
 	defer a.close(ctx)
 	useThreads()
+	useMemory()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	failed := make(chan error, 8)

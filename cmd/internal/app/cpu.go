@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,6 +36,18 @@ var processors = runtime.GOMAXPROCS(0)
 func useThreads() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(2 * processors)
+	}
+}
+
+// memory is how much of it the program tries to get by with. What it holds is far
+// less; without a bound the collector lets garbage grow to as much again, and
+// the first contact sync of a large account makes a lot.
+const memory = 130 << 20
+
+// useMemory sets the bound, unless somebody has.
+func useMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
 	}
 }
 
