@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,48 +32,158 @@ func editIn(t *testing.T, crm sandbox.CRM, phone, fields string) {
 	}
 }
 
-// A person changes a name in Bitrix24. HubSpot and Zoho CRM follow, and then
-// there is silence.
+// withoutWebhooks has the CRMs report nothing to the worker.
+func withoutWebhooks(t *testing.T, info sandbox.Info) {
+	t.Helper()
+	text, err := os.ReadFile(info.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "public_url:") {
+			kept = append(kept, line)
+		}
+	}
+	if err := os.WriteFile(info.Config, []byte(strings.Join(kept, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sharedFields are what the CRMs call the fields that people enter.
+var sharedFields = map[string]map[string]string{
+	"hubspot":  {"first": "firstname", "last": "lastname", "email": "email", "phone": "phone"},
+	"zoho":     {"first": "First_Name", "last": "Last_Name", "email": "Email", "phone": "Phone"},
+	"bitrix24": {"first": "NAME", "last": "LAST_NAME", "email": "EMAIL", "phone": "PHONE"},
+}
+
+// An edit in each CRM's own pages reaches the other two within three seconds, and
+// then there is silence, whatever WhatsApp repeats.
 func TestWhatPeopleChangeInOneCRMReachesTheOthers(t *testing.T) {
 	info := simulate(t)
 	serve(t, info)
-	hubspot, zoho, bitrix24 := info.CRMs()[0], info.CRMs()[1], info.CRMs()[2]
-	load := newLoad(info)
 	const ada = "16315551234"
-	load.post("wamid.1", ada, "hello")
+	load := newLoad(info)
+	known(t, info, load, ada)
 	for _, crm := range info.CRMs() {
-		eventually(t, 20*time.Second, crm.Name+" has the message", func() bool { return len(textsIn(t, crm, ada)) == 1 })
+		first, last := "Ada "+crm.Account, "King "+crm.Account
+		took := editedIn(t, info, crm, ada, first, last, 15*time.Second)
+		t.Logf("%s: %v", crm.Name, took)
+		if took > 3*time.Second {
+			t.Errorf("an edit in %s takes %v to reach the others", crm.Name, took)
+		}
+	}
+	time.Sleep(4 * time.Second) // the CRMs' own webhooks about that
+	load.post("wamid.2", ada, "again")
+	for _, crm := range info.CRMs() {
+		eventually(t, 20*time.Second, crm.Name+" has the second message", func() bool { return len(textsIn(t, crm, ada)) == 2 })
+	}
+	time.Sleep(4 * time.Second)
+	before := writesOf(t, info)
+	for _, crm := range info.CRMs() {
+		if got := fieldsIn(t, crm, ada)[sharedFields[crm.Account]["first"]]; got != "Ada bitrix24" {
+			t.Errorf("%s shows %v", crm.Name, got)
+		}
+	}
+	time.Sleep(4 * time.Second)
+	if now := writesOf(t, info); now != before {
+		t.Errorf("there is no end of writes: %v, then %v", before, now)
+	}
+}
+
+// The same without any webhook: within one contact sync.
+func TestWhatNobodyReportsIsFoundByTheContactSync(t *testing.T) {
+	info := simulate(t)
+	withoutWebhooks(t, info)
+	serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *")
+	const ada = "16315551234"
+	known(t, info, newLoad(info), ada)
+	for _, crm := range info.CRMs()[:2] {
+		t.Logf("%s: %v", crm.Name, editedIn(t, info, crm, ada, "Ada "+crm.Account, "King "+crm.Account, 75*time.Second))
+	}
+}
+
+// Who is deleted in one CRM stays deleted there, whatever changes elsewhere, and
+// comes back with the next message. The other CRMs keep theirs.
+func TestWhoIsDeletedInOneCRMComesBackWithTheNextMessage(t *testing.T) {
+	info := simulate(t)
+	serve(t, info)
+	const ada = "16315551234"
+	load := newLoad(info)
+	known(t, info, load, ada)
+	zoho, bitrix24 := info.CRMs()[1], info.CRMs()[2]
+	erase(t, zoho, ada)
+	time.Sleep(3 * time.Second)
+	took := editedIn(t, info, bitrix24, ada, "Augusta", "King", 15*time.Second, zoho)
+	t.Logf("the others follow after %v", took)
+	time.Sleep(3 * time.Second)
+	if n := peopleIn(t, zoho, ada); n != 0 {
+		t.Errorf("%s has %d contacts of somebody who was deleted there", zoho.Name, n)
+	}
+	load.post("wamid.2", ada, "I am back")
+	eventually(t, 20*time.Second, zoho.Name+" has them again, as they are", func() bool {
+		return peopleIn(t, zoho, ada) == 1 && fieldsIn(t, zoho, ada)["First_Name"] == "Augusta"
+	})
+	for _, crm := range info.CRMs() {
+		if n := peopleIn(t, crm, ada); n != 1 {
+			t.Errorf("%s has %d contacts", crm.Name, n)
+		}
+	}
+}
+
+// known has somebody write whom all CRMs know then.
+func known(t *testing.T, info sandbox.Info, load *load, phone string) {
+	t.Helper()
+	load.post("wamid.1", phone, "hello")
+	for _, crm := range info.CRMs() {
+		eventually(t, 90*time.Second, crm.Name+" has the message", func() bool { return len(textsIn(t, crm, phone)) == 1 })
 	}
 	time.Sleep(3 * time.Second) // until the fields of the conversation are there too
+}
+
+// editedIn edits a name in one CRM and returns when all others but those left out
+// show it.
+func editedIn(t *testing.T, info sandbox.Info, in sandbox.CRM, phone, first, last string, within time.Duration, except ...sandbox.CRM) time.Duration {
+	t.Helper()
+	names := sharedFields[in.Account]
 	began := time.Now()
-	editIn(t, bitrix24, ada, `{"NAME":"Augusta Ada","LAST_NAME":"King"}`)
-	eventually(t, 15*time.Second, "HubSpot follows", func() bool {
-		f := fieldsIn(t, hubspot, ada)
-		return f["firstname"] == "Augusta Ada" && f["lastname"] == "King"
-	})
-	eventually(t, 15*time.Second, "Zoho CRM follows", func() bool {
-		f := fieldsIn(t, zoho, ada)
-		return f["First_Name"] == "Augusta Ada" && f["Last_Name"] == "King"
-	})
-	t.Logf("after %v", time.Since(began))
-	time.Sleep(4 * time.Second) // the CRMs' own webhooks about that
-	before := make([]int, 3)
+	editIn(t, in, phone, fmt.Sprintf(`{%q:%q,%q:%q}`, names["first"], first, names["last"], last))
+	for _, crm := range info.CRMs() {
+		if slices.ContainsFunc(except, func(e sandbox.CRM) bool { return e.Account == crm.Account }) {
+			continue
+		}
+		eventually(t, within, crm.Name+" follows "+in.Name, func() bool {
+			f := fieldsIn(t, crm, phone)
+			return f[sharedFields[crm.Account]["first"]] == first && f[sharedFields[crm.Account]["last"]] == last
+		})
+	}
+	return time.Since(began)
+}
+
+func writesOf(t *testing.T, info sandbox.Info) (writes [3]int) {
+	t.Helper()
 	for i, crm := range info.CRMs() {
-		before[i] = statsOf(t, crm).Writes
+		writes[i] = statsOf(t, crm).Writes
 	}
-	// WhatsApp repeats its own idea of the name, which is no news.
-	load.post("wamid.2", ada, "again")
-	eventually(t, 20*time.Second, "the second message is there", func() bool { return len(textsIn(t, bitrix24, ada)) == 2 })
-	time.Sleep(4 * time.Second)
-	if f := fieldsIn(t, bitrix24, ada); f["NAME"] != "Augusta Ada" {
-		t.Errorf("Bitrix24 shows %v", f["NAME"])
+	return writes
+}
+
+func peopleIn(t *testing.T, crm sandbox.CRM, phone string) int {
+	t.Helper()
+	var people []sandbox.SimContact
+	get(t, crm.URL+"/_sim/contacts?phone="+url.QueryEscape("+"+phone), &people)
+	return len(people)
+}
+
+// erase deletes a person as somebody does in the CRM's own pages.
+func erase(t *testing.T, crm sandbox.CRM, phone string) {
+	t.Helper()
+	var people []sandbox.SimContact
+	get(t, crm.URL+"/_sim/contacts?phone="+url.QueryEscape("+"+phone), &people)
+	if len(people) != 1 {
+		t.Fatalf("%s shows %d people with that number", crm.Name, len(people))
 	}
-	quiet := statsOf(t, hubspot).Writes
-	time.Sleep(4 * time.Second)
-	if now := statsOf(t, hubspot).Writes; now != quiet {
-		t.Errorf("there is no end of writes: %d, then %d", quiet, now)
-	}
-	_ = before
+	remove(t, crm.URL+"/_sim/contacts?id="+people[0].ID)
 }
 
 // Three CRMs have the same 300 people, of whom crmsync has never heard. The
