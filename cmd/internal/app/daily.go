@@ -248,7 +248,7 @@ func (r *DailyReport) attend() {
 	}
 	for _, a := range r.Accounts {
 		if t := a.OldestWaiting; t != nil && r.To.Sub(*t) > time.Hour {
-			say("%s does not show %s yet, the oldest since %s.", a.Account, manyOf(a.Backlog, "entity"), t.UTC().Format("2006-01-02 15:04 UTC"))
+			say("%s does not show %s of what it should yet, the oldest since %s.", a.Account, grouped(a.Backlog), t.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 		if a.QuotaRefusals > 0 {
 			say("%s refused %s because of its quota.", a.Account, manyOf(a.QuotaRefusals, "call"))
@@ -327,9 +327,6 @@ func (a *AccountLoad) Refused() (n int64) {
 func manyOf(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what
-	}
-	if stem, ok := strings.CutSuffix(what, "y"); ok {
-		what = stem + "ie"
 	}
 	return grouped(n) + " " + what + "s"
 }
