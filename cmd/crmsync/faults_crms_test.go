@@ -62,7 +62,7 @@ var crmRows = []row{
 	{id: "C7-together", fault: "a token that is good once is refreshed by two replicas and three checks of the account at the same time; Bitrix24", push: 3, larger: 20, limit: probing, run: refreshedTogether},
 	{id: "C8", fault: "one message in 25 is refused, whatever batch it is in; every CRM", push: 1, larger: 3, run: poisoned},
 	{id: "C9", fault: "list pages: empty, repeated, half", not: "TestAWrongListingDoesNoHarm does it to a contact sync; connectors/connectortest holds the connectors to it"},
-	{id: "C10", fault: "a third of the contacts is deleted by people", push: 1, larger: 5, run: deleted},
+	{id: "C10", fault: "a third of the contacts is deleted by people: who writes again is back, nobody else", push: 1, larger: 5, run: deleted},
 	{id: "C11", fault: "DNS failure, expired certificate, wrong name", not: "the simulators speak plain HTTP; a refused connection is in C2"},
 	{id: "C12", fault: "each CRM reports our own writes", not: "every row has it: the simulators send their webhooks throughout; TestEchoesAreHarmless counts the writes"},
 }

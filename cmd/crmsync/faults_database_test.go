@@ -90,7 +90,7 @@ var databaseRows = []row{
 	{id: "D4-full", fault: "the database's disk is full", not: "the disk of a database alone cannot be filled here; X1 fills the whole data directory, SQLite included"},
 	{id: "D5", fault: "four replicas start at once on an empty database", push: 3, larger: 20, run: fourMigrate},
 	{id: "D6", fault: "another process holds SQLite's write lock for 6 s", push: 1, larger: 10, run: fileLocked},
-	{id: "D7", fault: "a backup of ten minutes ago is restored", not: "it is the sweep that mends this, and the program has none yet"},
+	{id: "D7", fault: "a backup of ten minutes ago is restored", not: "not built: the contact sync mends contacts; what WhatsApp has reported since then it does not report again"},
 }
 
 // database breaks the database again and again. Webhooks are taken all the

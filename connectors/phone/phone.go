@@ -61,6 +61,9 @@ func of(waID string) string {
 // is no valid number.
 func Normalize(text, region string) string {
 	n, err := phonenumbers.Parse(text, strings.ToUpper(region))
+	if rest, found := strings.CutPrefix(strings.TrimSpace(text), "00"); err != nil && found {
+		n, err = phonenumbers.Parse("+"+rest, "") // as most of the world dials abroad
+	}
 	if err != nil {
 		return ""
 	}

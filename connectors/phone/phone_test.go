@@ -41,6 +41,7 @@ func TestNumbersAsPeopleWriteThem(t *testing.T) {
 		"with a country code":  {"+39 333 123 4567", "TW", "+393331234567"},
 		"no region, national":  {"0912-345-678", "", ""},
 		"Mexico, the old form": {"+521 55 1234 5678", "", "+525512345678"},
+		"dialled abroad":       {"00886 912 345 678", "", "+886912345678"},
 		"words":                {"call me", "IT", ""},
 	}
 	for name, tt := range tests {

@@ -24,7 +24,6 @@ type pages struct {
 	down    bool
 	made    int
 	writes  int
-	began   time.Time // of the last call but for reading
 }
 
 // A sheet is a record.

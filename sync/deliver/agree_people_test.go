@@ -330,9 +330,8 @@ func (w *agreeing) compare(round int) {
 			}
 			deleted, was := h.gone[account]
 			known := h.agreed || len(h.profiles) > 0 || len(h.entries["phone"]) > 0 && len(h.gone) == 0
-			if was && !h.agreed && n < 2 {
-				was = false // nobody may have seen that it was there
-			} else if n > 1 || n == 0 && known && (!was || h.written.After(deleted)) || n > 0 && was && h.written.Before(deleted.Add(-time.Hour)) {
+			unseen := was && !h.agreed && n < 2 // nobody may have seen that it was there
+			if !unseen && (n > 1 || n == 0 && known && (!was || h.written.After(deleted)) || n > 0 && was && h.written.Before(deleted.Add(-time.Hour))) {
 				w.t.Errorf("round %d: %d records; deleted %v, last message %v; %s", round, n, deleted, h.written, w.describe(h, account))
 			}
 			if n == 0 {

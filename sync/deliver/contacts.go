@@ -206,7 +206,7 @@ func guesses(lines []mapping.Line) [][]string {
 	var groups [][]string
 	at := map[string]int{}
 	for _, l := range lines {
-		if l.Info.Guess == "" && !l.Info.Shared {
+		if l.Info.Guess == "" && (!l.Info.Shared || l.Info.Type == mapping.Phone) { // by the number it was found
 			continue
 		}
 		i, ok := at[l.Info.Guess]

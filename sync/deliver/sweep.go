@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phone"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
@@ -37,6 +39,7 @@ type Sweep struct {
 		CountRecords(ctx context.Context, account string) (int64, error)
 		SaveSweep(ctx context.Context, s *directory.Sweep) error
 		ReadAgain(ctx context.Context, pulls []directory.Pull) error
+		SeenDuplicates(ctx context.Context, account string, records []string) (map[string]string, error)
 	}
 	Mapping *mapping.Mapping
 	// Region is that of numbers without a country code (ISO 3166).
@@ -287,6 +290,10 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state 
 	if err != nil {
 		return err
 	}
+	duplicates, err := s.duplicates(ctx, records, links)
+	if err != nil {
+		return err
+	}
 	var facts []directory.Fact
 	var again []directory.Pull
 	for _, r := range records {
@@ -295,6 +302,9 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state 
 			continue
 		}
 		switch {
+		case duplicates[r.ID]:
+			state.Skipped++
+			continue
 		case linked && !differs(s.lines, &link, r, s.Region):
 			continue
 		case linked && !link.UpdatedBefore(s.asked):
@@ -388,8 +398,39 @@ func (s *Sweep) known(ctx context.Context, records []connectors.Record) (map[str
 // nobody reports whether a record has nothing by which a person is known.
 func (s *Sweep) nobody(r connectors.Record) bool {
 	return !slices.ContainsFunc(s.lines, func(l mapping.Line) bool {
-		return (l.Info.Type == mapping.Phone || l.From == "email") && directory.TextOf(r.Fields[l.To]) != ""
+		text := directory.TextOf(r.Fields[l.To])
+		switch {
+		case l.From == "phone":
+			return phone.Normalize(text, s.Region) != ""
+		case l.From == "email" && s.Mapping.People().ByEmail:
+			_, is := directory.EmailKey(text)
+			return is
+		}
+		return false
 	})
+}
+
+// duplicates are those of the records that are linked to nobody and show what
+// they did when they were found to be duplicates.
+func (s *Sweep) duplicates(ctx context.Context, records []connectors.Record, links map[string]directory.Link) (map[string]bool, error) {
+	unlinked := map[string]connectors.Record{}
+	for _, r := range records {
+		if _, linked := links[r.ID]; !linked {
+			unlinked[r.ID] = r
+		}
+	}
+	if len(unlinked) == 0 {
+		return nil, nil
+	}
+	seen, err := s.Store.SeenDuplicates(ctx, s.Account, slices.Collect(maps.Keys(unlinked)))
+	if err != nil {
+		return nil, err
+	}
+	same := map[string]bool{}
+	for id, shown := range seen {
+		same[id] = shown == directory.Shown(s.factOf(id, unlinked[id], directory.Link{}, false).Observed.Fields)
+	}
+	return same, nil
 }
 
 // count counts what comes of a fact, and tells of it.

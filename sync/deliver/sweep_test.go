@@ -31,6 +31,7 @@ type portal struct {
 
 	facts        []directory.Fact
 	again        []directory.Pull
+	duplicates   map[string]string
 	saved        directory.Sweep
 	lists, reads int
 }
@@ -146,6 +147,10 @@ func (p *portal) SaveSweep(_ context.Context, s *directory.Sweep) error {
 func (p *portal) ReadAgain(_ context.Context, pulls []directory.Pull) error {
 	p.again = append(p.again, pulls...)
 	return nil
+}
+
+func (p *portal) SeenDuplicates(context.Context, string, []string) (map[string]string, error) {
+	return p.duplicates, nil
 }
 
 // took counts the facts that say that a record is gone, that it has lost its

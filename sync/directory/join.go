@@ -1,6 +1,9 @@
 package directory
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +19,17 @@ type Duplicate struct {
 	RecordKey
 	ContactID int64
 	FoundAt   time.Time
+	// Seen stands for what it showed; see [Shown].
+	Seen string
+}
+
+// Shown is a digest of what a record shows, by the account's names of fields.
+func Shown(fields map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		fmt.Fprintf(h, "%q=%q\n", name, fields[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // A Join says that two contacts have become one, with everything that is needed

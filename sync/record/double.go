@@ -13,6 +13,7 @@ import (
 type double struct {
 	contact *directory.Contact
 	at      time.Time
+	seen    string // see [directory.Shown]
 }
 
 // vacancy is a contact that has lost its record in an account.
@@ -31,7 +32,7 @@ func (b *batch) saveDoubles() error {
 		if d.contact == nil {
 			gone = append(gone, key)
 		} else {
-			found = append(found, directory.Duplicate{RecordKey: key, ContactID: d.contact.ID, FoundAt: d.at})
+			found = append(found, directory.Duplicate{RecordKey: key, ContactID: d.contact.ID, FoundAt: d.at, Seen: d.seen})
 		}
 	}
 	if err := b.tx.SaveDuplicates(found, gone); err != nil || len(b.vacated) == 0 {

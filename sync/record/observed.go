@@ -72,7 +72,7 @@ func (b *batch) observed(f *directory.Fact) string {
 			b.own[own] = link
 		}
 		if link.RecordID != "" {
-			b.doubles[key] = double{contact, f.ReceivedAt}
+			b.doubles[key] = double{contact, f.ReceivedAt, directory.Shown(o.Fields)}
 			return "skipped: the contact has another record there"
 		}
 		link.RecordID, link.Shadow, link.State, b.made[link] = o.ID, nil, directory.Pending, true

@@ -301,6 +301,7 @@ type duplicateRow struct {
 	RecordID  string `gorm:"primaryKey"`
 	ContactID int64
 	FoundAt   time.Time
+	Seen      string
 }
 
 func (duplicateRow) TableName() string { return "duplicates" }
@@ -308,7 +309,7 @@ func (duplicateRow) TableName() string { return "duplicates" }
 func duplicatesOf(rows []duplicateRow) []directory.Duplicate {
 	list := make([]directory.Duplicate, len(rows))
 	for i, r := range rows {
-		list[i] = directory.Duplicate{RecordKey: directory.RecordKey{Account: r.Account, ID: r.RecordID}, ContactID: r.ContactID, FoundAt: r.FoundAt.UTC()}
+		list[i] = directory.Duplicate{RecordKey: directory.RecordKey{Account: r.Account, ID: r.RecordID}, ContactID: r.ContactID, FoundAt: r.FoundAt.UTC(), Seen: r.Seen}
 	}
 	return list
 }
@@ -329,11 +330,11 @@ func (tx *recordTx) SaveDuplicates(found []directory.Duplicate, gone []directory
 	}
 	rows := make([]duplicateRow, len(found))
 	for i, d := range found {
-		rows[i] = duplicateRow{d.Account, d.ID, d.ContactID, utc(d.FoundAt)}
+		rows[i] = duplicateRow{d.Account, d.ID, d.ContactID, utc(d.FoundAt), d.Seen}
 	}
 	return insert(tx.db, "duplicates", rows, clause.OnConflict{
 		Columns:   []clause.Column{{Name: "account"}, {Name: "record_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"contact_id"}),
+		DoUpdates: clause.AssignmentColumns([]string{"contact_id", "seen"}),
 	})
 }
 
@@ -348,6 +349,22 @@ func (tx *recordTx) Duplicates(contactIDs []int64) ([]directory.Duplicate, error
 		all = append(all, rows...)
 	}
 	return duplicatesOf(all), nil
+}
+
+// SeenDuplicates returns what those of the records that are duplicates showed, by
+// record; see [directory.Shown].
+func (db *DB) SeenDuplicates(ctx context.Context, account string, records []string) (map[string]string, error) {
+	seen := map[string]string{}
+	for part := range chunks(records) {
+		var rows []duplicateRow
+		if err := db.gorm.WithContext(ctx).Where("account = ? AND record_id IN ?", account, part).Find(&rows).Error; err != nil {
+			return nil, fmt.Errorf("read duplicates in %s: %w", account, err)
+		}
+		for _, r := range rows {
+			seen[r.RecordID] = r.Seen
+		}
+	}
+	return seen, nil
 }
 
 // MoveDuplicates gives the duplicates of a contact to another.

@@ -1,12 +1,13 @@
 -- +goose Up
 
 -- Records of people who have another record in the same account, with which
--- crmsync works.
+-- crmsync works, and a digest of what they showed.
 CREATE TABLE duplicates (
     account    TEXT NOT NULL,
     record_id  TEXT NOT NULL,
     contact_id BIGINT NOT NULL,
     found_at   TIMESTAMPTZ NOT NULL,
+    seen       TEXT NOT NULL,
     PRIMARY KEY (account, record_id)
 );
 CREATE INDEX duplicates_contact ON duplicates (contact_id);
