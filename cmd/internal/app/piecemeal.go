@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,12 +100,14 @@ func (r *syncRun) piecemeal(ctx context.Context, plan syncPlan, rolling *directo
 	changes := r.begin(directory.Changes, r.due)
 	sweep := r.sweep()
 	sweep.Since = plan.since
-	if _, err := r.run(ctx, sweep, changes); err != nil {
-		return err
+	_, trouble := r.run(ctx, sweep, changes)
+	if trouble == nil {
+		trouble = r.deleted(ctx, changes, plan.since)
 	}
-	if err := r.deleted(ctx, changes, plan.since); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	// What cannot be listed by its changes is found by going through all.
 	if rolling == nil {
 		// A sweep is known by its time, and this one goes on for longer.
 		rolling = r.begin(directory.Rolling, r.due.Add(time.Millisecond))
@@ -124,7 +127,7 @@ func (r *syncRun) piecemeal(ctx context.Context, plan syncPlan, rolling *directo
 	if done || err != nil {
 		r.account.syncing.rolling = nil
 	}
-	return err
+	return errors.Join(trouble, err)
 }
 
 // deleted has the records read of whose deletion the account tells.
