@@ -71,7 +71,7 @@ func TestADayIsReported(t *testing.T) {
 		}
 	}
 	lines, err := os.ReadFile(filepath.Join(dir, "load.jsonl"))
-	if err != nil || !strings.Contains(string(lines), `"end"`) && !strings.Contains(string(lines), `"to":"`) || !json.Valid([]byte(strings.SplitN(string(lines), "\n", 2)[0])) {
+	if err != nil || !strings.Contains(string(lines), `"to":"`) || !json.Valid([]byte(strings.SplitN(string(lines), "\n", 2)[0])) {
 		t.Errorf("%s, error %v", lines, err)
 	}
 	page, _ := os.ReadFile(strings.TrimSuffix(reports[len(reports)-1], ".json") + ".html")
@@ -90,9 +90,6 @@ func TestADayIsReported(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("nobody was told")
-	}
-	if keep := os.Getenv("KEEP_PAGE"); keep != "" {
-		_ = os.WriteFile(keep, page, 0o600)
 	}
 	if !strings.Contains(worker.errors.String(), `"msg":"daily report"`) {
 		t.Error("the log does not say where it is")
