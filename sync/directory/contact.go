@@ -206,6 +206,9 @@ func (c *Contact) Without(accounts []string, talk Conversation) *Contact {
 // name that people can search for, if only its number.
 func (c *Contact) viewNames(view map[string]any) {
 	spoken := firstOf(c.Text("full_name"), c.Text("profile_name"))
+	if first, last := c.Fields["first_name"], c.Fields["last_name"]; first.Entered || last.Entered {
+		spoken = firstOf(first.Text+" "+last.Text, spoken)
+	}
 	name := firstOf(spoken, c.Text("username"), c.Text("phone"), c.Text("wa_id"), c.Text("user_id"))
 	if name == "" {
 		return
