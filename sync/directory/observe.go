@@ -85,6 +85,11 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		switch {
 		case known && !Kept(now) && SameSeen(l.Info.Type, now, seen), based && !Kept(base) && SameSeen(l.Info.Type, base, seen):
 			// Nobody has touched it there.
+		case l.Info.Guess == "name" && c.standsIn(seen):
+			show(SeenAs(l, seen))
+			if own := ShadowOf(mine); own != "" && own != ShadowOf(seen) {
+				c.Changed, c.Dirty = true, true
+			}
 		case Sent(s.Sent, l, seen):
 			show(SeenAs(l, seen))
 		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels:
@@ -165,6 +170,12 @@ func (c *Contact) keepTogether(name string, ours map[string]any, s Sighting) {
 		}
 		c.put(part, Value{Text: TextOf(ours[part]), Fact: s.Fact, Account: s.Account}, false)
 	}
+}
+
+// standsIn reports whether a name is what stands for one that is not known: the
+// number, which some accounts want in the place of a last name.
+func (c *Contact) standsIn(name string) bool {
+	return name != "" && slices.Contains([]string{c.Text("phone"), c.Text("wa_id"), c.Text("user_id"), c.Text("username")}, name)
 }
 
 // guessed reports whether nobody but WhatsApp has ever said what is in a field.

@@ -161,3 +161,20 @@ func TestWhatWhatsAppRepeatsIsNoNews(t *testing.T) {
 		t.Errorf("after late news it is %q", got)
 	}
 }
+
+// An account that wants a last name was given the number. Read back, it is
+// nobody's name.
+func TestANumberThatStandsForANameIsNotEntered(t *testing.T) {
+	c := &Contact{Fields: map[string]Value{"phone": {Text: "+393331234567", At: dawn}, "profile_name": {Text: "Ada Name", At: dawn}}}
+	after := c.Observe(Sighting{
+		Lines: linesOf(t), Seen: map[string]string{"First": "Ada", "Last": "+393331234567"}, At: dawn.Add(time.Hour), Account: "crm",
+	}, nil)
+	if _, entered := c.Fields["last_name"]; entered || !c.Changed || after["Last"] != "+393331234567" {
+		t.Errorf("fields %+v, changed %v, shadow %v", c.Fields, c.Changed, after)
+	}
+	// Half a name that somebody enters keeps the other half.
+	c.Observe(Sighting{Lines: linesOf(t), Seen: map[string]string{"First": "Augusta"}, At: dawn.Add(2 * time.Hour), Account: "crm"}, after)
+	if v := c.View(); v["first_name"] != "Augusta" || v["last_name"] != "Name" {
+		t.Errorf("called %v %v", v["first_name"], v["last_name"])
+	}
+}
