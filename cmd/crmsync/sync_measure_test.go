@@ -121,8 +121,10 @@ func TestMeasureContactSyncPiecemeal(t *testing.T) {
 	info := simulate(t, "--quota", "off")
 	hubspot := info.CRMs()[0]
 	ask(t, hubspot.URL+"/_sim/contacts", map[string]any{"count": 300}, nil)
-	// Two calls a minute.
-	serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *", "CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_PER_DAY=5760")
+	// Two calls a minute, as the commands know too.
+	t.Setenv("CRMSYNC_JOBS_CONTACT_SYNC", "* * * * *")
+	t.Setenv("CRMSYNC_ACCOUNTS_HUBSPOT_QUOTA_PER_DAY", "5760")
+	serve(t, info)
 	compared(t, info, time.Minute)
 	var rolled bool
 	eventually(t, 6*time.Minute, "all are compared again, a part at a time", func() bool {
