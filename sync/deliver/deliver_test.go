@@ -696,8 +696,8 @@ func TestWhatPeopleHaveEnteredIsNotOverwritten(t *testing.T) {
 	h.start()
 	h.receive("w1", "16315555555")
 	h.settled(2)
-	if got := slices.Sorted(slices.Values(h.vendor.fill())); !slices.Equal(got, []string{"firstname", "phone"}) {
-		t.Errorf("guesses = %v, want what people enter, and nothing else", got)
+	if got := h.vendor.fill(); !slices.Contains(got, "firstname") || slices.Contains(got, "phone") {
+		t.Errorf("guesses = %v, want the name and not the phone", got)
 	}
 	now := time.Now().UTC().Add(time.Minute)
 	h.record(directory.Fact{ // a new profile name

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"crmsync/connectors"
-	"crmsync/connectors/phone"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
@@ -397,17 +396,8 @@ func (s *Sweep) known(ctx context.Context, records []connectors.Record) (map[str
 
 // nobody reports whether a record has nothing by which a person is known.
 func (s *Sweep) nobody(r connectors.Record) bool {
-	return !slices.ContainsFunc(s.lines, func(l mapping.Line) bool {
-		text := directory.TextOf(r.Fields[l.To])
-		switch {
-		case l.From == "phone":
-			return phone.Normalize(text, s.Region) != ""
-		case l.From == "email" && s.Mapping.People().ByEmail:
-			_, is := directory.EmailKey(text)
-			return is
-		}
-		return false
-	})
+	seen := func(field string) string { return directory.TextOf(r.Fields[field]) }
+	return !directory.NamesSomebody(s.lines, seen, s.Region, s.Mapping.People().ByEmail)
 }
 
 // duplicates are those of the records that are linked to nobody and show what

@@ -229,6 +229,21 @@ func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
 	return text, true
 }
 
+// NamesSomebody reports whether a record has a number by which its person is
+// known, or an e-mail address where that counts. seen is what it shows in a field.
+func NamesSomebody(lines []mapping.Line, seen func(field string) string, region string, byEmail bool) bool {
+	return slices.ContainsFunc(lines, func(l mapping.Line) bool {
+		switch {
+		case l.From == "phone":
+			return phone.Normalize(seen(l.To), region) != ""
+		case l.From == "email" && byEmail:
+			_, is := EmailKey(seen(l.To))
+			return is
+		}
+		return false
+	})
+}
+
 // SameSeen reports whether an account shows what is in its shadow.
 func SameSeen(t mapping.Type, was, seen string) bool {
 	if t == mapping.Labels {
