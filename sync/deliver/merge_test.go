@@ -215,12 +215,12 @@ func TestRecordsThatHaveChangedAreReadBeforeTheyAreMerged(t *testing.T) {
 		t.Run(changed, func(t *testing.T) {
 			withTwins(t, "merge", func(tw *twins) {
 				tw.vendor.contacts[changed]["phone"] = "+16315550000"
-				if due, err := tw.worker.MergeNext(t.Context()); err != nil || !due || tw.vendor.called("merge") != 0 {
-					t.Errorf("due %v, merged %d times, error %v", due, tw.vendor.called("merge"), err)
+				if due, err := tw.worker.MergeNext(tw.t.Context()); err != nil || !due || tw.vendor.called("merge") != 0 {
+					tw.t.Errorf("due %v, merged %d times, error %v", due, tw.vendor.called("merge"), err)
 				}
-				pulls, err := tw.db.Pulls(t.Context(), "crm", 10)
+				pulls, err := tw.db.Pulls(tw.t.Context(), "crm", 10)
 				if err != nil || len(pulls) != 2 {
-					t.Errorf("to be read are %v, error %v", pulls, err)
+					tw.t.Errorf("to be read are %v, error %v", pulls, err)
 				}
 				if tw.settle(); changed == "second" {
 					tw.merge()
