@@ -40,7 +40,7 @@ func (f Findings) Error() string {
 // if any, is of type [Findings].
 func Compile(file string, source []byte) (*Mapping, error) {
 	c := compiler{file: file}
-	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}}
+	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{}}
 	if len(source) > maxSize {
 		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
 		return nil, c.findings
@@ -122,7 +122,7 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 				}
 			})
 		case "duplicates":
-			c.duplicates(value)
+			m.merges[name] = c.duplicates(value)
 		case "on_delete":
 			m.onDelete[name] = c.onDelete(value)
 		default:

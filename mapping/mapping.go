@@ -19,6 +19,7 @@ type Mapping struct {
 	accounts map[string][]Line
 	people   People
 	onDelete map[string]OnDelete
+	merges   map[string]bool
 }
 
 // A Line says which of an account's fields carries which contact field.

@@ -39,6 +39,7 @@ accounts:
     duplicates: report
     contact: {Email: email, Lang: language, Unread: unread_count}
   hubspot:
+    duplicates: merge
     contact:
       email: {field: email}
       lang: {field: language, direction: to}
@@ -71,6 +72,9 @@ accounts:
 	}
 	if m.People() != (mapping.People{ByEmail: true, ByName: true}) || m.OnDelete("zoho") != mapping.Recreate || m.OnDelete("hubspot") != mapping.Unlink {
 		t.Errorf("people %+v, deletions %s and %s", m.People(), m.OnDelete("zoho"), m.OnDelete("hubspot"))
+	}
+	if !m.Merges("hubspot") || m.Merges("zoho") || m.Merges("bitrix24") {
+		t.Error("merged are duplicates where the document does not say so, or not where it does")
 	}
 }
 
@@ -126,7 +130,7 @@ func TestEveryFaultIsFoundAtItsPlace(t *testing.T) {
 		"matching by a made-up key":          {"version: 1\npeople: {match: [phone, e-mail]}\naccounts: {a: {contact: {x: email}}}\n", []string{"m.yaml:2:25: a name in match is phone or email; did you mean email?"}},
 		"matching by a word":                 {"version: 1\npeople: {match: phone}\naccounts: {a: {contact: {x: email}}}\n", []string{"match is [phone] or [phone, email]"}},
 		"a family of another kind":           {"version: 1\npeople: {same_phone: byname}\naccounts: {a: {contact: {x: email}}}\n", []string{"m.yaml:2:22: same_phone is same_person or by_name; did you mean by_name?"}},
-		"merging":                            {"version: 1\naccounts: {a: {duplicates: merge, contact: {x: email}}}\n", []string{"m.yaml:2:28: duplicates are not merged by this version"}},
+		"a rule for duplicates that is none": {"version: 1\naccounts: {a: {duplicates: delete, contact: {x: email}}}\n", []string{"m.yaml:2:28: "}},
 		"erasing":                            {"version: 1\naccounts: {a: {on_delete: erase, contact: {x: email}}}\n", []string{"m.yaml:2:27: on_delete: erase is not offered by this version"}},
 		"deleting somehow":                   {"version: 1\naccounts: {a: {on_delete: cascade, contact: {x: email}}}\n", []string{"on_delete is unlink, recreate or erase"}},
 		"no accounts":                        {"version: 1\n", []string{"there are no accounts"}},

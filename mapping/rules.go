@@ -40,6 +40,10 @@ func (m *Mapping) OnDelete(account string) OnDelete {
 	return Unlink
 }
 
+// Merges reports whether an account's duplicates are merged, and not only
+// listed.
+func (m *Mapping) Merges(account string) bool { return m.merges[account] }
+
 // ownership is what a document says of a field's owner.
 type ownership struct {
 	field string
@@ -127,11 +131,9 @@ func (c *compiler) match(node *yaml.Node) (byEmail bool) {
 	return seen["email"]
 }
 
-// duplicates reads what becomes of several records of one person in an account.
-func (c *compiler) duplicates(node *yaml.Node) {
-	if c.word(node, "duplicates", "report", "merge") == "merge" {
-		c.at(node, "duplicates are not merged by this version; write report, and merge them in the account: crmsync contacts duplicates lists them")
-	}
+// duplicates reads whether several records of one person in an account are merged.
+func (c *compiler) duplicates(node *yaml.Node) (merge bool) {
+	return c.word(node, "duplicates", "report", "merge") == "merge"
 }
 
 // onDelete reads what follows when a record is deleted.

@@ -39,6 +39,7 @@ func checkCommand() *cobra.Command {
 			var compiled *mapping.Mapping
 			if compiled, err = app.LoadMapping(settings); err == nil {
 				report.MappingRevision = compiled.Revision()
+				report.Notes = append(report.Notes, app.MappingNotes(settings, compiled)...)
 				err = app.CheckJobs(settings)
 			}
 		}

@@ -29,9 +29,11 @@ func contactsDuplicates() *cobra.Command {
 		Use:   "duplicates",
 		Short: "List people who have several records in one account",
 		Long: "Lists people who have several records in one account: those that show the same phone\n" +
-			"number. crmsync works with one of them and leaves the others as they are. Merge them in\n" +
-			"the account, or delete those that are too many; the list follows within seconds where\n" +
-			"the account sends webhooks, else with the next contact sync.",
+			"number. crmsync works with one of them. Where the mapping says duplicates: merge it merges\n" +
+			"the others into that one, and says below the list why if the account does not let it; else\n" +
+			"it leaves them as they are. Merge them in the account, or delete those that are too many;\n" +
+			"the list follows within seconds where the account sends webhooks, else with the next\n" +
+			"contact sync.",
 		Args: cobra.NoArgs,
 	}
 	account := c.Flags().String("account", "", "only this account")
@@ -62,4 +64,35 @@ func writeDoubles(w io.Writer, list []app.Double) {
 		rows[i] = []any{d.Account, d.ContactID, cmp.Or(d.Linked, "-"), strings.Join(others, ", "), clock(d.Others[0].Found)}
 	}
 	writeTable(w, []any{"Account", "Contact", "Record", "Other records", "Since"}, rows)
+	writeRefusals(w, list)
+}
+
+// writeRefusals says of which records why they were not merged, those of one
+// account and reason in one line.
+func writeRefusals(w io.Writer, list []app.Double) {
+	type refusal struct{ account, why string }
+	var order []refusal
+	records := map[refusal][]string{}
+	for _, d := range list {
+		for _, o := range d.Others {
+			r := refusal{d.Account, o.NotMerged}
+			if r.why == "" {
+				continue
+			}
+			if records[r] == nil {
+				order = append(order, r)
+			}
+			records[r] = append(records[r], o.Record)
+		}
+	}
+	for i, r := range order {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		what := "record " + records[r][0]
+		if n := len(records[r]); n > 1 {
+			what = fmt.Sprintf("%d records", n)
+		}
+		fmt.Fprintf(w, "%s: %s not merged: %s\n", r.account, what, r.why)
+	}
 }

@@ -41,6 +41,13 @@ type Store interface {
 	PullLater(ctx context.Context, pulls []directory.Pull, after time.Duration) error
 	Shadows(ctx context.Context, account string, records []string) (map[string]directory.Link, error)
 	CountRecords(ctx context.Context, account string) (int64, error)
+	SeenDuplicates(ctx context.Context, account string, records []string) (map[string]string, error)
+
+	NextMerge(ctx context.Context, account string, lease int64) (*directory.Merge, error)
+	BeginMerge(ctx context.Context, lease int64, holder string, m directory.Merge, pause time.Duration) (ok bool, err error)
+	EndMerge(ctx context.Context, m directory.Merge, recordID string) error
+	ReadBeforeMerge(ctx context.Context, m directory.Merge, pause time.Duration) error
+	RefuseMerge(ctx context.Context, lease int64, m directory.Merge, why string, all bool) error
 }
 
 // A Worker brings one account into agreement. It alone, of all replicas,
@@ -51,6 +58,7 @@ type Worker struct {
 	Kind      string
 	Connector interface {
 		connectors.Writer
+		connectors.Merger
 		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
 	}
 	// Wait returns when the account may be called: its breaker is not open
@@ -94,7 +102,10 @@ type Worker struct {
 	lanes
 	// dueFiles is how many files wait: of those that the last look has found and
 	// those that were let in since.
-	dueFiles  atomic.Int64
+	dueFiles atomic.Int64
+	// keepsDoubles says that the account has been seen to merge no records.
+	keepsDoubles bool
+
 	stateLock sync.Mutex
 	ready     bool
 	problem   string
@@ -166,6 +177,7 @@ func (w *Worker) work(ctx context.Context) {
 		running.Go(func() { w.scan(ctx) })
 		running.Go(func() { w.reopen(ctx) })
 		running.Go(func() { w.pull(ctx) })
+		running.Go(func() { w.merge(ctx) })
 		w.follow(ctx)
 	}
 	running.Wait()

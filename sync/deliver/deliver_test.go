@@ -43,6 +43,10 @@ type vendor struct {
 	unknown *connectors.Error
 	// batch is how much a call carries, 0 for a hundred.
 	batch int
+	// third says that a merge makes a third record; moved are where merged ones
+	// lead to.
+	third bool
+	moved map[string]string
 }
 
 // fill returns the fields that were given as guesses.
@@ -140,11 +144,38 @@ func (v *vendor) ReadContacts(_ context.Context, ids, _ []string) []connectors.R
 	defer v.mu.Unlock()
 	readings := make([]connectors.Reading, len(ids))
 	for i, id := range ids {
+		for v.moved[id] != "" {
+			id = v.moved[id]
+		}
 		if fields := v.contacts[id]; fields != nil {
 			readings[i].Record = connectors.Record{ID: id, Fields: maps.Clone(fields), UpdatedAt: time.Now()}
 		}
 	}
 	return readings
+}
+
+// MergeContacts keeps the first record, or makes a third one to which both lead.
+func (v *vendor) MergeContacts(_ context.Context, keep, other string) connectors.Result {
+	return v.call("merge", []string{other}, func(int) connectors.Result {
+		if v.contacts[keep] == nil || v.contacts[other] == nil {
+			return connectors.Result{Err: &connectors.Error{Class: connectors.Conflict}}
+		}
+		fields := maps.Clone(v.contacts[other])
+		for name, value := range v.contacts[keep] {
+			if value != nil && value != "" {
+				fields[name] = value
+			}
+		}
+		delete(v.contacts, other)
+		id := keep
+		if v.third {
+			delete(v.contacts, keep)
+			id = keep + " and " + other
+			v.moved = map[string]string{keep: id, other: id}
+		}
+		v.contacts[id] = fields
+		return connectors.Result{RecordID: id}
+	})[0]
 }
 
 func wamids(changes []connectors.MessageChange) []string {

@@ -29,3 +29,6 @@ func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
 
 // PullSome reads records of which there was news.
 func (w *Worker) PullSome(ctx context.Context) (due int, err error) { return w.pullSome(ctx) }
+
+// MergeNext merges the next duplicate, and reports whether there is one.
+func (w *Worker) MergeNext(ctx context.Context) (due bool, err error) { return w.mergeNext(ctx) }

@@ -21,6 +21,7 @@ import (
 type files struct {
 	Store
 	connectors.Writer
+	connectors.Merger
 
 	mu       sync.Mutex
 	work     map[int64]directory.Work

@@ -63,6 +63,10 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 	if err != nil {
 		return len(pulls), err
 	}
+	duplicates, err := w.Store.SeenDuplicates(ctx, w.Account, ids)
+	if err != nil {
+		return len(pulls), err
+	}
 	var facts, losses []directory.Fact
 	var done, later, soon []directory.Pull
 	var trouble error
@@ -89,7 +93,7 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			continue
 		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record) && w.news(lines, &link, r.Record):
 			losses = append(losses, factOf(w.Account, p.ID, r.Record, began, lines, &link))
-		case !gone && !linked:
+		case !linked && (!gone || duplicates[p.ID] != ""):
 			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, nil))
 		case !gone && (r.Record.ID != p.ID || w.news(lines, &link, r.Record)):
 			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, &link))

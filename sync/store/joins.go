@@ -333,8 +333,10 @@ func (tx *recordTx) SaveDuplicates(found []directory.Duplicate, gone []directory
 		rows[i] = duplicateRow{d.Account, d.ID, d.ContactID, utc(d.FoundAt), d.Seen}
 	}
 	return insert(tx.db, "duplicates", rows, clause.OnConflict{
-		Columns:   []clause.Column{{Name: "account"}, {Name: "record_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"contact_id", "seen"}),
+		Columns: []clause.Column{{Name: "account"}, {Name: "record_id"}},
+		DoUpdates: append(clause.AssignmentColumns([]string{"contact_id", "seen"}),
+			clause.Assignment{Column: clause.Column{Name: "refused"}, Value: gorm.Expr(
+				"CASE WHEN duplicates.seen = excluded.seen AND duplicates.contact_id = excluded.contact_id THEN duplicates.refused ELSE '' END")}),
 	})
 }
 
@@ -369,7 +371,7 @@ func (db *DB) SeenDuplicates(ctx context.Context, account string, records []stri
 
 // MoveDuplicates gives the duplicates of a contact to another.
 func (tx *recordTx) MoveDuplicates(from, to int64) error {
-	if err := tx.db.Model(&duplicateRow{}).Where("contact_id = ?", from).Update("contact_id", to).Error; err != nil {
+	if err := tx.db.Model(&duplicateRow{}).Where("contact_id = ?", from).Updates(map[string]any{"contact_id": to, "refused": ""}).Error; err != nil {
 		return fmt.Errorf("move duplicates: %w", err)
 	}
 	return nil
@@ -381,22 +383,28 @@ type Double struct {
 	ContactID int64  `json:"contact_id"`
 	// Linked is the record that crmsync works with, empty if there is none at
 	// the moment.
-	Linked string `json:"linked_record"`
-	Others []struct {
-		Record string    `json:"record"`
-		Found  time.Time `json:"found_at"`
-	} `json:"other_records"`
+	Linked string  `json:"linked_record"`
+	Others []Other `json:"other_records"`
+}
+
+// An Other is one of the records with which crmsync does not work.
+type Other struct {
+	Record string    `json:"record"`
+	Found  time.Time `json:"found_at"`
+	// NotMerged is why it was not merged where the mapping says so, empty if
+	// nothing has spoken against it.
+	NotMerged string `json:"not_merged,omitempty"`
 }
 
 // Doubles returns contacts with several records in an account, empty for all
 // accounts, by account and contact.
 func (db *DB) Doubles(ctx context.Context, account string) ([]Double, error) {
 	var rows []struct {
-		Account, RecordID, Linked string
-		ContactID                 int64
-		FoundAt                   time.Time
+		Account, RecordID, Linked, Refused string
+		ContactID                          int64
+		FoundAt                            time.Time
 	}
-	err := db.gorm.WithContext(ctx).Raw(`SELECT d.account, d.record_id, d.contact_id, d.found_at, COALESCE(l.record_id, '') AS linked
+	err := db.gorm.WithContext(ctx).Raw(`SELECT d.account, d.record_id, d.contact_id, d.found_at, d.refused, COALESCE(l.record_id, '') AS linked
 		FROM duplicates d LEFT JOIN links l ON l.account = d.account AND l.kind = 'contact' AND l.entity_id = d.contact_id
 		WHERE ? IN ('', d.account) ORDER BY d.account, d.contact_id, d.found_at, d.record_id`, account).Scan(&rows).Error
 	if err != nil {
@@ -408,10 +416,7 @@ func (db *DB) Doubles(ctx context.Context, account string) ([]Double, error) {
 			list = append(list, Double{Account: r.Account, ContactID: r.ContactID, Linked: r.Linked})
 		}
 		d := &list[len(list)-1]
-		d.Others = append(d.Others, struct {
-			Record string    `json:"record"`
-			Found  time.Time `json:"found_at"`
-		}{r.RecordID, r.FoundAt.UTC()})
+		d.Others = append(d.Others, Other{r.RecordID, r.FoundAt.UTC(), r.Refused})
 	}
 	return list, nil
 }

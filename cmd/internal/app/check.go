@@ -15,6 +15,7 @@ import (
 
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/deliver"
 	"crmsync/sync/stream"
 )
@@ -62,6 +63,18 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 		checks = append(checks, judge(name, findings))
 	}
 	return checks
+}
+
+// MappingNotes are what an account cannot do that the mapping asks of it, and what
+// happens instead.
+func MappingNotes(c *config.Config, m *mapping.Mapping) (notes config.Findings) {
+	for _, account := range c.Accounts {
+		if account.Kind == config.Zoho && m.Merges(account.Name) {
+			notes = append(notes, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
+				"duplicates: merge does nothing in %s: Zoho CRM merges contacts on its own pages only; they are listed, as with report", account.Name)})
+		}
+	}
+	return notes
 }
 
 func fatal(f connectors.Finding) bool { return f.Fatal }
