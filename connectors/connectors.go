@@ -126,6 +126,9 @@ type ContactChange struct {
 	Fill [][]string
 	// Not are records that are known to be other people.
 	Not []string
+	// Prompt says that somebody waits for it: it carries what a person has
+	// entered. What only sums a conversation up can wait where quota is short.
+	Prompt bool
 }
 
 // A MessageChange is what one message should look like in one account.

@@ -40,6 +40,7 @@ func accounts(t *testing.T, info sandbox.Info, args ...string) string {
 // Somebody pauses an account: what is owed to it waits, over a restart too, the
 // others go on, and when it is resumed it gets everything, once.
 func TestAPausedAccountGetsEverythingWhenItIsResumed(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	worker.working(info)
@@ -108,6 +109,7 @@ func TestAPausedAccountGetsEverythingWhenItIsResumed(t *testing.T) {
 }
 
 func TestAnAccountThatRefusesUsIsListedAsSuch(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	serve(t, info).working(info)
 	post(t, info.HubSpot.URL+"/_sim/faults", map[string]any{"mode": "expire_token"})
@@ -188,6 +190,7 @@ func TestAPauseReachesEveryReplica(t *testing.T) {
 // A comparison with an account that is paused says so and does not wait, beside
 // the worker and without it; nor does a replay.
 func TestWhatIsPausedIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	worker.working(info)

@@ -51,6 +51,7 @@ func database(t *testing.T, info sandbox.Info, env []string) *sql.DB {
 // whenever somebody looks; they agree with the ledger in the end, with the
 // worker and without it; and what is broken by hand is named.
 func TestTheSumsCloseWhileTheWorkerWorksAndWithoutIt(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string]func(t *testing.T) []string{
 		"sqlite":   func(*testing.T) []string { return nil },
 		"postgres": func(t *testing.T) []string { return []string{"CRMSYNC_DATABASE_URL=" + storetest.Postgres(t)} },
@@ -126,6 +127,7 @@ func TestTheSumsCloseWhileTheWorkerWorksAndWithoutIt(t *testing.T) {
 
 // What waits in the broker while the database is away is received, not lost.
 func TestWhatWaitsInTheBrokerIsReceived(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	l := newLoad(info)
@@ -230,6 +232,7 @@ func TestAPeriodThatIsNoneIsRefused(t *testing.T) {
 // without a word, is found by a comparison, also by the one that happens by
 // itself; and the quota is kept.
 func TestWhatPeopleChangeInACRMIsFound(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	withoutWebhooks(t, info)
 	worker := serve(t, info, "CRMSYNC_JOBS_CONSISTENCY_CHECK=* * * * *", "CRMSYNC_JOBS_CONTACT_SYNC=off")

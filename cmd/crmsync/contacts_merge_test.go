@@ -14,6 +14,7 @@ import (
 // entered. HubSpot and Bitrix24 are told to merge them, which goes on while
 // messages arrive; Zoho CRM cannot, and says so.
 func TestDuplicatesAreMergedInTheCRMs(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	for _, account := range []string{"hubspot", "zoho", "bitrix24"} {
 		remap(t, info, "  "+account+":\n", "  "+account+":\n    duplicates: merge\n")

@@ -21,6 +21,7 @@ func contactsAsJSON(t *testing.T, into any, args ...string) {
 // Somebody who is in HubSpot and Zoho CRM gets the number of Ada, who talks on
 // WhatsApp: both are one then, with two records in each CRM. It was a slip of the pen.
 func TestDuplicatesJoinsAndSplitsOnTheCommandLine(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	serve(t, info)
 	hubspot, zoho := info.CRMs()[0], info.CRMs()[1]
@@ -81,6 +82,7 @@ func TestDuplicatesJoinsAndSplitsOnTheCommandLine(t *testing.T) {
 // Two people of one family are in Zoho CRM, under one number. The other CRMs get
 // both of them, each once.
 func TestAFamilyOfOneNumberReachesTheOtherCRMs(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	remap(t, info, "accounts:\n", "people: {same_phone: by_name}\naccounts:\n")
 	zoho := info.CRMs()[1]
@@ -115,6 +117,7 @@ func TestAFamilyOfOneNumberReachesTheOtherCRMs(t *testing.T) {
 // before WhatsApp says so, while all of that is on its way to the CRMs. Each
 // message arrives once.
 func TestPeopleWhoAreJoinedWhileTheirMessagesAreOnTheirWay(t *testing.T) {
+	t.Parallel()
 	const movers = 25
 	info := simulate(t)
 	worker := serve(t, info)

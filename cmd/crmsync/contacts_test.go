@@ -93,6 +93,7 @@ func TestWhatPeopleChangeInOneCRMReachesTheOthers(t *testing.T) {
 
 // The same without any webhook: within one contact sync.
 func TestWhatNobodyReportsIsFoundByTheContactSync(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	withoutWebhooks(t, info)
 	serve(t, info, "CRMSYNC_JOBS_CONTACT_SYNC=* * * * *")
@@ -106,6 +107,7 @@ func TestWhatNobodyReportsIsFoundByTheContactSync(t *testing.T) {
 // Who is deleted in one CRM stays deleted there, whatever changes elsewhere, and
 // comes back with the next message. The other CRMs keep theirs.
 func TestWhoIsDeletedInOneCRMComesBackWithTheNextMessage(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	serve(t, info)
 	const ada = "16315551234"
@@ -189,6 +191,7 @@ func erase(t *testing.T, crm sandbox.CRM, phone string) {
 // Three CRMs have the same 300 people, of whom crmsync has never heard. The
 // first contact sync links their records, and the second writes nothing.
 func TestAContactSyncLinksWhatIsThere(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	for _, crm := range info.CRMs() {
 		ask(t, crm.URL+"/_sim/contacts", map[string]any{"count": 300}, nil)

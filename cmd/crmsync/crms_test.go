@@ -66,6 +66,7 @@ func TestAMessageAppearsInEveryCRM(t *testing.T) {
 // A picture that somebody sends is with its message in every CRM, also when
 // WhatsApp does not give it away at first.
 func TestAFileAppearsInEveryCRM(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	file := addPicture(t, info, 3_000_000)

@@ -118,6 +118,7 @@ func TestAFilterThatSelectsNothingOnPurpose(t *testing.T) {
 
 // What cannot be tried again, or not now, is said, and not waited for.
 func TestAReplayOfWhatCannotBeTriedSaysSo(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	worker.working(info)

@@ -15,6 +15,7 @@ import (
 // ids that are stored: none of them is touched, and the other account does not
 // even get a field. With the old credentials it goes on.
 func TestAnotherAccountUnderAKnownNameIsNotTouched(t *testing.T) {
+	t.Parallel()
 	s := twoShops(t)
 	north := s.configuration(false)
 	s.write(t, "crmsync.yaml", north)

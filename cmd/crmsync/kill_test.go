@@ -20,6 +20,7 @@ var kills = flag.Int("kills", 3, "how often each kill test kills the worker")
 // worker dies, and the account refuses the unique property that would make it
 // refuse a second copy by itself.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	databases := map[string]func(t *testing.T) []string{
 		"sqlite":   func(*testing.T) []string { return nil },
 		"postgres": func(t *testing.T) []string { return []string{"CRMSYNC_DATABASE_URL=" + storetest.Postgres(t)} },

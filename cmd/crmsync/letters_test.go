@@ -42,10 +42,10 @@ func remap(t *testing.T, info sandbox.Info, old, changed string) {
 // One wrong line of the mapping is refused for everybody, one edit mends it,
 // and one replay brings all of them over, each once.
 func TestLettersOfOneCauseAreMendedByOneEditOfTheMapping(t *testing.T) {
+	t.Parallel()
 	const people = 412
 	info := simulate(t)
-	const line = "      country: country\n"
-	remap(t, info, line, line+"      email: profile_name\n")
+	remap(t, info, "      email: email\n", "      email: profile_name\n")
 	worker := serve(t, info)
 	worker.delivering(info)
 	l := newLoad(info)
@@ -101,9 +101,10 @@ func TestLettersOfOneCauseAreMendedByOneEditOfTheMapping(t *testing.T) {
 // A value is mended in the directory and tried again in one go; the letter says
 // what was tried and who did what, and shows nobody's data.
 func TestAValueIsMendedAndTriedAgain(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	const line = "      country: country\n"
-	remap(t, info, line, line+"      email: email\n      website: username\n")
+	remap(t, info, line, line+"      website: username\n")
 	serve(t, info)
 	if status := post(t, info.HubSpot.URL+"/_sim/faults", map[string]any{"mode": "reject", "match": "Wrong Name"}); status/100 != 2 {
 		t.Fatal(status)
@@ -229,6 +230,7 @@ func TestAPartOfAWebhookIsMendedAndTriedAgain(t *testing.T) {
 // A letter that nobody settles in time is told of once, and one that is settled
 // loses what it holds of people.
 func TestOverdueLettersAreToldOfAndSettledOnesForget(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	var mu sync.Mutex
 	var told []string

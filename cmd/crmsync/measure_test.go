@@ -110,6 +110,7 @@ func residentMiB(t *testing.T, pid int) int {
 
 // The same webhook posted 100 times at once.
 func TestTheSameWebhookAHundredTimes(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	l := newLoad(info)

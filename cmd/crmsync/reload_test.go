@@ -24,6 +24,7 @@ func readinessOf(t *testing.T, info sandbox.Info) (r readiness) {
 // A second shop is opened and closed while the worker runs. The first does not
 // notice.
 func TestAccountsComeAndGoWhileTheWorkerRuns(t *testing.T) {
+	t.Parallel()
 	s := twoShops(t)
 	s.write(t, "crmsync.yaml", s.configuration(false))
 	worker := serve(t, s.worker)
@@ -98,6 +99,7 @@ func TestAccountsComeAndGoWhileTheWorkerRuns(t *testing.T) {
 // A mapping that is edited is in force a moment later, also for what is tried
 // again.
 func TestAMappingIsEditedWhileTheWorkerRuns(t *testing.T) {
+	t.Parallel()
 	s := twoShops(t)
 	worker := serve(t, s.worker)
 	north := newLoad(s.north)
@@ -115,6 +117,7 @@ func TestAMappingIsEditedWhileTheWorkerRuns(t *testing.T) {
 // The configuration names another mapping, in which there is a fault. When that
 // is mended both are in force, without anybody touching the configuration.
 func TestAMappingIsMendedBeforeItHasEverBeenInForce(t *testing.T) {
+	t.Parallel()
 	s := twoShops(t)
 	worker := serve(t, s.worker)
 	eventually(t, 20*time.Second, "the first shop is open", func() bool { return readinessOf(t, s.worker).Accounts["hubspot-north"] == "ok" })

@@ -17,6 +17,7 @@ import (
 // Once a minute, as the schedule says: a load record, and a daily report as JSON,
 // as a page and to whoever wants it.
 func TestADayIsReported(t *testing.T) {
+	t.Parallel()
 	told := make(chan string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

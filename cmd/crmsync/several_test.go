@@ -110,6 +110,7 @@ func fieldsIn(t *testing.T, crm sandbox.CRM, phone string) map[string]any {
 // Two numbers feed a HubSpot account each, and one Zoho CRM. Each account gets
 // what is its own, also of somebody who writes to both.
 func TestEachOfSeveralAccountsGetsItsOwn(t *testing.T) {
+	t.Parallel()
 	s := twoShops(t)
 	serve(t, s.worker)
 	north, south := newLoad(s.north), newLoad(s.south)

@@ -55,6 +55,7 @@ func TestStressShowsThatEveryMessageArrivedOnce(t *testing.T) {
 
 // A worker that answers 200 and forgets, and a CRM that shows a message twice.
 func TestStressFindsWhatIsLostAndWhatIsDoubled(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	serve(t, info)
 	dir := t.TempDir()

@@ -105,6 +105,7 @@ func syncOnce(t *testing.T, info sandbox.Info, args ...string) (found map[string
 // page twice: nothing is deleted and nothing emptied. When the contacts really
 // are gone, somebody is asked.
 func TestAWrongListingDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	const people = 150
 	info := simulate(t, "--quota", "off")
 	seed(t, info, people)
@@ -181,6 +182,7 @@ func TestAWrongListingDoesNoHarm(t *testing.T) {
 // kill -9 in the middle of a full sync: the next run goes on where it was, and
 // nothing is lost, doubled or deleted.
 func TestKillInAFullSync(t *testing.T) {
+	t.Parallel()
 	const people = 5000
 	info := simulate(t, "--quota", "off", "--latency", "60ms-80ms")
 	ask(t, info.CRMs()[0].URL+"/_sim/contacts", map[string]any{"count": people}, nil)
@@ -226,6 +228,7 @@ func TestKillInAFullSync(t *testing.T) {
 // A dry run tells what a sync would do and does none of it, with a worker and
 // without.
 func TestADrySyncTellsAndDoesNothing(t *testing.T) {
+	t.Parallel()
 	info := simulate(t, "--quota", "off")
 	seed(t, info, 20)
 	p := serve(t, info)

@@ -129,9 +129,10 @@ func bitrix24Says(t *testing.T, token, address string, contact int) int {
 	return request(t, address, "application/x-www-form-urlencoded", form.Encode())
 }
 
-// A person edits a contact in a CRM, and the worker hears of it. It does
-// nothing about it yet: above all it makes no contact of it and no dead letter.
+// A person enters a contact in a CRM and edits it in the others, and the worker
+// hears of it. Each of them shows that person once, and there is no dead letter.
 func TestAPersonsEditInACRMIsHeardOf(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	worker.working(info)
@@ -141,9 +142,6 @@ func TestAPersonsEditInACRMIsHeardOf(t *testing.T) {
 	}
 	time.Sleep(1500 * time.Millisecond) // whatever followed would be under way
 	for _, crm := range info.CRMs() {
-		if n := metric(t, info, `crmsync_deliveries_total{account="`+crm.Account+`",entity="contact",outcome="created"}`); n != 0 {
-			t.Errorf("%d contacts were created in %s", n, crm.Name)
-		}
 		var people []sandbox.SimContact
 		get(t, crm.URL+"/_sim/contacts?phone=%2B393338887766", &people)
 		if len(people) != 1 {
@@ -229,6 +227,7 @@ func TestAPublicAddressWithAPath(t *testing.T) {
 
 // Without what it takes an account has no webhooks; the rest works.
 func TestAccountsWithoutWebhooks(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		from, to string
 		none     []string
@@ -277,6 +276,7 @@ func TestAccountsWithoutWebhooks(t *testing.T) {
 
 // Where webhooks are set up by people the log says so, and how.
 func TestWhatAPersonHasToSetUpIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	worker := serve(t, info)
 	worker.working(info)
@@ -294,6 +294,7 @@ func TestWhatAPersonHasToSetUpIsSaidOnce(t *testing.T) {
 // A worker that was away for longer than a channel lives opens it again; what
 // a person does after that is heard of.
 func TestAZohoChannelThatHasDiedIsOpenedAgain(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	zoho := info.CRMs()[1]
 	worker := serve(t, info)
@@ -314,6 +315,7 @@ func TestAZohoChannelThatHasDiedIsOpenedAgain(t *testing.T) {
 
 // A vendor that refuses to send webhooks is asked again, and disturbs nobody.
 func TestASubscriptionThatIsRefusedDisturbsNoDelivery(t *testing.T) {
+	t.Parallel()
 	info := simulate(t)
 	zoho := info.CRMs()[1]
 	if status := post(t, zoho.URL+"/_sim/knobs", map[string]any{"require_https": true}); status != http.StatusOK {
@@ -337,6 +339,7 @@ func TestASubscriptionThatIsRefusedDisturbsNoDelivery(t *testing.T) {
 // refresh token; the one before is void. So the newest outlives the program:
 // in the data directory's database, or in PostgreSQL for whoever takes over.
 func TestInstalledAppsDeliver(t *testing.T) {
+	t.Parallel()
 	hubspot := func(t *testing.T, info sandbox.Info) sandbox.CRM {
 		edit(t, info.Config, "    token: "+info.HubSpot.Token+"\n", fmt.Sprintf("    client_id: %s\n    refresh_token: %s\n", info.HubSpot.ClientID, info.HubSpot.RefreshToken))
 		return info.CRMs()[0]

@@ -28,6 +28,8 @@ type row struct {
 	kept []string
 	// not are the records that are somebody else's.
 	not []string
+	// prompt says that somebody waits for it.
+	prompt bool
 	// record is what Bitrix24 has, where that was read.
 	record contact
 	// changes are the positions of the changes that it stands for.
@@ -139,7 +141,7 @@ func (t *translator) row(ctx context.Context, ch *connectors.ContactChange) (*ro
 	if ch.RecordID != "" && !isID(ch.RecordID) {
 		return nil, &connectors.Error{Class: connectors.Conflict, Code: codeGone, Reason: gone}
 	}
-	r := &row{phones: ch.Phones, fields: params{}, wishes: map[string]*wish{}, fill: ch.Fill, not: ch.Not}
+	r := &row{phones: ch.Phones, fields: params{}, wishes: map[string]*wish{}, fill: ch.Fill, not: ch.Not, prompt: ch.Prompt}
 	for _, name := range slices.Sorted(maps.Keys(ch.Fields)) {
 		d, err := t.field(ctx, name)
 		switch {
@@ -186,6 +188,7 @@ func (r *row) add(one *row, change int) {
 	maps.Copy(r.wishes, one.wishes)
 	r.fill = append(r.fill, one.fill...)
 	r.not = append(r.not, one.not...)
+	r.prompt = r.prompt || one.prompt
 }
 
 // readKnown reads those records of which rows of multifields are to be changed.
@@ -275,10 +278,14 @@ func (w *writing) updates(rows []*row, order rank) []command {
 			w.give(r, connectors.Result{RecordID: r.id})
 			continue
 		}
+		first := order
+		if r.prompt {
+			first = min(order, messages)
+		}
 		cmds = append(cmds, command{
 			method: contactUpdate,
 			params: params{"id": r.id, "fields": fields},
-			rank:   order,
+			rank:   first,
 			done: func(o outcome) {
 				if o.err != nil {
 					w.fail(r, o.err)

@@ -21,6 +21,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 	var changes []contactChange
 	m := w.Mapping()
 	fill := guesses(m.Lines(w.Account))
+	lines := shared(m.Lines(w.Account))
 	for i, todo := range work {
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
@@ -39,7 +40,7 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 			batch[i].blockedBy(wait)
 			continue
 		}
-		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff}
+		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff, Prompt: anyOf(lines, diff)}
 		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
@@ -52,7 +53,6 @@ func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]se
 		shadow[keyShadow] = key
 		changes = append(changes, contactChange{change, shadow, &batch[i]})
 	}
-	lines := shared(m.Lines(w.Account))
 	changes, err := w.look(ctx, changes, lines)
 	if err != nil || len(changes) == 0 {
 		return batch, err
@@ -108,6 +108,11 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 		c.Link.Revision, c.Link.WrittenAt = revision, time.Now()
 	}
 	return nil
+}
+
+// anyOf reports whether a line's field is among the fields.
+func anyOf(lines []mapping.Line, fields map[string]any) bool {
+	return slices.ContainsFunc(lines, func(l mapping.Line) bool { _, is := fields[l.To]; return is })
 }
 
 // keyOf is the contact's key in the account. Somebody who has never been on

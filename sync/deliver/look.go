@@ -22,7 +22,7 @@ const lookAgain = 200 * time.Millisecond
 func (w *Worker) look(ctx context.Context, changes []contactChange, lines []mapping.Line) ([]contactChange, error) {
 	var over []contactChange
 	for _, c := range changes {
-		if c.RecordID != "" && slices.ContainsFunc(lines, func(l mapping.Line) bool { _, is := c.Fields[l.To]; return is }) {
+		if c.RecordID != "" && anyOf(lines, c.Fields) {
 			over = append(over, c)
 		}
 	}
