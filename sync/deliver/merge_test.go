@@ -163,7 +163,10 @@ func TestDuplicatesAreMergedWhereTheMappingSaysSo(t *testing.T) {
 			withTwins(t, "merge", func(tw *twins) {
 				tw.vendor.third = tt.third
 				tw.want("at first", 0, []string{adas, "second"}, map[string]string{"second": ""})
-				tw.merge()
+				if due, err := tw.worker.MergeNext(tw.t.Context()); err != nil || !due {
+					tw.t.Fatal(due, err)
+				}
+				tw.settle()
 				tw.want("merged", 1, []string{tt.survivor}, map[string]string{})
 				tw.receive("w2", adasNumber)
 				tw.settle()
