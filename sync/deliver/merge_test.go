@@ -188,6 +188,17 @@ func TestDuplicatesAreLeftAloneWhereTheMappingDoesNotSaySo(t *testing.T) {
 	})
 }
 
+// Whatever waits to be delivered goes first.
+func TestMergesGiveWayToDeliveries(t *testing.T) {
+	withTwins(t, "merge", func(tw *twins) {
+		tw.worker.Enqueue(directory.Entity{Kind: directory.MessageEntity, ID: 99})
+		if due, err := tw.worker.MergeNext(tw.t.Context()); err != nil || !due {
+			t.Errorf("due %v, error %v", due, err)
+		}
+		tw.want("while a message waits", 0, []string{adas, "second"}, map[string]string{"second": ""})
+	})
+}
+
 // A merge whose answer was lost, or whose program died, is found to have been
 // made, or made again.
 func TestAMergeWithoutAnAnswerIsMadeOnce(t *testing.T) {
