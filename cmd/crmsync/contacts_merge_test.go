@@ -37,7 +37,7 @@ func TestDuplicatesAreMergedInTheCRMs(t *testing.T) {
 	}
 	l.post("wamid.2", ada, "are you there?")
 	var doubles []app.Double
-	eventually(t, 30*time.Second, "only Zoho CRM has two records, and why is listed", func() bool {
+	eventually(t, 60*time.Second, "only Zoho CRM has two records, and why is listed", func() bool {
 		contactsAsJSON(t, &doubles, "duplicates", "--config", info.Config, "--output", "json")
 		return len(doubles) == 1 && doubles[0].Account == "zoho" && doubles[0].Others[0].NotMerged != "" &&
 			len(recordsOf(t, info.CRMs()[0], ada)) == 1 && len(recordsOf(t, info.CRMs()[2], ada)) == 1

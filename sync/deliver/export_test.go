@@ -3,6 +3,8 @@ package deliver
 import (
 	"context"
 	"time"
+
+	"crmsync/sync/directory"
 )
 
 // Begin takes the lease and gets ready to deliver in steps.
@@ -32,3 +34,6 @@ func (w *Worker) PullSome(ctx context.Context) (due int, err error) { return w.p
 
 // MergeNext merges the next duplicate, and reports whether there is one.
 func (w *Worker) MergeNext(ctx context.Context) (due bool, err error) { return w.mergeNext(ctx) }
+
+// Enqueue lets something wait to be delivered.
+func (w *Worker) Enqueue(e directory.Entity) { w.enqueue([]directory.Entity{e}) }

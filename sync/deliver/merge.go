@@ -15,8 +15,10 @@ const (
 	mergeEvery = 400 * time.Millisecond
 	mergeLook  = 2 * time.Second
 	// mergeAgain is when a merge of which nothing is known is made again, or one
-	// that has not been taken in.
+	// that has not been taken in; mergeRead when it is tried whose records had to
+	// be read first.
 	mergeAgain = 30 * time.Second
+	mergeRead  = 10 * time.Second
 )
 
 // merge makes one record of each contact's in the account, one merge after the
@@ -63,7 +65,7 @@ func (w *Worker) mergeOne(ctx context.Context, m directory.Merge) error {
 		return err
 	}
 	if !same {
-		return w.Store.ReadBeforeMerge(ctx, m, mergeLook)
+		return w.Store.ReadBeforeMerge(ctx, m, mergeRead)
 	}
 	if ok, err := w.Store.BeginMerge(ctx, w.lease, w.Holder, m, mergeAgain); err != nil || !ok {
 		return err

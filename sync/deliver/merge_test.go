@@ -163,7 +163,10 @@ func TestDuplicatesAreMergedWhereTheMappingSaysSo(t *testing.T) {
 			withTwins(t, "merge", func(tw *twins) {
 				tw.vendor.third = tt.third
 				tw.want("at first", 0, []string{adas, "second"}, map[string]string{"second": ""})
-				tw.merge()
+				if due, err := tw.worker.MergeNext(tw.t.Context()); err != nil || !due {
+					tw.t.Fatal(due, err)
+				}
+				tw.settle()
 				tw.want("merged", 1, []string{tt.survivor}, map[string]string{})
 				tw.receive("w2", adasNumber)
 				tw.settle()
@@ -182,6 +185,17 @@ func TestDuplicatesAreLeftAloneWhereTheMappingDoesNotSaySo(t *testing.T) {
 	withTwins(t, "report", func(tw *twins) {
 		tw.merge()
 		tw.want("after a while", 0, []string{adas, "second"}, map[string]string{"second": ""})
+	})
+}
+
+// Whatever waits to be delivered goes first.
+func TestMergesGiveWayToDeliveries(t *testing.T) {
+	withTwins(t, "merge", func(tw *twins) {
+		tw.worker.Enqueue(directory.Entity{Kind: directory.MessageEntity, ID: 99})
+		if due, err := tw.worker.MergeNext(tw.t.Context()); err != nil || !due {
+			t.Errorf("due %v, error %v", due, err)
+		}
+		tw.want("while a message waits", 0, []string{adas, "second"}, map[string]string{"second": ""})
 	})
 }
 

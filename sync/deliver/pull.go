@@ -160,8 +160,9 @@ func factOf(account, asked string, r connectors.Record, read time.Time, lines []
 			}
 		}
 	}
-	// The same values may come twice, with others between.
-	key := "observed:" + o.ID + ":" + strconv.FormatInt(now.UnixNano(), 36)
+	// The same values may come twice, with others between, and two records at
+	// once that have become the same one.
+	key := "observed:" + asked + ":" + strconv.FormatInt(now.UnixNano(), 36)
 	return directory.Fact{
 		ID: directory.FactID(account, key), Account: account, ReceivedAt: now,
 		Fact: connectors.Fact{Key: key, Kind: connectors.KindObserved, At: at, Observed: o},
