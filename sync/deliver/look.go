@@ -16,6 +16,10 @@ import (
 // that is not recorded yet.
 const lookAgain = 200 * time.Millisecond
 
+// heldBack is when a contact is looked at again whose record seems to be gone, as
+// too many do.
+const heldBack = time.Minute
+
 // look reads the records in which fields are to be overwritten that people enter,
 // just before: an edit there of which there was no news yet is recorded first,
 // and may be the newer one. It returns the changes that may be made.
@@ -39,6 +43,15 @@ func (w *Worker) look(ctx context.Context, changes []contactChange, lines []mapp
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err, c.tried = r.Err, c.Fields
 		case r.Err == nil && r.Record.ID == c.RecordID && w.news(lines, &c.Before, r.Record):
+			if empties(lines, c.Before.Shadow, r.Record) {
+				lets, err := w.lets(ctx, 1)
+				if err != nil {
+					return nil, err
+				}
+				if !lets {
+					continue // what it has lost is not touched
+				}
+			}
 			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, began, lines, &c.Before))
 			c.outcome, c.retryAfter = "unchanged", lookAgain
 		default:
@@ -50,6 +63,20 @@ func (w *Worker) look(ctx context.Context, changes []contactChange, lines []mapp
 		err = w.Publish(ctx, facts)
 	}
 	return slices.DeleteFunc(changes, func(c contactChange) bool { return held[c.settled] }), err
+}
+
+// lets reports whether so many more losses of the account may be taken over, and
+// says so in the log if they may not.
+func (w *Worker) lets(ctx context.Context, losses int) (bool, error) {
+	known, err := w.Store.CountRecords(ctx, w.Account)
+	if err != nil || w.Brake.Lets(losses, known) {
+		return err == nil, err
+	}
+	if w.Brake.News() {
+		// The full sync sees it too, and asks.
+		w.Log.Error("changed records are not taken over", "problem", ErrTooMuch)
+	}
+	return false, nil
 }
 
 // read reads the records of changes.
@@ -141,6 +168,14 @@ func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err = r.Err
 		case r.Err == nil && r.Record.ID == "":
+			lets, err := w.lets(ctx, 1)
+			if err != nil {
+				return err
+			}
+			if !lets {
+				c.err, c.outcome, c.retryAfter = nil, "unchanged", heldBack
+				continue
+			}
 			facts = append(facts, factOf(w.Account, c.RecordID, r.Record, began, lines, &c.Before))
 			c.err, c.outcome, c.retryAfter = nil, "unchanged", lookAgain
 		}

@@ -101,15 +101,12 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		done = append(done, p)
 	}
 	if len(losses) > 0 {
-		known, err := w.Store.CountRecords(ctx, w.Account)
+		lets, err := w.lets(ctx, len(losses))
 		if err != nil {
 			return len(pulls), err
 		}
-		if w.Brake.Lets(len(losses), known) {
+		if lets {
 			facts = append(facts, losses...)
-		} else if w.Brake.News() {
-			// The full sync sees it too, and asks.
-			w.Log.Error("changed records are not taken over", "problem", ErrTooMuch)
 		}
 	}
 	if len(facts) > 0 {

@@ -19,7 +19,7 @@ func difference(fields map[string]any, shadow map[string]string) (diff map[strin
 		if value == nil && shadow[name] == "" {
 			continue // nothing of ours to clear
 		}
-		if old, known := shadow[name]; known && (old == text || directory.Kept(old)) {
+		if old, known := shadow[name]; known && (directory.Told(old) == text || directory.Kept(old)) {
 			continue
 		}
 		diff[name] = value

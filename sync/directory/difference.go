@@ -62,7 +62,7 @@ func (c *Contact) Differences(s Sighting, shadow map[string]string) []Difference
 		default:
 			d.Effect = WrittenBack
 		}
-		d.Conflict = told && !Kept(was) && mine != was && d.Effect != Agreeing && d.Effect != LeftAlone
+		d.Conflict = told && !Kept(was) && mine != Told(was) && d.Effect != Agreeing && d.Effect != LeftAlone
 		list = append(list, d)
 	}
 	return list

@@ -93,7 +93,11 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		case Sent(s.Sent, l, seen):
 			show(SeenAs(l, seen))
 		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels:
-			show(ShadowOf(mine))
+			if own := ShadowOf(mine); Digested(own) && own != SeenAs(l, seen) {
+				show(CutTo(own, SeenAs(l, seen))) // else it would be news again
+			} else {
+				show(own)
+			}
 			if l.Owner == s.Account && seen != "" && c.Fields[l.From].Text == seen {
 				c.put(l.From, Value{Text: seen, At: later(c.Fields[l.From].At, s.At), Fact: s.Fact, Account: s.Account, Entered: true}, false)
 			}
@@ -105,7 +109,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			show(SeenAs(l, seen))
 		default:
 			show(SeenAs(l, seen))
-			if c.yields(l, mine, told, was, seen, s) {
+			if c.yields(l, mine, told, Told(was), seen, s) {
 				c.keepTogether(l.From, ours, s)
 				c.take(l.From, seen, s)
 			} else {
@@ -183,6 +187,11 @@ func (c *Contact) guessed(name string) bool { return !c.Fields[name].Entered }
 
 // take sets a field to what an account shows.
 func (c *Contact) take(name, text string, s Sighting) {
+	if old, known := c.Fields[name]; known && !old.Entered {
+		if _, remembered := c.Fields[said+name]; !remembered && mapping.Contact[name].Shared {
+			c.put(said+name, old, false) // WhatsApp's, from before that was kept apart
+		}
+	}
 	v := Value{Text: text, At: s.At.UTC(), Fact: s.Fact, Account: s.Account, Entered: true, Revision: s.Revision, Line: s.line}
 	c.Override(name, v)
 	if name == "consent" {
@@ -246,6 +255,7 @@ func NamesSomebody(lines []mapping.Line, seen func(field string) string, region 
 
 // SameSeen reports whether an account shows what is in its shadow.
 func SameSeen(t mapping.Type, was, seen string) bool {
+	was = shownOf(was)
 	if t == mapping.Labels {
 		a, b := labelsOf(was), labelsOf(seen)
 		slices.Sort(a)

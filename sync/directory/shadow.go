@@ -22,6 +22,31 @@ func KeptAs(text string) string { return KeptShadow + shadowOfText(text) }
 // Kept reports whether a shadow stands for such a value.
 func Kept(shadow string) bool { return strings.HasPrefix(shadow, KeptShadow) }
 
+// cutShadow begins a shadow of two texts; see [CutTo].
+const cutShadow = "\x00cut\x00"
+
+// CutTo is the shadow of a long text that an account shows cut to its length: what
+// it was told, and what it shows of that.
+func CutTo(told, shows string) string { return cutShadow + told + "\x00" + shows }
+
+// Told is what an account was told, by a shadow.
+func Told(shadow string) string {
+	if both, cut := strings.CutPrefix(shadow, cutShadow); cut {
+		told, _, _ := strings.Cut(both, "\x00")
+		return told
+	}
+	return shadow
+}
+
+// shownOf is what an account showed, by a shadow.
+func shownOf(shadow string) string {
+	if both, cut := strings.CutPrefix(shadow, cutShadow); cut {
+		_, shows, _ := strings.Cut(both, "\x00")
+		return shows
+	}
+	return shadow
+}
+
 // ShadowOf is a value's form in a shadow. Long texts are kept as a digest:
 // enough to see that they differ.
 func ShadowOf(value any) string {

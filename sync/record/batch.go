@@ -106,7 +106,10 @@ func (b *batch) load(facts []directory.Fact) error {
 	for _, c := range contacts {
 		b.contacts[c.ID] = c
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return b.loadFormer()
 }
 
 func wamidsOf(f *directory.Fact) []string {

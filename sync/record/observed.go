@@ -85,11 +85,13 @@ func (b *batch) observed(f *directory.Fact) string {
 	}
 	contact := b.contacts[link.Entity.ID]
 	b.joinNamed(f, contact)
+	before := b.enteredKeys(contact)
 	link.Shadow = contact.Observe(directory.Sighting{
 		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
 		Revision: b.mapping().Revision(),
 		Was:      o.Was, Stale: !link.WrittenAt.Before(o.Read), Sent: link.Sent, Early: early,
 	}, link.Shadow)
+	b.giveUp(contact, before, f)
 	b.recognise(contact, f)
 	b.touch(contact.ID, f)
 	b.seen = append(b.seen, seen{contact, *link})

@@ -128,3 +128,53 @@ func (b *batch) hold(c *directory.Contact, key directory.IdentityKey, retired ti
 	b.newIdentities = append(b.newIdentities, len(b.identities)-1)
 	return true
 }
+
+// enteredKeys are the number and the e-mail address by which a contact is known
+// because somebody has entered them, and not from WhatsApp.
+func (b *batch) enteredKeys(c *directory.Contact) []directory.IdentityKey {
+	keys := directory.KeysOf(&connectors.Person{WAID: strings.TrimPrefix(c.Text("phone"), "+")})
+	own := directory.KeysOf(&connectors.Person{WAID: c.Text("wa_id")})
+	keys = slices.DeleteFunc(keys, func(k directory.IdentityKey) bool { return slices.Contains(own, k) })
+	if b.mapping().People().ByEmail {
+		if key, ok := directory.EmailKey(c.Text("email")); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// loadFormer reads the holders of the names by which the contacts of observed
+// records are known: a record may show that one of them was wrong.
+func (b *batch) loadFormer() error {
+	var keys []directory.IdentityKey
+	for _, f := range b.facts {
+		if f.Observed == nil || f.Observed.Gone {
+			continue
+		}
+		if link := b.links[directory.RecordKey{Account: f.Account, ID: f.Observed.ID}]; link != nil && b.contacts[link.Entity.ID] != nil {
+			keys = append(keys, b.enteredKeys(b.contacts[link.Entity.ID])...)
+		}
+	}
+	keys = slices.DeleteFunc(keys, func(k directory.IdentityKey) bool {
+		return slices.ContainsFunc(b.identities, func(i directory.Identity) bool { return i.IdentityKey == k })
+	})
+	if len(keys) == 0 {
+		return nil
+	}
+	former, err := b.tx.Identities(keys)
+	b.identities = append(b.identities, former...)
+	return err
+}
+
+// giveUp ends a contact's hold on names that somebody had entered and has
+// replaced: a number with a slip in it is somebody else's.
+func (b *batch) giveUp(c *directory.Contact, before []directory.IdentityKey, f *directory.Fact) {
+	now := b.enteredKeys(c)
+	for i := range b.identities {
+		id := &b.identities[i]
+		if id.ContactID == c.ID && id.RetiredAt.IsZero() && slices.Contains(before, id.IdentityKey) && !slices.Contains(now, id.IdentityKey) {
+			id.RetiredAt = f.When()
+			b.newIdentities = append(b.newIdentities, i)
+		}
+	}
+}

@@ -23,14 +23,14 @@ func (tx *recordTx) Records(records []directory.RecordKey, contactIDs []int64) (
 	for account, ids := range byAccount {
 		for part := range chunks(ids) {
 			var found []linkRow
-			if err := tx.locked().Where("account = ? AND kind = 'contact' AND record_id IN ?", account, part).Find(&found).Error; err != nil {
+			if err := tx.locked().Where("account = ? AND kind = 'contact' AND record_id IN ?", account, part).Order("entity_id").Find(&found).Error; err != nil {
 				return nil, fmt.Errorf("read the links of records: %w", err)
 			}
 			rows = append(rows, found...)
 		}
 		for part := range chunks(contactIDs) {
 			var found []linkRow
-			if err := tx.locked().Where("account = ? AND kind = 'contact' AND entity_id IN ?", account, part).Find(&found).Error; err != nil {
+			if err := tx.locked().Where("account = ? AND kind = 'contact' AND entity_id IN ?", account, part).Order("entity_id").Find(&found).Error; err != nil {
 				return nil, fmt.Errorf("read the links of contacts: %w", err)
 			}
 			rows = append(rows, found...)
@@ -135,9 +135,17 @@ func (db *DB) WantPulls(ctx context.Context, pulls []directory.Pull) error {
 }
 
 func wantPulls(tx *gorm.DB, now time.Time, pulls []directory.Pull) error {
-	rows := make([]pullRow, len(pulls))
-	for i, p := range pulls {
-		rows[i] = pullRow{Account: p.Account, RecordID: connectors.Clean(p.ID), Change: string(p.Change), NewsAt: now, DueAt: utc(p.At)}
+	var rows []pullRow
+	at := map[directory.RecordKey]int{} // PostgreSQL does not take one twice
+	for _, p := range pulls {
+		row := pullRow{Account: p.Account, RecordID: connectors.Clean(p.ID), Change: string(p.Change), NewsAt: now, DueAt: utc(p.At)}
+		key := directory.RecordKey{Account: row.Account, ID: row.RecordID}
+		if i, twice := at[key]; twice {
+			rows[i] = row
+			continue
+		}
+		at[key] = len(rows)
+		rows = append(rows, row)
 	}
 	return insert(tx, "pulls", rows, clause.OnConflict{
 		Columns:   []clause.Column{{Name: "account"}, {Name: "record_id"}},

@@ -35,7 +35,7 @@ func (a *App) askedSync(account string) func(ctx context.Context) (time.Time, er
 	return func(ctx context.Context) (time.Time, error) {
 		open, err := a.store.OpenSweeps(ctx, account)
 		for _, s := range open {
-			if s.AskedBy != "" {
+			if s.AskedBy != "" && (s.SeenAt.IsZero() || time.Since(s.SeenAt) < staleAfter) {
 				return s.Due, err
 			}
 		}
@@ -77,8 +77,14 @@ func (r *syncRun) do(ctx context.Context) error {
 		switch {
 		case s.AskedBy != "" && s.Due.Equal(r.due):
 			return r.whole(ctx, s)
-		case s.AskedBy != "":
+		case s.AskedBy != "" && s.SeenAt.IsZero():
 			continue // its turn comes
+		case s.AskedBy != "":
+			// Only one is under way at a time, and that is this one.
+			s.Ended, s.Problem = time.Now().UTC(), "it was broken off; ask for it again"
+			if err := r.db.SaveSweep(ctx, s); err != nil {
+				return err
+			}
 		case time.Since(s.SeenAt) > staleAfter && s.Kind == directory.Whole || s.Kind == directory.Changes:
 			s.Ended, s.Problem = time.Now().UTC(), "it was broken off, and begun again"
 			if err := r.db.SaveSweep(ctx, s); err != nil {

@@ -193,6 +193,7 @@ func provenance(v directory.Value, facts map[string]store.FactNote) Provenance {
 // fieldIn says how a field of an account stands to the contact's.
 func fieldIn(l directory.Link, line mapping.Line, view map[string]any) FieldAccount {
 	was, told := l.Shadow[line.To]
+	was = directory.Told(was)
 	f := FieldAccount{Account: l.Account, To: line.To, MappingLine: line.Number, Digest: directory.Digested(was)}
 	want, known := view[line.From]
 	switch {
