@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"crmsync/connectors"
 	"crmsync/connectors/internal/rest"
@@ -21,7 +22,16 @@ const (
 	batched
 	// creating: takes its time, and repeating it would not be harmless.
 	creating
+	// uploading: creating, of a file.
+	uploading
 )
+
+// uploadTimeout is how long a file may take.
+const uploadTimeout = 30 * time.Second
+
+// creates reports whether a call may have made something that its answer would
+// have told of.
+func (k kind) creates() bool { return k == creating || k == uploading }
 
 // call makes one call. A token that has expired is refreshed, and a renamed
 // portal followed, once.
@@ -68,7 +78,7 @@ func (c *Client) paced(ctx context.Context, k kind, method string, p params, pac
 
 // unanswered says what a call without an answer means.
 func unanswered(err error, k kind) *connectors.Error {
-	e := rest.Failure(err, k == creating)
+	e := rest.Failure(err, k.creates())
 	if r, ok := errors.AsType[*rest.Error](err); ok && e.Class == connectors.UnknownOutcome && (r.Late || r.Cancelled) {
 		e.Code = codeNoAnswer
 	}
@@ -89,7 +99,11 @@ func (c *Client) request(k kind, base, method, token string, p params) rest.Requ
 		body["auth"] = token
 	}
 	r := rest.Request{Method: http.MethodPost, Path: base + method, Body: body}
-	if k != plain {
+	switch k {
+	case plain:
+	case uploading:
+		r.Timeout = max(uploadTimeout, c.batchTimeout)
+	case batched, creating:
 		r.Timeout = c.batchTimeout
 	}
 	return r
@@ -134,7 +148,7 @@ func (c *Client) understand(k kind, method string, a *rest.Answer) (*envelope, *
 		c.budget.note(method, env.Time)
 		return &env, nil
 	}
-	e := classify(a.Status, speaks, env.fault, k == creating)
+	e := classify(a.Status, speaks, env.fault, k.creates())
 	if e.Code == codeBlocked {
 		e.RetryAfter, e.Held = c.budget.refuse(method), true
 	}

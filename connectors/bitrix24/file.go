@@ -36,7 +36,7 @@ func (c *Client) AttachFile(ctx context.Context, f connectors.FileChange) connec
 		err.RetryAfter = time.Minute
 		return connectors.Result{Err: err}
 	}
-	env, err := c.call(ctx, creating, commentAdd, params{"fields": params{
+	env, err := c.call(ctx, uploading, commentAdd, params{"fields": params{
 		"ENTITY_TYPE": contactTypeName, "ENTITY_ID": m.ContactRecordID, "COMMENT": harmless(f.Name) + "\n\n" + mark,
 		"FILES": [][]any{{f.Name, f.Content}}, // as base64, like all bytes in JSON
 	}})
