@@ -72,35 +72,31 @@ type fault struct {
 	complaints                           []string
 }
 
-// complain keeps why the row failed, for the end of the run.
-func (f *fault) complain(why string) {
+// Errorf fails the row, and keeps why for the end of the run; so do the others.
+func (f *fault) Errorf(format string, args ...any) {
+	f.Helper()
+	why := fmt.Sprintf(format, args...)
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.complaints = append(f.complaints, strings.TrimSpace(why))
+	f.complaints = append(f.complaints, why)
+	f.mu.Unlock()
+	f.T.Error(why)
 }
 
 func (f *fault) Error(args ...any) {
 	f.Helper()
-	f.complain(fmt.Sprintln(args...))
-	f.T.Error(args...)
-}
-
-func (f *fault) Errorf(format string, args ...any) {
-	f.Helper()
-	f.complain(fmt.Sprintf(format, args...))
-	f.T.Errorf(format, args...)
+	f.Errorf("%s", strings.TrimSpace(fmt.Sprintln(args...)))
 }
 
 func (f *fault) Fatal(args ...any) {
 	f.Helper()
-	f.complain(fmt.Sprintln(args...))
-	f.T.Fatal(args...)
+	f.Error(args...)
+	f.FailNow()
 }
 
 func (f *fault) Fatalf(format string, args ...any) {
 	f.Helper()
-	f.complain(fmt.Sprintf(format, args...))
-	f.T.Fatalf(format, args...)
+	f.Errorf(format, args...)
+	f.FailNow()
 }
 
 // recovered is how long an account took to show a message again, and after

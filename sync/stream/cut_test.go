@@ -133,22 +133,38 @@ func TestNobodyWaitsForAnAnswerThatIsLost(t *testing.T) {
 	}
 }
 
-// arriving are the facts that a broker hands over, all of them recorded.
-func arriving(ctx context.Context, t *testing.T, b *stream.Broker) <-chan directory.Fact {
+// arriving are the facts that a broker hands over, all of them recorded, until
+// they are stopped, which is no failure.
+func arriving(t *testing.T, b *stream.Broker) (came <-chan directory.Fact, stop func()) {
 	t.Helper()
-	came := make(chan directory.Fact, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	facts, done := make(chan directory.Fact, 100), make(chan error, 1)
 	go func() {
-		err := b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
+		done <- b.ConsumeFacts(ctx, func(_ context.Context, list []directory.Fact) bool {
 			for _, f := range list {
-				came <- f
+				facts <- f
 			}
 			return true
 		})
-		if err != nil && ctx.Err() == nil {
+	}()
+	return facts, func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	}()
-	return came
+	}
+}
+
+// client is a connection to a server beside the broker's.
+func client(t *testing.T, s *server.Server) *nats.Conn {
+	t.Helper()
+	conn, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
 }
 
 // Facts come again as soon as the connection does, not when the question that
@@ -158,9 +174,8 @@ func TestFactsComeAgainWithTheConnection(t *testing.T) {
 	l := newLine(t, serverOn(t))
 	b := open(t, stream.Options{URLs: []string{l.address}})
 	defer b.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	came := arriving(ctx, t, b)
+	came, stop := arriving(t, b)
+	defer stop()
 	publish(t, b, facts(1, "before"))
 	<-came
 	time.Sleep(100 * time.Millisecond) // the next question is under way
@@ -252,16 +267,11 @@ func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
 	s := serverOn(t)
 	b := open(t, stream.Options{URLs: []string{s.ClientURL()}})
 	defer b.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	came := arriving(ctx, t, b)
+	came, stop := arriving(t, b)
+	defer stop()
 	publish(t, b, facts(1, "before"))
 	before := <-came
-	conn, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := client(t, s)
 	if _, err := conn.Request("$JS.API.STREAM.DELETE.EVENTS", nil, time.Second); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"crmsync/connectors"
@@ -41,12 +40,7 @@ func TestALettersHeadersSayWhatItIsAbout(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	conn, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
+	js, err := jetstream.New(client(t, s))
 	if err != nil {
 		t.Fatal(err)
 	}

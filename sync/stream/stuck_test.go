@@ -1,11 +1,9 @@
 package stream_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"crmsync/sync/stream"
@@ -18,21 +16,15 @@ func TestAConsumerThatStandsStillIsMadeAnew(t *testing.T) {
 	s := serverOn(t)
 	b := open(t, stream.Options{URLs: []string{s.ClientURL()}})
 	defer b.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	came := arriving(ctx, t, b)
+	came, stop := arriving(t, b)
+	defer stop()
 	publish(t, b, facts(1, "before"))
 	<-came
-	conn, err := nats.Connect(s.ClientURL())
+	js, err := jetstream.New(client(t, s))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if paused, err := js.PauseConsumer(ctx, "EVENTS", "recorder", time.Now().Add(time.Hour)); err != nil || !paused.Paused {
+	if paused, err := js.PauseConsumer(t.Context(), "EVENTS", "recorder", time.Now().Add(time.Hour)); err != nil || !paused.Paused {
 		t.Fatalf("not paused: %v", err)
 	}
 	publish(t, b, facts(3, "during"))
