@@ -44,6 +44,10 @@ type Value struct {
 	// value came from a CRM's field; empty and 0 for what WhatsApp said.
 	Revision string `json:"m,omitempty"`
 	Line     int    `json:"l,omitempty"`
+	// Before is the value that another account's people or rules had given it,
+	// as a shadow, and Turns how often the two have given it in turn.
+	Before string `json:"b,omitempty"`
+	Turns  int    `json:"n,omitempty"`
 }
 
 // Said returns what WhatsApp said last of a field that people enter too, which

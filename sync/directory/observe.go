@@ -46,7 +46,9 @@ type Sighting struct {
 // say, or else the newer one. It returns the shadow as it is
 // now, so that what crmsync wrote itself is never taken for news, and what the
 // account shows and should not is written again. Of a field that was written
-// after the record was read the shadow stays: it is the younger one.
+// after the record was read the shadow stays: it is the younger one. Where rules
+// in two accounts change a field back and forth, the contact keeps one of the two
+// values, and the other stays where it is.
 func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]string {
 	after := make(map[string]string, len(shadow)+len(s.Lines))
 	for name, text := range shadow {
@@ -105,15 +107,20 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			if !told {
 				was = ""
 			}
-			c.mergeLabels(l.From, WithSent(l, was, s.Sent, seen), seen, s)
 			show(SeenAs(l, seen))
+			if !c.mergeLabels(l.From, WithSent(l, was, s.Sent, seen), seen, s) {
+				show(KeptAs(seen))
+			}
 		default:
 			show(SeenAs(l, seen))
-			if c.yields(l, mine, told, Told(was), seen, s) {
+			switch {
+			case !c.yields(l, mine, told, Told(was), seen, s):
+				c.Changed, c.Dirty = true, true // so that ours is written there again
+			case c.turns(l.From, seen, s) > mostTurns:
+				show(KeptAs(seen))
+			default:
 				c.keepTogether(l.From, ours, s)
 				c.take(l.From, seen, s)
-			} else {
-				c.Changed, c.Dirty = true, true // so that ours is written there again
 			}
 		}
 	}
@@ -185,14 +192,36 @@ func (c *Contact) standsIn(name string) bool {
 // guessed reports whether nobody but WhatsApp has ever said what is in a field.
 func (c *Contact) guessed(name string) bool { return !c.Fields[name].Entered }
 
+const (
+	// mostTurns is how often two accounts may give a field their values in turn,
+	// each within turnsWithin of the other. Rules that work in both would do so
+	// for ever, and people do not.
+	mostTurns   = 3
+	turnsWithin = 10 * time.Minute
+)
+
+// turns is how often accounts will have given a field two values in turn, once it
+// has this one: 0 for a value that is not the one before last.
+func (c *Contact) turns(name, text string, s Sighting) int {
+	old := c.Fields[name]
+	if old.Account == s.Account || old.Before != ShadowOf(text) || s.At.Sub(old.At) > turnsWithin {
+		return 0
+	}
+	return old.Turns + 1
+}
+
 // take sets a field to what an account shows.
 func (c *Contact) take(name, text string, s Sighting) {
+	turns := c.turns(name, text, s)
 	if old, known := c.Fields[name]; known && !old.Entered {
 		if _, remembered := c.Fields[said+name]; !remembered && mapping.Contact[name].Shared {
 			c.put(said+name, old, false) // WhatsApp's, from before that was kept apart
 		}
 	}
-	v := Value{Text: text, At: s.At.UTC(), Fact: s.Fact, Account: s.Account, Entered: true, Revision: s.Revision, Line: s.line}
+	v := Value{Text: text, At: s.At.UTC(), Fact: s.Fact, Account: s.Account, Entered: true, Revision: s.Revision, Line: s.line, Turns: turns}
+	if old := c.Fields[name]; old.Entered && old.Account != s.Account {
+		v.Before = ShadowOf(old.Text)
+	}
 	c.Override(name, v)
 	if name == "consent" {
 		v.Text = TimeText(s.At)
@@ -201,8 +230,8 @@ func (c *Contact) take(name, text string, s Sighting) {
 }
 
 // mergeLabels adds the labels that have come there, and removes those that are
-// gone.
-func (c *Contact) mergeLabels(name, was, seen string, s Sighting) {
+// gone. It reports false where another account has done the opposite too often.
+func (c *Contact) mergeLabels(name, was, seen string, s Sighting) bool {
 	before, now, mine := labelsOf(was), labelsOf(seen), labelsOf(c.Text(name))
 	merged := slices.DeleteFunc(slices.Clone(mine), func(l string) bool { return slices.Contains(before, l) && !slices.Contains(now, l) })
 	for _, l := range now {
@@ -211,9 +240,15 @@ func (c *Contact) mergeLabels(name, was, seen string, s Sighting) {
 		}
 	}
 	slices.Sort(merged)
-	if text := strings.Join(merged, "\n"); text != c.Text(name) {
-		c.take(name, text, s)
+	text := strings.Join(merged, "\n")
+	if text == c.Text(name) {
+		return true
 	}
+	if c.turns(name, text, s) > mostTurns {
+		return false
+	}
+	c.take(name, text, s)
+	return true
 }
 
 // cleaned is a text as crmsync keeps it: numbers in E.164, addresses in lower

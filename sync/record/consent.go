@@ -3,6 +3,7 @@ package record
 import (
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -51,11 +52,16 @@ func plain(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
+// reported is how long after an event WhatsApp goes on reporting it. What is older
+// is from a history that is taken in later.
+const reported = 7 * 24 * time.Hour
+
 // optOut notes that somebody wants no more messages. It takes the place of what
-// people have entered, who have not known of it.
+// people have entered, who have not known of it; but what is from a history does
+// not take that of a younger choice.
 func optOut(c *directory.Contact, f *directory.Fact) {
 	v := directory.Value{Text: "opted_out", At: f.When(), Fact: f.ID, Account: f.Account}
-	if !c.Fields["consent"].Entered {
+	if !c.Fields["consent"].Entered || f.ReceivedAt.Sub(v.At) > reported {
 		c.Set("consent", v)
 		c.Set("consent_at", directory.Value{Text: directory.TimeText(v.At), At: v.At, Fact: f.ID, Account: f.Account})
 		return

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
+	"crmsync/sync/directory"
 	"crmsync/sync/record"
 )
 
@@ -52,6 +54,46 @@ func TestWhoWritesStopAndNothingElseOptsOut(t *testing.T) {
 			if got := read(t, db).Contacts["16315555555"]["consent"]; got != tt.want {
 				t.Errorf("%s (backwards %v): %s, want %s", name, backwards, got, tt.want)
 			}
+		}
+	}
+}
+
+// What people have entered does not outlast a STOP that they had not heard of, but
+// it does one from a history that is taken in later.
+func TestAStopFromAHistoryIsNotANewerChoice(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile("m.yaml", []byte(`version: 1
+accounts:
+  hubspot:
+    contact: {phone: phone, consent: consent}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = 24 * 60
+	for name, tt := range map[string]struct {
+		minute int
+		want   string
+	}{
+		"of the same day":             {10, "opted_out"},
+		"reported again for six days": {-6 * day, "opted_out"},
+		"of the year before":          {-365 * day, "marketing"},
+		"after the choice":            {40, "opted_out"},
+	} {
+		r, db := recorder(t)
+		r.Mapping = func() *mapping.Mapping { return m }
+		r.Words = func() record.Words { return record.Words{Stop: []string{"STOP"}} }
+		apply(t, r, message("w1", 5, kerry(), connectors.In, "Hello!"))
+		entered := fact("observed:1", connectors.KindObserved, 30, nil)
+		entered.ID, entered.Account = directory.FactID("hubspot", entered.Key), "hubspot"
+		entered.Observed = &connectors.Observed{ID: "1", Fields: map[string]string{"phone": "+16315555555", "consent": "marketing"}}
+		apply(t, r, entered)
+		if got := read(t, db).Contacts["16315555555"]["consent"]; got != "marketing" {
+			t.Fatalf("entered: %s", got)
+		}
+		apply(t, r, message("w2", tt.minute, kerry(), connectors.In, "STOP"))
+		if got := read(t, db).Contacts["16315555555"]["consent"]; got != tt.want {
+			t.Errorf("a STOP %s: %s, want %s", name, got, tt.want)
 		}
 	}
 }

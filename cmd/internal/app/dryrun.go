@@ -154,7 +154,7 @@ func differenceOf(account string, f deliver.Finding) SyncDifference {
 	case f.Effect == directory.WrittenBack:
 		d.Effect = "ours would be written there"
 	case f.Effect == directory.LeftAlone:
-		d.Effect = "left alone: it is not valid"
+		d.Effect = "left alone: it is not valid, or another CRM changes it back each time"
 	default:
 		d.Effect = "none: both are the same by now"
 	}

@@ -62,7 +62,7 @@ func (b *Book) unfitIn(l directory.Link, values bool) (list []UnfitValue) {
 			Problem: directory.Fault(line, text, b.config.DefaultRegion), SeenAt: orNil(l.SeenAt),
 		}
 		if v.Problem == "" {
-			v.Problem = "fine by what is configured now; it is taken when somebody saves it there"
+			v.Problem = "fine by itself; the configuration was another when it came, or another CRM's rules change it back each time"
 		}
 		if values {
 			v.Value = text
