@@ -345,9 +345,9 @@ type Quota struct {
 	// its share of them it leaves for later, and says so.
 	//
 	// Defaults to what HubSpot documents for its editions: 250000 where Requests
-	// are 100 or less, else 625000; and to none for an app with a refresh token,
-	// for Bitrix24, and for Zoho, where it depends on the edition and the number
-	// of users.
+	// are 100 or less, else 625000; to 50000 for Zoho, the least that a paid edition
+	// has (each user adds to it; the free edition has 5000); and to none for a
+	// HubSpot app with a refresh token and for Bitrix24.
 	PerDay int `yaml:"per_day,omitempty" env:"PER_DAY"`
 }
 
@@ -508,10 +508,14 @@ func (a *Account) setDefaults() {
 	if a.Quota.Per == 0 {
 		a.Quota.Per = quota.Per
 	}
-	if a.Kind == HubSpot && !a.Installed() && a.Quota.PerDay == 0 {
-		a.Quota.PerDay = 625_000
-		if a.Quota.Requests <= 100 {
+	if a.Quota.PerDay == 0 {
+		switch {
+		case a.Kind == Zoho:
+			a.Quota.PerDay = 50_000
+		case a.Kind == HubSpot && !a.Installed() && a.Quota.Requests <= 100:
 			a.Quota.PerDay = 250_000
+		case a.Kind == HubSpot && !a.Installed():
+			a.Quota.PerDay = 625_000
 		}
 	}
 	if a.Timeout == 0 {

@@ -184,8 +184,10 @@ func TestInstalledApps(t *testing.T) {
 			t.Errorf("account %s: installed %v, want %v", a.Name, a.Installed(), want)
 		}
 	}
-	if c.Accounts[2].Quota.PerDay != 0 || c.Accounts[3].Quota.PerDay != 625_000 {
-		t.Errorf("a day's quotas %v and %v, want none for the app and 625000", c.Accounts[2].Quota, c.Accounts[3].Quota)
+	for i, want := range map[int]int{2: 0, 3: 625_000, 5: 0, 6: 50_000} {
+		if got := c.Accounts[i].Quota.PerDay; got != want {
+			t.Errorf("account %s: a day's quota is %d, want %d", c.Accounts[i].Name, got, want)
+		}
 	}
 	if c.Accounts[2].Quota.Requests != 110 || c.Accounts[3].Quota.Requests != 190 {
 		t.Errorf("quotas %v and %v, want 110 for the app and 190", c.Accounts[2].Quota, c.Accounts[3].Quota)
