@@ -117,17 +117,9 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 		switch key.Value {
 		case "contact":
 			c.each(value, "contact", func(to, from *yaml.Node) {
-				l, ok := c.line(to, from)
-				if !ok {
-					return
+				if l, ok := c.line(to, from); ok {
+					m.accounts[name] = c.add(m.accounts[name], l, from)
 				}
-				twice := slices.IndexFunc(m.accounts[name], func(o Line) bool { return o.From == l.From && o.Read && l.Read })
-				if twice >= 0 {
-					c.at(from, "%s is read from %s already (line %d); of two fields nobody knows which is right: write %s: {field: %s, direction: to}",
-						l.From, m.accounts[name][twice].To, m.accounts[name][twice].Number, l.To, l.From)
-					return
-				}
-				m.accounts[name] = append(m.accounts[name], l)
 			})
 		case "duplicates":
 			m.merges[name] = c.duplicates(value)

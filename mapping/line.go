@@ -44,7 +44,7 @@ func (c *compiler) line(to, from *yaml.Node) (l Line, ok bool) {
 		return l, false
 	}
 	l = Line{To: to.Value, From: field.Value, Info: info, Number: to.Line, Written: true, Read: info.Shared}
-	if direction == nil {
+	if l.plain = direction == nil; l.plain {
 		return l, true
 	}
 	switch word := c.word(direction, "the direction", "both", "to", "from"); {
@@ -57,6 +57,24 @@ func (c *compiler) line(to, from *yaml.Node) (l Line, ok bool) {
 		l.Written, l.Read = word != "from", word != "to"
 	}
 	return l, true
+}
+
+// add adds a line to an account's. Of several lines of one contact field only one
+// is read: the first, or the one that says so.
+func (c *compiler) add(lines []Line, l Line, at *yaml.Node) []Line {
+	i := slices.IndexFunc(lines, func(o Line) bool { return o.From == l.From && o.Read && l.Read })
+	switch {
+	case i < 0:
+	case l.plain:
+		l.Read = false
+	case !lines[i].plain:
+		c.at(at, "%s is read from %s already (line %d); of two fields nobody knows which is right: write %s: {field: %s, direction: to}",
+			l.From, lines[i].To, lines[i].Number, l.To, l.From)
+		return lines
+	default:
+		lines[i].Read = false
+	}
+	return append(lines, l)
 }
 
 // word returns the word that a node holds, empty if it is none of those that it

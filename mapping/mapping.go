@@ -28,13 +28,15 @@ type Line struct {
 	To, From string
 	Info     Info
 	// Written says that crmsync writes the field, Read that what people enter
-	// there is taken over.
+	// there is taken over. Of an account's lines of one field one at most is read.
 	Written, Read bool
 	// Owner is the account whose value counts where two sides have changed the
 	// field since they last agreed; empty where the newest does.
 	Owner string
 	// Number is the line in the document, for explanations.
 	Number int
+
+	plain bool // it says nothing of a direction
 }
 
 // Revision names the document: the first twelve hexadecimal digits of its

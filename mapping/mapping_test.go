@@ -44,7 +44,9 @@ accounts:
       email: {field: email}
       lang: {field: language, direction: to}
       firstname: {field: first_name, direction: from}
+      mobile: phone
       phone: {field: phone, direction: both}
+      fax: phone
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +64,7 @@ accounts:
 	want := map[string]line{
 		"zoho.Email": {true, true, "zoho"}, "zoho.Lang": {true, true, ""}, "zoho.Unread": {true, false, ""},
 		"hubspot.email": {true, true, "zoho"}, "hubspot.lang": {true, false, ""}, "hubspot.firstname": {false, true, ""}, "hubspot.phone": {true, true, ""},
+		"hubspot.mobile": {true, false, ""}, "hubspot.fax": {true, false, ""},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("lines %+v, want %+v", got, want)
@@ -131,7 +134,7 @@ func TestEveryFaultIsFoundAtItsPlace(t *testing.T) {
 		"matching by a word":                 {"version: 1\npeople: {match: phone}\naccounts: {a: {contact: {x: email}}}\n", []string{"match is [phone] or [phone, email]"}},
 		"a family of another kind":           {"version: 1\npeople: {same_phone: byname}\naccounts: {a: {contact: {x: email}}}\n", []string{"m.yaml:2:22: same_phone is same_person or by_name; did you mean by_name?"}},
 		"a rule for duplicates that is none": {"version: 1\naccounts: {a: {duplicates: delete, contact: {x: email}}}\n", []string{"m.yaml:2:28: "}},
-		"one field read twice":               {"version: 1\naccounts:\n  a:\n    contact:\n      x: phone\n      y: phone\n", []string{"m.yaml:6:10: phone is read from x already (line 5); of two fields nobody knows which is right: write y: {field: phone, direction: to}"}},
+		"one field read twice":               {"version: 1\naccounts:\n  a:\n    contact:\n      x: {field: phone, direction: both}\n      y: {field: phone, direction: from}\n", []string{"m.yaml:6:10: phone is read from x already (line 5); of two fields nobody knows which is right: write y: {field: phone, direction: to}"}},
 		"erasing":                            {"version: 1\naccounts: {a: {on_delete: erase, contact: {x: email}}}\n", []string{"m.yaml:2:27: on_delete: erase is not offered by this version"}},
 		"deleting somehow":                   {"version: 1\naccounts: {a: {on_delete: cascade, contact: {x: email}}}\n", []string{"on_delete is unlink, recreate or erase"}},
 		"no accounts":                        {"version: 1\n", []string{"there are no accounts"}},
