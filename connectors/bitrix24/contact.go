@@ -256,9 +256,9 @@ func listing(filter any, names []string, done func([]contact, *connectors.Error)
 	}
 }
 
-// updates are the commands that write rows by the id they have. A row with
-// nothing to write has its result at once. Messages wait for new people, but
-// not for changes of those who were known.
+// updates are the commands that write rows by the id they have, the prompt ones
+// first. A row with nothing to write has its result at once. Messages wait for new
+// people, but not for changes of those who were known.
 func (w *writing) updates(rows []*row, order rank) []command {
 	var cmds []command
 	for _, r := range rows {
@@ -295,6 +295,7 @@ func (w *writing) updates(rows []*row, order rank) []command {
 			},
 		})
 	}
+	slices.SortStableFunc(cmds, func(a, b command) int { return cmp.Compare(a.rank, b.rank) })
 	return cmds
 }
 

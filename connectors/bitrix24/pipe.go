@@ -1,7 +1,6 @@
 package bitrix24
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -86,8 +85,19 @@ type caller struct {
 	next   int
 	flight *flight
 	since  time.Time
-	rank   rank
 	done   chan struct{}
+	// ranks are those of the commands. One goes as early as any behind it.
+	ranks []rank
+}
+
+// ranksOf are the ranks in which commands go that keep their order.
+func ranksOf(cmds []*command) []rank {
+	ranks, first := make([]rank, len(cmds)), patient
+	for i, cmd := range slices.Backward(cmds) {
+		first = min(first, cmd.rank)
+		ranks[i] = first
+	}
+	return ranks
 }
 
 // A flight is one request.
@@ -127,8 +137,7 @@ func newPipe(c *Client, o Options) *pipe {
 // run executes the commands. It returns early when ctx ends: what has not been
 // sent by then is not, and nobody knows what became of the rest.
 func (p *pipe) run(ctx context.Context, cmds []*command) []outcome {
-	first := slices.MinFunc(cmds, func(a, b *command) int { return cmp.Compare(a.rank, b.rank) })
-	c := &caller{cmds: cmds, outcomes: make([]outcome, len(cmds)), since: time.Now(), rank: first.rank, done: make(chan struct{})}
+	c := &caller{cmds: cmds, ranks: ranksOf(cmds), outcomes: make([]outcome, len(cmds)), since: time.Now(), done: make(chan struct{})}
 	p.mu.Lock()
 	p.callers = append(p.callers, c)
 	if ctx.Err() != nil {
@@ -291,33 +300,32 @@ func (p *pipe) waiting(now time.Time) (urgent, all int, first time.Time) {
 	first = now
 	behind := map[string]bool{}
 	for _, c := range p.callers {
-		n := p.ready(c, nil, behind)
+		n := p.ready(c, nil, behind, patient)
 		if n == 0 {
 			continue
 		}
 		all += n
-		if c.rank < patient {
-			if urgent == 0 {
-				first = now
-			}
-			urgent += n
+		hasty, _ := slices.BinarySearch(c.ranks[c.next:c.next+n], patient)
+		if hasty > 0 && urgent == 0 {
+			first = now
 		}
-		if (c.rank < patient || urgent == 0) && c.since.Before(first) {
+		urgent += hasty
+		if (hasty > 0 || urgent == 0) && c.since.Before(first) {
 			first = c.since
 		}
 	}
 	return urgent, all, first
 }
 
-// ready is how many of a caller's commands may be sent in a flight that is being
-// filled: none while others of it are under way, and none that would overtake
-// one with the same subject, which is under way or behind. It adds the subjects
-// of the rest to those behind.
-func (p *pipe) ready(c *caller, f *flight, behind map[string]bool) int {
+// ready is how many of a caller's commands of a rank or better may be sent in a
+// flight that is being filled: none while others of it are under way, and none
+// that would overtake one with the same subject, which is under way or behind. It
+// adds the subjects of the rest to those behind.
+func (p *pipe) ready(c *caller, f *flight, behind map[string]bool, most rank) int {
 	cmds := c.cmds[c.next:]
 	n := 0
 	if c.flight == nil || c.flight == f {
-		for n < len(cmds) && (cmds[n].subject == "" || !p.busy[cmds[n].subject] && !behind[cmds[n].subject]) {
+		for n < len(cmds) && c.ranks[c.next+n] <= most && (cmds[n].subject == "" || !p.busy[cmds[n].subject] && !behind[cmds[n].subject]) {
 			n++
 		}
 	}
@@ -345,13 +353,13 @@ func (p *pipe) take(ctx context.Context) *flight {
 	f := &flight{}
 	now := time.Now()
 	alone := now.Before(p.apart)
-	fill := func(room int, wanted func(*caller) bool) {
+	fill := func(room int, r rank, since time.Time) {
 		behind := map[string]bool{}
 		for _, c := range p.callers {
-			if !wanted(c) {
+			if c.next >= len(c.cmds) || c.ranks[c.next] != r || c.since.After(since) {
 				continue
 			}
-			n := min(room, perBatch-len(f.cmds), p.ready(c, f, behind))
+			n := min(room, perBatch-len(f.cmds), p.ready(c, f, behind, r))
 			if n == 0 || alone && len(f.parts) > 0 {
 				continue
 			}
@@ -362,10 +370,10 @@ func (p *pipe) take(ctx context.Context) *flight {
 		}
 	}
 	if !alone {
-		fill(share, func(c *caller) bool { return c.rank == patient && now.Sub(c.since) > overdue })
+		fill(share, patient, now.Add(-overdue))
 	}
 	for r := range patient + 1 {
-		fill(perBatch, func(c *caller) bool { return c.rank == r })
+		fill(perBatch, r, now)
 	}
 	if len(f.cmds) == 0 {
 		return nil

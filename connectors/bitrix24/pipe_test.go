@@ -147,6 +147,25 @@ func TestRequestsAreFilledByRank(t *testing.T) {
 	})
 }
 
+// One command that cannot wait does not make those behind it urgent, but those
+// before it.
+func TestACallIsAsUrgentAsItsCommands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w wire
+		w.takes = 100 * time.Millisecond
+		p := w.laid(time.Second)
+		all(p, commands("first", 1, leading)) // the quota is used
+		hasty := append(commands("hasty", 1, messages), commands("behind", 60, patient)...)
+		before := append(commands("before", 2, patient), commands("found", 1, leading)...)
+		b := commands("b", 45, messages)
+		check(t, all(p, hasty, before, b), hasty, before, b)
+		second := strings.Fields(w.requests[1])
+		if len(second) != perBatch || second[0] != "before0" || second[2] != "found0" || second[3] != "hasty0" || second[4] != "b0" || second[48] != "b44" || second[49] != "behind0" {
+			t.Errorf("the second request has %q", second)
+		}
+	})
+}
+
 // However much there is that is urgent, what is patient has a share in the
 // end.
 func TestThePatientAreNotForgotten(t *testing.T) {
