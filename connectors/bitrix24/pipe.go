@@ -26,7 +26,7 @@ const (
 	// has waited for as long as urgency, or something patient for as long as
 	// patience.
 	eager    = 4
-	urgency  = 900 * time.Millisecond
+	urgency  = 700 * time.Millisecond
 	patience = 2 * time.Second
 	// overdue is when what is patient gets a share of each request, however
 	// much there is that is urgent.
@@ -58,7 +58,7 @@ type pipe struct {
 	// quota blocks until pace would not, and reports whether that took time.
 	quota func(ctx context.Context) (waited bool, err error)
 	// perSecond is how many requests that are not full may leave in the long
-	// run, half of the quota, so that full ones find room; 0 is any number.
+	// run, less than the quota, so that full ones find room; 0 is any number.
 	perSecond float64
 	// news has room for one signal: something may leave that could not.
 	news chan struct{}
@@ -129,7 +129,7 @@ type part struct {
 
 func newPipe(c *Client, o Options) *pipe {
 	return &pipe{
-		send: c.send, pace: o.Pace, quota: o.Quota, perSecond: o.PerSecond / 2,
+		send: c.send, pace: o.Pace, quota: o.Quota, perSecond: 0.7 * o.PerSecond,
 		news: make(chan struct{}, 1), busy: map[string]bool{}, quiet: eager, quietAt: time.Now(),
 	}
 }
