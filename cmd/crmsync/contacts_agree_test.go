@@ -31,7 +31,8 @@ func TestThreeCRMsAgreeInTheEnd(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	t.Logf("-agree.seed=%d", seed)
-	a := newAgreement(t, seed, min(30, max(8, *agreeEdits/6)))
+	info := simulate(t, "--quota", "off", "--latency", "5ms-40ms")
+	a := newAgreement(t, seed, min(30, max(8, *agreeEdits/6)), info, withoutQuota(info)...)
 	every := *agreeEdits / (*agreeKills + 1)
 	for a.edits < *agreeEdits {
 		a.step()
@@ -93,12 +94,18 @@ var (
 	agreeFields = []string{"first", "last", "email", "phone", "country", "language", "consent", "labels"}
 )
 
-func newAgreement(t *testing.T, seed uint64, people int) *agreement {
-	a := &agreement{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), info: simulate(t, "--quota", "off", "--latency", "5ms-40ms")}
-	for _, crm := range a.info.CRMs() {
+// withoutQuota is the environment of a worker that need not care for quotas.
+func withoutQuota(info sandbox.Info) (env []string) {
+	for _, crm := range info.CRMs() {
 		name := "CRMSYNC_ACCOUNTS_" + strings.ToUpper(crm.Account) + "_QUOTA_"
-		a.env = append(a.env, name+"REQUESTS=1000", name+"PER=1s")
+		env = append(env, name+"REQUESTS=1000", name+"PER=1s")
 	}
+	return env
+}
+
+// newAgreement has so many people whom all CRMs know.
+func newAgreement(t *testing.T, seed uint64, people int, info sandbox.Info, env ...string) *agreement {
+	a := &agreement{t: t, rnd: rand.New(rand.NewPCG(seed, 0)), info: info, env: env}
 	a.worker = serve(t, a.info, a.env...)
 	a.worker.working(a.info)
 	a.load = newLoad(a.info)
@@ -161,9 +168,9 @@ func (a *agreement) step() {
 	p := a.people[a.rnd.IntN(len(a.people))]
 	crm := a.info.CRMs()[a.rnd.IntN(3)]
 	switch n := a.rnd.IntN(100); {
-	case n < 80:
+	case n < 76:
 		a.edit(p, crm)
-	case n < 92:
+	case n < 87:
 		if time.Since(p.wrote) < 1500*time.Millisecond {
 			return // WhatsApp's clock counts seconds
 		}
@@ -178,7 +185,7 @@ func (a *agreement) step() {
 		default:
 			a.writes(p, fmt.Sprintf("Nick%d Name%d", a.edits, a.edits), "it is me")
 		}
-	case n < 96:
+	case n < 94:
 		a.outages++
 		fault := map[string]any{"mode": []string{"outage", "reset_after_commit", "garbage", "reset"}[a.rnd.IntN(4)], "for": fmt.Sprintf("%dms", 300+a.rnd.IntN(2500))}
 		ask(a.t, crm.URL+"/_sim/faults", fault, nil)
