@@ -267,8 +267,10 @@ func (w *writing) updates(rows []*row, order rank) []command {
 			fields[keyField] = r.key
 		}
 		for name, wish := range r.wishes {
-			if number := phone.Of(string(r.record.text(keyField))); r.record != nil && number != phone.Of(r.key) && r.key != "" {
-				wish.former = number
+			wish.key = string(r.record.text(keyField))
+			if r.key != "" && r.key != wish.key {
+				wish.linked = wish.linked && name != "PHONE"
+				wish.former = phone.Of(wish.key)
 			}
 			if ops := wish.operations(name, w.client.region, r.record.rows(name)); len(ops) > 0 {
 				fields[name] = ops

@@ -14,8 +14,10 @@ type wish struct {
 	// first; former is the number that the record's key named before.
 	numbers []string
 	former  string
-	// linked says that the record was ours before this call.
+	// linked says that the record was ours before this call, key that it is
+	// known by this one, before and after.
 	linked bool
+	key    string
 }
 
 // operations turn what a record has into what is wished. Bitrix24 takes rows,
@@ -24,21 +26,71 @@ type wish struct {
 // means that there is nothing to do.
 func (w *wish) operations(name, region string, have []entry) []params {
 	have = slices.DeleteFunc(slices.Clone(have), func(e entry) bool { return e.ID == "" || e.Value == "" })
-	if name == "PHONE" {
+	switch {
+	case name == "PHONE" && w.linked && len(have) > 0:
+		return w.instead(region, have)
+	case name == "PHONE":
 		return w.phone(region, have)
 	}
 	return w.first(name, have)
 }
 
-// phone changes the row that has the number, as people may have written it, or
-// the one that has the contact's former number; otherwise it adds a row. Other
-// numbers are none of our business.
+// instead puts the value in the place of the number that a linked record shows,
+// so that it is the one that is shown: if it is not the key's, then the first,
+// and the key's is gone. Other numbers stay.
+func (w *wish) instead(region string, have []entry) []params {
+	is := func(e entry, number string) bool {
+		return number != "" && phone.Index(string(e.Value), region, []string{number}) == 0
+	}
+	key := phone.Of(w.key)
+	at := max(slices.IndexFunc(have, func(e entry) bool { return is(e, key) }), 0)
+	switch {
+	case w.value == "":
+		return append(w.phone(region, slices.Delete(slices.Clone(have), at, at+1)), removed(have[at]))
+	case string(have[at].Value) == w.value:
+		return nil
+	case is(have[at], w.value), key == w.value:
+		return []params{changedTo(have[at], w.value)}
+	}
+	// The rows as they are to be: those that have the key's number go, all but
+	// one, which a new number can have.
+	there := slices.IndexFunc(have, func(e entry) bool { return is(e, w.value) })
+	var ops []params
+	var rows []entry
+	for i, e := range have {
+		if is(e, key) && (i != at || there >= 0) {
+			ops = append(ops, removed(e))
+			continue
+		}
+		rows = append(rows, e)
+	}
+	if there >= 0 {
+		at = there
+	}
+	at = slices.IndexFunc(rows, func(e entry) bool { return e.ID == have[at].ID })
+	if at == 0 && string(rows[0].Value) == w.value {
+		return ops
+	}
+	if ops = append(ops, changedTo(rows[0], w.value)); at > 0 {
+		ops = append(ops, changedTo(rows[at], string(rows[0].Value)))
+	}
+	return ops
+}
+
+func removed(e entry) params { return params{"ID": string(e.ID), "DELETE": "Y"} }
+
+func changedTo(e entry, value string) params { return params{"ID": string(e.ID), "VALUE": value} }
+
+// phone, of a record that was not ours or has got another key, changes the row
+// that has the number, as people may have written it, or the one that has the
+// contact's former number; otherwise it adds a row. Other numbers are none of
+// our business.
 func (w *wish) phone(region string, have []entry) []params {
 	if w.value == "" {
 		var gone []params
 		for _, e := range have {
 			if phone.Index(string(e.Value), region, w.numbers) >= 0 {
-				gone = append(gone, params{"ID": string(e.ID), "DELETE": "Y"})
+				gone = append(gone, removed(e))
 			}
 		}
 		return gone
@@ -59,7 +111,7 @@ func (w *wish) phone(region string, have []entry) []params {
 	if at < 0 {
 		return []params{appended("PHONE", w.value)}
 	}
-	return []params{{"ID": string(have[at].ID), "VALUE": w.value}}
+	return []params{changedTo(have[at], w.value)}
 }
 
 // first makes the value that of the first row, which is the one that is read.
@@ -69,18 +121,18 @@ func (w *wish) first(name string, have []entry) []params {
 	case w.value == "" && len(have) == 0:
 		return nil
 	case w.value == "":
-		return []params{{"ID": string(have[0].ID), "DELETE": "Y"}}
+		return []params{removed(have[0])}
 	case len(have) == 0:
 		return []params{appended(name, w.value)}
 	}
 	same := func(e entry) bool { return strings.EqualFold(string(e.Value), w.value) }
 	at := slices.IndexFunc(have, same)
-	change := params{"ID": string(have[0].ID), "VALUE": w.value}
+	change := changedTo(have[0], w.value)
 	switch {
 	case at == 0:
 		return nil
 	case at > 0:
-		return []params{change, {"ID": string(have[at].ID), "VALUE": string(have[0].Value)}}
+		return []params{change, changedTo(have[at], string(have[0].Value))}
 	case w.linked:
 		return []params{change}
 	}

@@ -39,6 +39,7 @@ func subscriptions() []string {
 	for _, name := range []string{
 		"firstname", "lastname", "email", "phone", "mobilephone", "jobtitle", "company", "address", "city", "zip", "state", "country",
 		"website", "lifecyclestage", "hs_lead_status", "hubspot_owner_id", "hs_language",
+		"crmsync_labels", "crmsync_consent", "crmsync_language",
 	} {
 		all = append(all, "contact.propertyChange:"+name)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +52,28 @@ func TestAPersonEditsAContact(t *testing.T) {
 	same(t, "knobs", p.sim("POST", "knobs", `{"keep_modified":true}`).ok().at("keep_modified"), true)
 	same(t, "unknown", p.sim("GET", "nothing", "").status, http.StatusNotFound)
 	same(t, "calls", p.Stats().Calls, 1)
+}
+
+// What is chosen from a list goes by its text in the pages, and by its id in the API.
+func TestAPersonChoosesFromAList(t *testing.T) {
+	t.Parallel()
+	p := open(t, bitrix24sim.Options{})
+	p.call("crm.contact.userfield.add", `{"fields":{"USER_TYPE_ID":"enumeration","FIELD_NAME":"ONE","LIST":[{"VALUE":"yes"},{"VALUE":"no"}]}}`).ok()
+	p.call("crm.contact.userfield.add", `{"fields":{"USER_TYPE_ID":"enumeration","FIELD_NAME":"SOME","MULTIPLE":"Y","LIST":[{"VALUE":"vip"},{"VALUE":"new"}]}}`).ok()
+	made := p.sim("POST", "contacts", `{"phone":"+1 212 555 0101","fields":{"UF_CRM_ONE":"no","UF_CRM_SOME":"vip;new"}}`).ok()
+	same(t, "one", made.at("fields", "UF_CRM_ONE"), "no")
+	same(t, "some", made.at("fields", "UF_CRM_SOME"), "vip;new")
+	for name, want := range map[string]int{"UF_CRM_ONE": 0, "UF_CRM_SOME": 2} {
+		if got := p.contact(1).json("result", name); strings.Contains(got, "no") || strings.Contains(got, "vip") || strings.Count(got, `,`)+1 < want {
+			t.Errorf("%s is %s in the API, want ids", name, got)
+		}
+	}
+	p.sim("POST", "contacts", `{"id":"1","fields":{"UF_CRM_ONE":"","UF_CRM_SOME":""}}`).ok()
+	if f := p.Contacts("1", "")[0].Fields; f["UF_CRM_ONE"]+f["UF_CRM_SOME"] != "" {
+		t.Errorf("nothing is chosen: %v", f)
+	}
+	answer := p.sim("POST", "contacts", `{"id":"1","fields":{"UF_CRM_SOME":"vip;old"}}`)
+	same(t, "what is not in the list", fmt.Sprint(answer.status, answer.at("error")), `400"vip;old" is not in the list of UF_CRM_SOME`)
 }
 
 func TestDuplicatesAreCounted(t *testing.T) {

@@ -20,7 +20,8 @@ type (
 	Message = simcrm.Message
 	// Edit is what a person does in the CRM's own pages. Its fields are by the
 	// classic family's names; one of PHONE, EMAIL and the like replaces the
-	// first row of its kind, or deletes it if empty.
+	// first row of its kind, or deletes it if empty. What is chosen from a list is
+	// shown and given by its text, several as "vip;new".
 	Edit = simcrm.Edit[any]
 )
 
@@ -64,8 +65,15 @@ func (s *Server) peopleBy(id, phone string) []*contact {
 
 func (s *Server) shown(p *contact) Contact {
 	fields := maps.Clone(p.fields)
+	for name, text := range fields {
+		fields[name] = s.field(name).reads(text)
+	}
 	for name, list := range p.lists {
-		fields[name] = strings.Join(list, ";")
+		read := make([]string, len(list))
+		for i, text := range list {
+			read[i] = s.field(name).reads(text)
+		}
+		fields[name] = strings.Join(read, ";")
 	}
 	for _, kind := range multifields {
 		if list := p.plain(kind); len(list) > 0 {
@@ -156,6 +164,11 @@ func (s *Server) edit(e Edit, target *contact) (Contact, error) {
 			return Contact{}, fmt.Errorf("no field %q can be filled in", name)
 		}
 		plain := redecode(v)
+		if text, is := plain.(string); is && f.kind == "enumeration" {
+			if plain, is = f.chosen(text); !is {
+				return Contact{}, fmt.Errorf("%q is not in the list of %s", text, name)
+			}
+		}
 		var refused *refusal
 		if f.kind != "crm_multifield" {
 			refused = s.assign(next, f, plain, style{})
@@ -170,6 +183,36 @@ func (s *Server) edit(e Edit, target *contact) (Contact, error) {
 	}
 	s.commit(next, what, by)
 	return s.shown(next), nil
+}
+
+// reads is what a person sees of a stored value.
+func (f *field) reads(text string) string {
+	if f == nil || f.kind != "enumeration" {
+		return text
+	}
+	if at := slices.IndexFunc(f.user.items, func(i enumItem) bool { return i.id == text }); at >= 0 {
+		return f.user.items[at].value
+	}
+	return text
+}
+
+// chosen are the ids of what a person chooses from a list, false if that is not in it.
+func (f *field) chosen(text string) (any, bool) {
+	if text == "" {
+		return "", true
+	}
+	ids := newDict()
+	for value := range strings.SplitSeq(text, ";") {
+		at := slices.IndexFunc(f.user.items, func(i enumItem) bool { return i.value == value || i.id == value })
+		if at < 0 {
+			return nil, false
+		}
+		if !f.multiple {
+			return f.user.items[at].id, true
+		}
+		ids.push(f.user.items[at].id)
+	}
+	return ids, true
 }
 
 // Delete removes a contact as a person would, and reports whether there was one.

@@ -39,6 +39,10 @@ func TestAPersonEditsAContact(t *testing.T) {
 		found[0].Phone != "+1 212 555 0101" || found[0].UpdatedAt <= made.str("updated_at") {
 		t.Errorf("got %+v", found)
 	}
+	same(t, "tags", a.post("/_sim/contacts", obj{"id": made.str("id"), "fields": obj{"Tag": "vip, new"}}).at("fields", "Tag"), "vip,new")
+	same(t, "one less", a.post("/_sim/contacts", obj{"id": made.str("id"), "fields": obj{"Tag": "new"}}).at("fields", "Tag"), "new")
+	same(t, "none", a.post("/_sim/contacts", obj{"id": made.str("id"), "fields": obj{"Tag": ""}}).at("fields", "Tag"), nil)
+	a.post("/_sim/contacts", obj{"id": made.str("id"), "fields": obj{"Tag": "a tag longer than those may be"}}).says(t, 400, "INVALID_DATA")
 	if _, null := found[0].Fields["Email"]; null {
 		t.Error("a field that is not set is shown")
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"crmsync/connectors/internal/simcrm"
 )
@@ -17,7 +18,7 @@ type (
 	// Message is a logged WhatsApp message as the control plane shows it.
 	Message = simcrm.Message
 	// Edit is what a person does in the CRM's own pages. Its fields are by API
-	// name; text is understood for any kind.
+	// name; text is understood for any kind, and Tag is all tags, as "vip,new".
 	Edit = simcrm.Edit[any]
 )
 
@@ -157,6 +158,7 @@ func (s *Server) edit(e Edit) (Contact, error) {
 		return Contact{}, fmt.Errorf("no contact has the id %s", e.ID)
 	}
 	fields := obj{}
+	tags, tagged := e.Fields["Tag"]
 	for name, v := range e.Fields {
 		f := m.byName[name]
 		if f == nil {
@@ -173,10 +175,31 @@ func (s *Server) edit(e Edit) (Contact, error) {
 	}
 	w := &writing{by: s.users[1], workflows: true}
 	it, refused := s.plan(w, m, 0, fields, target)
+	if refused == nil && tagged {
+		it.next.tags, refused = s.tagsCalled(m, fmt.Sprint(tags))
+		it.changed = append(it.changed, "Tag")
+	}
 	if refused != nil {
 		return Contact{}, fmt.Errorf("%s: %s %s", refused.Code, refused.Message, simcrm.JSON(refused.Details))
 	}
 	return s.contact(s.commit(w, it)), nil
+}
+
+// tagsCalled are the tags of a list of names, new ones among them.
+func (s *Server) tagsCalled(m *module, names string) (list []*tag, refused *refusal) {
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.TrimSpace(name)
+		t := m.tags[strings.ToLower(name)]
+		if t == nil && name != "" {
+			if t, refused = s.newTag(m, givenTag{Name: name}, "$.tags"); refused != nil {
+				return nil, refused
+			}
+		}
+		if t != nil && !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list, nil
 }
 
 // understood turns the control plane's text into what the field takes.
