@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -299,6 +300,16 @@ func (tx *recordTx) ErasedRecords(records []directory.RecordKey) (map[directory.
 		}
 	}
 	return until, nil
+}
+
+// ErasedHolder returns the erased contact whose record of an account it was; none
+// if there is none.
+func (db *DB) ErasedHolder(ctx context.Context, account, record string) (contacts []int64, err error) {
+	err = db.gorm.WithContext(ctx).Model(&erasedRow{}).Where("account = ? AND record_id = ?", account, record).Pluck("contact_id", &contacts).Error
+	if err != nil {
+		return nil, fmt.Errorf("read whose record of %s it was: %w", account, err)
+	}
+	return contacts, nil
 }
 
 // settleErased stores what became of entities whose people were erased: the
