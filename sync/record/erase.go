@@ -13,9 +13,9 @@ func (r *Recorder) erases(f *directory.Fact) bool {
 	return f.Observed != nil && f.Observed.Gone && r.Mapping().OnDelete(f.Account) == mapping.Erase
 }
 
-// apart yields facts in their order, those that have people erased apart from the
+// parts yields facts in their order, those that have people erased apart from the
 // others: whoever writes after that is new.
-func (r *Recorder) apart(facts []directory.Fact) func(yield func([]directory.Fact) bool) {
+func (r *Recorder) parts(facts []directory.Fact) func(yield func([]directory.Fact) bool) {
 	return func(yield func([]directory.Fact) bool) {
 		first := 0
 		for i := range facts {

@@ -58,7 +58,7 @@ type Result struct {
 // again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	var all Result
-	for part := range r.apart(facts) {
+	for part := range r.parts(facts) {
 		some, err := r.record(ctx, part)
 		all.add(some)
 		if err != nil {

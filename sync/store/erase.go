@@ -190,11 +190,11 @@ func (x *eraser) conversation() error {
 
 // contact leaves the tombstone, and nobody is led to it.
 func (x *eraser) contact() error {
-	for _, table := range []string{"identities WHERE contact_id IN ?", "joins WHERE survivor_id IN ? OR joined_id IN ?"} {
-		args := []any{x.people, x.people}[:strings.Count(table, "?")]
-		if err := x.db.Exec("DELETE FROM "+table, args...).Error; err != nil {
-			return err
-		}
+	if err := x.db.Where("contact_id IN ?", x.people).Delete(&identityRow{}).Error; err != nil {
+		return err
+	}
+	if err := x.db.Where("survivor_id IN ? OR joined_id IN ?", x.people, x.people).Delete(&joinRow{}).Error; err != nil {
+		return err
 	}
 	return x.db.Exec("UPDATE contacts SET fields = '{}', erased_at = ?, erased_account = ?, erased_record = ?, updated_at = ? WHERE id IN ?",
 		utc(x.e.At), x.e.Account, x.e.Record, x.now, x.people).Error
@@ -231,10 +231,10 @@ func (x *eraser) records() error {
 		if l.RecordID != "" || l.EntityID != x.e.Contact {
 			continue
 		}
-		if err := promote(x.db, l, x.now); err != nil || l.RecordID == "" {
-			if err != nil {
-				return err
-			}
+		if err := promote(x.db, l, x.now); err != nil {
+			return err
+		}
+		if l.RecordID == "" {
 			continue
 		}
 		if err := x.db.Save(l).Error; err != nil {
