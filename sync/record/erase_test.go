@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,33 +39,38 @@ func (town *town) everything() string {
 	tables := strings.Fields("facts contacts identities messages files links dead_letters duplicates joins pulls merges sweeps erased_records letter_actions")
 	var all strings.Builder
 	for _, table := range tables {
-		rows, err := db.QueryContext(ctx, "SELECT * FROM "+table)
-		if err != nil {
-			town.Fatal(err)
-		}
-		names, _ := rows.Columns()
-		for rows.Next() {
-			row := make([]any, len(names))
-			for i := range row {
-				row[i] = new(any)
-			}
-			if err := rows.Scan(row...); err != nil {
-				town.Fatal(err)
-			}
-			for i := range row {
-				value := *row[i].(*any)
-				if b, is := value.([]byte); is {
-					value = string(b)
-				}
-				fmt.Fprintf(&all, "%s.%s=%v\n", table, names[i], value)
-			}
-		}
-		if err := rows.Err(); err != nil {
-			town.Fatal(err)
-		}
-		rows.Close()
+		town.table(&all, db, table)
 	}
 	return all.String()
+}
+
+func (town *town) table(all *strings.Builder, db *sql.DB, table string) {
+	town.Helper()
+	rows, err := db.QueryContext(ctx, "SELECT * FROM "+table)
+	if err != nil {
+		town.Fatal(err)
+	}
+	defer rows.Close()
+	names, _ := rows.Columns()
+	for rows.Next() {
+		row := make([]any, len(names))
+		for i := range row {
+			row[i] = new(any)
+		}
+		if err := rows.Scan(row...); err != nil {
+			town.Fatal(err)
+		}
+		for i := range row {
+			value := *row[i].(*any)
+			if b, is := value.([]byte); is {
+				value = string(b)
+			}
+			fmt.Fprintf(all, "%s.%s=%v\n", table, names[i], value)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		town.Fatal(err)
+	}
 }
 
 // wantNothingOf makes sure that texts are in no table.
