@@ -18,6 +18,7 @@ type Connector interface {
 	Writer
 	Reader
 	Merger
+	Eraser
 	// Subscribe has the vendor send webhooks about changed contacts, or
 	// prolongs that. renewBy is when it has to be called again, zero for
 	// never. Where people set that up in the vendor's own pages, the failure
@@ -83,6 +84,20 @@ type Merger interface {
 	// Conflict; without the other it may be one. Where the vendor has no means for it the
 	// failure is [NotOffered]; one of class Rejected wants a person to do it.
 	MergeContacts(ctx context.Context, keep, other string) Result
+}
+
+// An Eraser deletes what an account holds of a person. Both methods return one
+// result per id, in order; what is not there any more, or never was, is as good
+// as deleted, so that a call whose answer was lost can be repeated.
+type Eraser interface {
+	// EraseContacts deletes records as people do, so that they go where the vendor
+	// keeps deleted ones. What the vendor has merged into another record is not
+	// deleted: it is a Conflict that names that one.
+	EraseContacts(ctx context.Context, ids []string) []Result
+
+	// EraseMessages deletes messages that were written before, by their RecordID.
+	// Where a vendor deletes them with their contact there is nothing to do.
+	EraseMessages(ctx context.Context, ids []string) []Result
 }
 
 // Limits is how much one call of a [Connector] may carry, in records.

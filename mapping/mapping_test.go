@@ -47,6 +47,7 @@ accounts:
       mobile: phone
       phone: {field: phone, direction: both}
       fax: phone
+  bitrix24: {on_delete: erase}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ accounts:
 	if want := map[string]any{"lang": "it"}; !reflect.DeepEqual(fields, want) {
 		t.Errorf("written is %v, want %v", fields, want)
 	}
-	if m.People() != (mapping.People{ByEmail: true, ByName: true}) || m.OnDelete("zoho") != mapping.Recreate || m.OnDelete("hubspot") != mapping.Unlink {
+	if m.People() != (mapping.People{ByEmail: true, ByName: true}) || m.OnDelete("zoho") != mapping.Recreate || m.OnDelete("hubspot") != mapping.Unlink || m.OnDelete("bitrix24") != mapping.Erase {
 		t.Errorf("people %+v, deletions %s and %s", m.People(), m.OnDelete("zoho"), m.OnDelete("hubspot"))
 	}
 	if !m.Merges("hubspot") || m.Merges("zoho") || m.Merges("bitrix24") {
@@ -135,7 +136,6 @@ func TestEveryFaultIsFoundAtItsPlace(t *testing.T) {
 		"a family of another kind":           {"version: 1\npeople: {same_phone: byname}\naccounts: {a: {contact: {x: email}}}\n", []string{"m.yaml:2:22: same_phone is same_person or by_name; did you mean by_name?"}},
 		"a rule for duplicates that is none": {"version: 1\naccounts: {a: {duplicates: delete, contact: {x: email}}}\n", []string{"m.yaml:2:28: "}},
 		"one field read twice":               {"version: 1\naccounts:\n  a:\n    contact:\n      x: {field: phone, direction: both}\n      y: {field: phone, direction: from}\n", []string{"m.yaml:6:10: phone is read from x already (line 5); of two fields nobody knows which is right: write y: {field: phone, direction: to}"}},
-		"erasing":                            {"version: 1\naccounts: {a: {on_delete: erase, contact: {x: email}}}\n", []string{"m.yaml:2:27: on_delete: erase is not offered by this version"}},
 		"deleting somehow":                   {"version: 1\naccounts: {a: {on_delete: cascade, contact: {x: email}}}\n", []string{"on_delete is unlink, recreate or erase"}},
 		"no accounts":                        {"version: 1\n", []string{"there are no accounts"}},
 		"none of the accounts":               {"version: 1\naccounts: {}\n", []string{"there are no accounts"}},

@@ -30,6 +30,8 @@ const (
 	Unlink OnDelete = "unlink"
 	// Recreate brings the person back at once.
 	Recreate OnDelete = "recreate"
+	// Erase forgets the person here and deletes their records in all accounts.
+	Erase OnDelete = "erase"
 )
 
 // OnDelete returns an account's rule.
@@ -138,9 +140,5 @@ func (c *compiler) duplicates(node *yaml.Node) (merge bool) {
 
 // onDelete reads what follows when a record is deleted.
 func (c *compiler) onDelete(node *yaml.Node) OnDelete {
-	rule := c.word(node, "on_delete", "unlink", "recreate", "erase")
-	if rule == "erase" {
-		c.at(node, "on_delete: erase is not offered by this version; write unlink or recreate")
-	}
-	return OnDelete(rule)
+	return OnDelete(c.word(node, "on_delete", "unlink", "recreate", "erase"))
 }

@@ -37,7 +37,11 @@ func contactsExplain() *cobra.Command {
 }
 
 func explainContact(w io.Writer, e *app.ContactExplained) {
-	writeHead(w, e.ContactHead)
+	if writeHead(w, e.ContactHead); e.Erased != nil {
+		writeStanding(w, e.Accounts)
+		writeDebts(w, e.Pending)
+		return
+	}
 	headRow(w, "Mapping", filepath.Base(e.MappingFile)+", revision "+e.MappingRevision)
 	width := len("set by")
 	for _, f := range e.Fields {

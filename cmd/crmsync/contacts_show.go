@@ -43,7 +43,11 @@ func contactsShow() *cobra.Command {
 }
 
 func showContact(w io.Writer, s *app.ContactShown) {
-	writeHead(w, s.ContactHead)
+	if writeHead(w, s.ContactHead); s.Erased != nil {
+		writeStanding(w, s.Accounts)
+		writeDebts(w, s.Pending)
+		return
+	}
 	m := s.Messages
 	headRow(w, "Messages", fmt.Sprintf("%d received, %d sent", m.Received, m.Sent)+lastOf(m.Last))
 	fmt.Fprintln(w, "\nFields")
@@ -67,6 +71,10 @@ func writeHead(w io.Writer, h app.ContactHead) {
 			text += " until " + momentText(*k.Until)
 		}
 		headRow(w, map[bool]string{true: "Known as"}[i == 0], text)
+	}
+	if e := h.Erased; e != nil {
+		headRow(w, "Erased", fmt.Sprintf("%s, as record %s was deleted in %s; nothing else is kept of the person", momentText(e.At), e.Record, e.Account))
+		return
 	}
 	headRow(w, "Since", momentText(h.CreatedAt))
 	headRow(w, "Changed", momentText(h.UpdatedAt)+fmt.Sprintf(", version %d", h.Version))

@@ -16,6 +16,7 @@ import (
 const (
 	contactAdd      = "crm.contact.add"
 	contactUpdate   = "crm.contact.update"
+	contactDelete   = "crm.contact.delete"
 	contactList     = "crm.contact.list"
 	contactFields   = "crm.contact.fields"
 	fieldAdd        = "crm.contact.userfield.add"

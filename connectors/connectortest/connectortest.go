@@ -93,6 +93,8 @@ var cases = []struct {
 	{"text that no vendor takes is refused or cleaned", oddText},
 	{"labels are a set", labels},
 	{"two records are merged once", merge},
+	{"who is erased is gone, with the messages", erase},
+	{"an erasure whose answer was lost is made again", lostErasure},
 	{"an owner is set by id and by e-mail", owner},
 	{"a message is written, found and updated", messageLife},
 	{"the same message twice in a batch is one message", sameMessageInABatch},

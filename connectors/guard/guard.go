@@ -130,6 +130,16 @@ func (g *Guard) MergeContacts(ctx context.Context, keep, other string) connector
 	return pass(ctx, g, []string{other}, merge, failure)[0]
 }
 
+// EraseContacts passes on, unless the breaker is open.
+func (g *Guard) EraseContacts(ctx context.Context, ids []string) []connectors.Result {
+	return pass(ctx, g, ids, g.connector.EraseContacts, failure)
+}
+
+// EraseMessages passes on, unless the breaker is open.
+func (g *Guard) EraseMessages(ctx context.Context, ids []string) []connectors.Result {
+	return pass(ctx, g, ids, g.connector.EraseMessages, failure)
+}
+
 // Limits are the connector's.
 func (g *Guard) Limits() connectors.Limits { return g.connector.Limits() }
 

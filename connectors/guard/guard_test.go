@@ -97,6 +97,14 @@ func (v *vendor) MergeContacts(ctx context.Context, keep, _ string) connectors.R
 	return r
 }
 
+func (v *vendor) EraseContacts(ctx context.Context, ids []string) []connectors.Result {
+	return v.answer(ctx, len(ids))
+}
+
+func (v *vendor) EraseMessages(ctx context.Context, ids []string) []connectors.Result {
+	return v.answer(ctx, len(ids))
+}
+
 func (v *vendor) err(ctx context.Context) error {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return e
@@ -256,6 +264,20 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 	"ListDeleted": func(ctx context.Context, g *Guard) (bool, error) {
 		got, err := g.ListDeleted(ctx, time.Time{}, "c")
 		return got.Next == "c+", err
+	},
+	"EraseContacts": func(ctx context.Context, g *Guard) (bool, error) {
+		got := g.EraseContacts(ctx, []string{"1", "2"})
+		if e := got[1].Err; e != nil {
+			return len(got) == 2, e
+		}
+		return len(got) == 2, nil
+	},
+	"EraseMessages": func(ctx context.Context, g *Guard) (bool, error) {
+		got := g.EraseMessages(ctx, []string{"1", "2"})
+		if e := got[1].Err; e != nil {
+			return len(got) == 2, e
+		}
+		return len(got) == 2, nil
 	},
 	"MergeContacts": func(ctx context.Context, g *Guard) (bool, error) {
 		got := g.MergeContacts(ctx, "1", "2")

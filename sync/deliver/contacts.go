@@ -17,6 +17,16 @@ const keyShadow = "(key)"
 
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
+	erased, work, err := w.erase(ctx, work, w.Connector.EraseContacts)
+	if err != nil || len(work) == 0 {
+		return erased, err
+	}
+	written, err := w.writeLiving(ctx, work)
+	return append(erased, written...), err
+}
+
+// writeLiving is writeContacts of those who were not erased.
+func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
 	var changes []contactChange
 	m := w.Mapping()

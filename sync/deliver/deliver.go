@@ -59,6 +59,7 @@ type Worker struct {
 	Connector interface {
 		connectors.Writer
 		connectors.Merger
+		connectors.Eraser
 		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
 	}
 	// Wait returns when the account may be called: its breaker is not open

@@ -178,6 +178,23 @@ func (v *vendor) MergeContacts(_ context.Context, keep, other string) connectors
 	})[0]
 }
 
+func (v *vendor) EraseContacts(_ context.Context, ids []string) []connectors.Result {
+	return v.call("erase", ids, func(i int) connectors.Result {
+		if to := v.moved[ids[i]]; to != "" {
+			return connectors.Result{Err: &connectors.Error{Class: connectors.Conflict, RecordID: to}}
+		}
+		delete(v.contacts, ids[i])
+		return connectors.Result{}
+	})
+}
+
+func (v *vendor) EraseMessages(_ context.Context, ids []string) []connectors.Result {
+	return v.call("erase messages", ids, func(i int) connectors.Result {
+		v.messages = slices.DeleteFunc(v.messages, func(m connectors.MessageChange) bool { return m.RecordID == ids[i] })
+		return connectors.Result{}
+	})
+}
+
 func wamids(changes []connectors.MessageChange) []string {
 	names := make([]string, len(changes))
 	for i, c := range changes {

@@ -22,6 +22,7 @@ type files struct {
 	Store
 	connectors.Writer
 	connectors.Merger
+	connectors.Eraser
 
 	mu       sync.Mutex
 	work     map[int64]directory.Work

@@ -92,7 +92,7 @@ func (l *lossList) look(ctx context.Context, ids []string) error {
 		for i, r := range readings {
 			link, linked := links[part[i]]
 			switch {
-			case r.Err != nil || !linked:
+			case r.Err != nil || !linked || link.Erase:
 				// Nothing is known of it, or it is nobody's by now.
 			case !link.UpdatedBefore(s.asked) && r.Record.ID != part[i]:
 				again = append(again, s.again(part[i]))

@@ -13,6 +13,10 @@ import (
 // writeMessages brings a batch of messages to the account: those in doubt are
 // looked up, unknown ones created, known ones updated.
 func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]settled, error) {
+	erased, work, err := w.erase(ctx, work, w.Connector.EraseMessages)
+	if err != nil {
+		return nil, err
+	}
 	b := messageBatch{worker: w}
 	for _, todo := range work {
 		if todo.ContactRecordID == "" {
@@ -29,7 +33,7 @@ func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]se
 	if err := b.update(ctx); err != nil {
 		return nil, err
 	}
-	return b.settled, nil
+	return append(erased, b.settled...), nil
 }
 
 // messageBatch is a batch on its way; the slices run in parallel.

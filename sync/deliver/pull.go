@@ -75,6 +75,8 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 		link, linked := links[p.ID]
 		gone := r.Err == nil && r.Record.ID == ""
 		switch {
+		case linked && link.Erase && (r.Err != nil || r.Record.ID == "" || r.Record.ID == p.ID):
+			// It is about to be deleted, or has just been.
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			trouble = r.Err
 			continue

@@ -301,7 +301,7 @@ func (s *Sweep) compare(ctx context.Context, records []connectors.Record, state 
 			continue
 		}
 		switch {
-		case duplicates[r.ID]:
+		case duplicates[r.ID], linked && link.Erase:
 			state.Skipped++
 			continue
 		case linked && !differs(s.lines, &link, r, s.Region):

@@ -18,6 +18,8 @@ type Contact struct {
 	// Fields are the known values by canonical name (see [mapping.Contact]).
 	Fields    map[string]Value
 	CreatedAt time.Time
+	// Erased says that nothing else is known any more, and why.
+	Erased Erasure
 
 	// withheld are fields that a view leaves out; see Without.
 	withheld []string

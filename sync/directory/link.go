@@ -18,6 +18,9 @@ type Link struct {
 	// outcome is not known: of fields that people enter, by the vendor's names.
 	Sent  map[string][]string
 	State State
+	// Erase says that the person was erased: what is owed is that the account
+	// deletes the record.
+	Erase bool
 	// Wanted is the version of the entity that the account should show,
 	// Agreed the one that it shows.
 	Wanted, Agreed int64
@@ -65,6 +68,10 @@ const (
 // Deleted is why a contact is [Skipped] whose record somebody has deleted in the
 // account. It comes back with the next message, and not with anything else.
 const Deleted = "its record was deleted in the account"
+
+// Erased is why a link of somebody is [Skipped] who was erased, once the account
+// has nothing of it any more.
+const Erased = "the person was erased"
 
 // A Want says that an account should show an entity's version.
 type Want struct {

@@ -34,6 +34,9 @@ type Message struct {
 	// ErrorCode is the vendor's code when Status is failed.
 	ErrorCode int
 	GroupID   string
+	// Erased says that it was an erased person's: only that there was one is
+	// known of it.
+	Erased bool
 
 	// Changed says that it differs from what is stored.
 	Changed bool

@@ -1,5 +1,7 @@
 package directory
 
+import "time"
+
 // Tx is one transaction of the recorder. Whatever it does is stored together
 // or not at all.
 type Tx interface {
@@ -85,6 +87,14 @@ type Tx interface {
 	// SettleLetters discards the open letters about a contact.
 	SettleLetters(contactID int64, note string) error
 
+	// Erase leaves nothing of a contact and of those that have become a part of
+	// it but that there was one, and makes the accounts that have records of
+	// theirs owe that these are deleted. It returns those accounts.
+	Erase(e Erasure) (accounts []string, err error)
+	// ErasedRecords returns until when what was read of records counts for
+	// nothing, as they were deleted, of those of erased people.
+	ErasedRecords(records []RecordKey) (map[RecordKey]time.Time, error)
+
 	// LinkedAccounts returns the accounts that have heard of each contact.
 	LinkedAccounts(contactIDs []int64) (map[int64][]string, error)
 	// Want makes accounts owe the given versions. What was settled becomes
@@ -106,3 +116,7 @@ type FactOutcome struct {
 
 // Applied is the outcome of a fact that the directory has taken in.
 const Applied = "applied"
+
+// SkippedErased is that of a fact about somebody who was erased. Only that it came
+// is kept of it.
+const SkippedErased = "skipped: " + Erased

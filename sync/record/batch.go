@@ -35,6 +35,8 @@ type batch struct {
 	doubles       map[directory.RecordKey]double           // records that have turned out to be duplicates, or none any more
 	vacated       []vacancy                                // contacts that have lost their record
 	joins         []joining                                // contacts that are one person
+	erased        map[directory.RecordKey]time.Time        // until when what is read of records counts for nothing
+	erasures      []directory.Erasure                      // people who may have to be erased
 	newIdentities []int                                    // indexes into identities
 	heard         map[*directory.Message][]*directory.Fact // what was reported of a message
 	files         map[*directory.Message]connectors.Media  // what came with a message
@@ -98,6 +100,9 @@ func (b *batch) load(facts []directory.Fact) error {
 	}
 	linked, err := b.loadLinks(records, ids)
 	if err != nil {
+		return err
+	}
+	if b.erased, err = b.tx.ErasedRecords(records); err != nil {
 		return err
 	}
 	ids = append(ids, linked...)
@@ -204,6 +209,9 @@ func (b *batch) save() error {
 		return err
 	}
 	if err := b.want(changed, messages); err != nil {
+		return err
+	}
+	if err := b.erase(); err != nil {
 		return err
 	}
 	if err := b.retry(); err != nil {

@@ -164,6 +164,9 @@ func (m *merger) run() (accounts []string, made bool, err error) {
 func bothOf(tx directory.Tx, a, b int64) (first, second *directory.Contact, err error) {
 	list, err := tx.Contacts([]int64{a, b})
 	for _, c := range list {
+		if c.Erased.Is() {
+			continue
+		}
 		if c.ID == a {
 			first = c
 		} else {

@@ -55,6 +55,12 @@ func (b *batch) observed(f *directory.Fact) string {
 	o := f.Observed
 	key := directory.RecordKey{Account: f.Account, ID: o.ID}
 	link := b.followed(f, b.links[key])
+	if link != nil && link.Erase {
+		l := *link
+		l.State = "" // as it is, with the record that it has become
+		b.seen = append(b.seen, seen{b.contacts[l.Entity.ID], l})
+		return directory.SkippedErased
+	}
 	if o.Gone {
 		return b.gone(f, key, link)
 	}
@@ -108,6 +114,9 @@ func (b *batch) followed(f *directory.Fact, link *directory.Link) *directory.Lin
 	key, former := directory.RecordKey{Account: f.Account, ID: f.Observed.ID}, directory.RecordKey{Account: f.Account, ID: f.Observed.Asked}
 	b.doubles[former] = double{}
 	was := b.links[former]
+	if link, was = b.withoutErased(link, was); was == nil {
+		return link
+	}
 	switch {
 	case was == nil:
 		return link
@@ -138,9 +147,13 @@ func (b *batch) gone(f *directory.Fact, key directory.RecordKey, link *directory
 	}
 	contact := b.contacts[link.Entity.ID]
 	link.RecordID, link.Shadow, link.State, link.Reason = "", nil, directory.Skipped, directory.Deleted
-	if b.mapping().OnDelete(f.Account) == mapping.Recreate {
+	switch b.mapping().OnDelete(f.Account) {
+	case mapping.Recreate:
 		link.State, link.Reason = directory.Pending, ""
 		b.triggers = append(b.triggers, directory.Trigger{Account: f.Account, Entity: link.Entity})
+	case mapping.Erase:
+		b.erasures = append(b.erasures, directory.Erasure{Contact: contact.ID, At: f.ReceivedAt, Account: f.Account, Record: key.ID, Fact: f.ID})
+	case mapping.Unlink:
 	}
 	b.seen = append(b.seen, seen{contact, *link})
 	b.vacated = append(b.vacated, vacancy{f.Account, contact, f.ReceivedAt})

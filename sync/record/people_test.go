@@ -1,9 +1,11 @@
 package record_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,26 +36,39 @@ type town struct {
 	*testing.T
 	r       *record.Recorder
 	db      *store.DB
+	raw     func() (*sql.DB, error) // beside the store
 	reports int
 }
 
 // inTown runs a test on both databases, with rules added to the mapping.
 func inTown(t *testing.T, rules string, test func(town *town)) {
 	t.Helper()
-	m, err := mapping.Compile("m.yaml", []byte(threeCRMs+rules))
+	inTownOf(t, threeCRMs+rules, test)
+}
+
+func inTownOf(t *testing.T, document string, test func(town *town)) {
+	t.Helper()
+	m, err := mapping.Compile("m.yaml", []byte(document))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Parallel()
-	run := func(name string, open func(t *testing.T) (*store.DB, error)) {
-		t.Run(name, func(t *testing.T) {
+	run := func(driver string, place func(t *testing.T) string, open func(place string) (*store.DB, error)) {
+		t.Run(driver, func(t *testing.T) {
 			t.Parallel()
-			db, err := open(t)
+			where := place(t)
+			db, err := open(where)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			town := &town{T: t, db: db, r: &record.Recorder{
+			raw := func() (*sql.DB, error) { return sql.Open("pgx", where) }
+			if driver == "sqlite" {
+				raw = func() (*sql.DB, error) {
+					return sql.Open("sqlite", filepath.Join(where, "crmsync.db")+"?_pragma=busy_timeout(5000)")
+				}
+			}
+			town := &town{T: t, db: db, raw: raw, r: &record.Recorder{
 				Store: db, Region: "IT", Mapping: func() *mapping.Mapping { return m },
 				DeliverTo: func(account string) []string {
 					if account == "whatsapp" {
@@ -66,8 +81,8 @@ func inTown(t *testing.T, rules string, test func(town *town)) {
 			town.audit()
 		})
 	}
-	run("sqlite", func(t *testing.T) (*store.DB, error) { return store.OpenSQLite(ctx, t.TempDir()) })
-	run("postgres", func(t *testing.T) (*store.DB, error) { return store.OpenPostgres(ctx, storetest.Postgres(t)) })
+	run("sqlite", func(t *testing.T) string { return t.TempDir() }, func(dir string) (*store.DB, error) { return store.OpenSQLite(ctx, dir) })
+	run("postgres", func(t *testing.T) string { return storetest.Postgres(t) }, func(url string) (*store.DB, error) { return store.OpenPostgres(ctx, url) })
 }
 
 // audit makes sure that nothing is stranded: no debt that nobody will pay.

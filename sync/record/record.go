@@ -57,6 +57,24 @@ type Result struct {
 // database's, nothing or some of it is recorded, and the facts are to be recorded
 // again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
+	var all Result
+	for part := range r.parts(facts) {
+		some, err := r.record(ctx, part)
+		all.add(some)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func (all *Result) add(some Result) {
+	all.Triggers = append(all.Triggers, some.Triggers...)
+	all.Malformed = append(all.Malformed, some.Malformed...)
+	all.Recorded = append(all.Recorded, some.Recorded...)
+}
+
+func (r *Recorder) record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	all, err := r.Apply(ctx, facts)
 	if r.refusal(err) == "" {
 		return all, err
@@ -69,9 +87,7 @@ func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, 
 		if err != nil {
 			return all, err
 		}
-		all.Triggers = append(all.Triggers, one.Triggers...)
-		all.Malformed = append(all.Malformed, one.Malformed...)
-		all.Recorded = append(all.Recorded, one.Recorded...)
+		all.add(one)
 	}
 	return all, nil
 }
@@ -242,6 +258,10 @@ func (r *Recorder) pullsOf(news []*directory.Fact) []directory.Pull {
 // apply brings one new fact into the working set.
 func (b *batch) apply(f *directory.Fact) {
 	outcome, raw := directory.Applied, []byte(nil)
+	if b.ofErased(f) {
+		b.outcomes = append(b.outcomes, directory.FactOutcome{Fact: f, Outcome: directory.SkippedErased})
+		return
+	}
 	switch f.Kind {
 	case connectors.KindMessage:
 		outcome = b.message(f)

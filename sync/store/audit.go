@@ -172,7 +172,7 @@ func (a *auditing) checks(kind string) []check {
 		return append(list, recordless,
 			check{behind, `l.wanted < e.version AND EXISTS (SELECT 1 FROM feeds f WHERE f.account = e.account AND f.feeds = l.account
 				AND f.until IS NULL AND f.since <= e.updated_at)`, nil},
-			check{"waiting for a contact that will never have a record", `l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links c
+			check{"waiting for a contact that will never have a record", `l.state = 'pending' AND l.erase = 0 AND NOT EXISTS (SELECT 1 FROM links c
 				WHERE c.account = l.account AND c.kind = 'contact' AND c.entity_id = e.contact_id AND (c.record_id <> '' OR c.state IN ('pending', 'dead')))`, nil})
 	}
 	return append(list, check{"waiting for a message that will never have a record", `l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links m

@@ -90,7 +90,7 @@ func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.E
 	var rows []linkRow
 	err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
 		WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
-		AND (l.kind = 'contact' OR l.kind = 'message' AND EXISTS (
+		AND (l.kind = 'contact' OR l.kind = 'message' AND l.erase = 1 OR l.kind = 'message' AND EXISTS (
 			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
 			WHERE m.id = l.entity_id AND c.record_id <> ''))
 		ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
@@ -359,7 +359,7 @@ func (db *DB) Sending(ctx context.Context, account string, lease int64, sent map
 func (db *DB) Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error {
 	return db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
 		return tx.Model(&linkRow{}).
-			Where("account = ? AND kind = ? AND entity_id = ? AND record_id = ?", account, string(e.Kind), e.ID, recordID).
+			Where("account = ? AND kind = ? AND entity_id = ? AND record_id = ? AND erase = 0", account, string(e.Kind), e.ID, recordID).
 			Updates(map[string]any{
 				"record_id": "", "shadow": "", "agreed": 0, "state": string(directory.Pending), "updated_at": db.now(),
 			}).Error
@@ -385,6 +385,7 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 	keep := func(column, otherwise string) clause.Expr {
 		return gorm.Expr("CASE WHEN " + overtaken + " AND excluded.state <> 'pending' THEN " + column + " ELSE " + otherwise + " END")
 	}
+	all := outcomes
 	err = db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
 		outcomes, err := db.over(tx, outcomes)
 		if err != nil {
@@ -404,8 +405,9 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 		if err := bury(tx, rows); err != nil {
 			return err
 		}
-		err = insert(tx, "links", rows, clause.OnConflict{
+		stored, err := insertCounted(tx, "links", rows, clause.OnConflict{
 			Columns: linkKey,
+			Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr("links.erase = 0")}},
 			DoUpdates: clause.Assignments(map[string]any{
 				"record_id":      gorm.Expr("excluded.record_id"),
 				"shadow":         gorm.Expr("excluded.shadow"),
@@ -424,6 +426,9 @@ func (db *DB) Settle(ctx context.Context, account string, lease int64, outcomes 
 				"next_attempt":   keep("NULL", "excluded.next_attempt"),
 			}),
 		})
+		if err == nil && stored < int64(len(all)) {
+			err = db.settleErased(tx, all)
+		}
 		if err != nil || len(ids) == 0 {
 			return err
 		}

@@ -30,7 +30,7 @@ func (mergeRow) TableName() string { return "merges" }
 const mergeable = `SELECT d.account, d.contact_id, l.record_id AS kept, d.record_id AS other, d.seen
 	FROM duplicates d JOIN links l ON l.account = d.account AND l.kind = 'contact' AND l.entity_id = d.contact_id
 	WHERE d.account = ? AND (d.refused = '' OR d.refused_lease <> ?) AND (d.merge_at IS NULL OR d.merge_at <= ?)
-		AND l.record_id <> '' AND l.record_id <> d.record_id
+		AND l.record_id <> '' AND l.record_id <> d.record_id AND l.erase = 0
 		AND NOT EXISTS (SELECT 1 FROM links o WHERE o.account = d.account AND o.kind = 'contact' AND o.record_id = d.record_id)
 		AND NOT EXISTS (SELECT 1 FROM pulls p WHERE p.account = d.account AND p.record_id IN (d.record_id, l.record_id))`
 

@@ -49,16 +49,22 @@ type recordTx struct {
 
 // Known returns which of the facts have been recorded before.
 func (tx *recordTx) Known(facts []directory.Fact) (map[string]bool, error) {
-	ids := make([]string, len(facts))
+	ids := make([]string, len(facts), 2*len(facts))
+	behind := make(map[string]string, len(facts))
 	for i := range facts {
 		ids[i] = facts[i].ID
+		behind[veil(ids[i])] = ids[i]
 	}
+	ids = slices.AppendSeq(ids, maps.Keys(behind))
 	var found []string
 	if err := tx.db.Model(&factRow{}).Where("id IN ?", ids).Pluck("id", &found).Error; err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
 	known := make(map[string]bool, len(found))
 	for _, id := range found {
+		if fact, is := behind[id]; is {
+			id = fact
+		}
 		known[id] = true
 	}
 	tx.known = maps.Clone(known)
@@ -76,6 +82,9 @@ func (tx *recordTx) SaveFacts(outcomes []directory.FactOutcome) error {
 			At: utc(o.Fact.When()), ReceivedAt: utc(o.Fact.ReceivedAt), RecordedAt: tx.now,
 			Outcome: o.Outcome, Raw: o.Raw,
 			EntityKind: (*string)(&outcomes[i].Entity.Kind), EntityID: &outcomes[i].Entity.ID,
+		}
+		if o.Outcome == directory.SkippedErased {
+			rows[i].ID = veil(o.Fact.ID)
 		}
 		if o.Fact.Kind == connectors.KindMalformed {
 			letter := deadletter.OfFact(o.Fact, "", tx.now, tx.settleWithin)
@@ -175,11 +184,13 @@ func (tx *recordTx) SaveContacts(list []*directory.Contact) error {
 
 // Messages returns the messages with the keys, in any order.
 func (tx *recordTx) Messages(keys []directory.MessageKey) ([]*directory.Message, error) {
-	wamids := make([]string, len(keys))
+	wamids := make([]string, 0, 2*len(keys))
 	numbers := map[string]bool{} // which the index begins with
-	wanted := make(map[directory.MessageKey]bool, len(keys))
-	for i, k := range keys {
-		wamids[i], numbers[k.BusinessNumber], wanted[k] = k.WAMID, true, true
+	wanted := make(map[directory.MessageKey]string, 2*len(keys))
+	for _, k := range keys {
+		behind := directory.MessageKey{BusinessNumber: k.BusinessNumber, WAMID: veil(k.WAMID)}
+		wamids = append(wamids, k.WAMID, behind.WAMID)
+		numbers[k.BusinessNumber], wanted[k], wanted[behind] = true, k.WAMID, k.WAMID
 	}
 	var found []*directory.Message
 	for part := range chunks(wamids) {
@@ -188,7 +199,9 @@ func (tx *recordTx) Messages(keys []directory.MessageKey) ([]*directory.Message,
 			return nil, fmt.Errorf("read messages: %w", err)
 		}
 		for i := range rows {
-			if m := rows[i].message(); wanted[m.Key()] {
+			m := rows[i].message()
+			if wamid, is := wanted[m.Key()]; is {
+				m.WAMID = wamid
 				found = append(found, m)
 			}
 		}
@@ -351,6 +364,7 @@ func (tx *recordTx) Want(wants []directory.Want) error {
 
 // want stores debts, of those that are there already where the condition holds.
 func (tx *recordTx) want(rows []linkRow, condition string, args ...any) error {
+	condition = "links.erase = 0 AND (" + condition + ")"
 	return insert(tx.db, "links", rows, clause.OnConflict{
 		Columns: linkKey,
 		Where:   clause.Where{Exprs: []clause.Expression{gorm.Expr(condition, args...)}},
@@ -373,13 +387,21 @@ var linkKey = []clause.Column{{Name: "account"}, {Name: "kind"}, {Name: "entity_
 
 // insert stores rows in statements of bounded size.
 func insert[R any](db *gorm.DB, table string, rows []R, clauses ...clause.Expression) error {
+	_, err := insertCounted(db, table, rows, clauses...)
+	return err
+}
+
+// insertCounted is insert, and returns how many rows it has stored.
+func insertCounted[R any](db *gorm.DB, table string, rows []R, clauses ...clause.Expression) (n int64, err error) {
 	for start := 0; start < len(rows); start += chunk {
 		part := rows[start:min(start+chunk, len(rows))]
-		if err := db.Clauses(clauses...).Create(&part).Error; err != nil {
-			return fmt.Errorf("write %s: %w", table, err)
+		done := db.Clauses(clauses...).Create(&part)
+		if done.Error != nil {
+			return n, fmt.Errorf("write %s: %w", table, done.Error)
 		}
+		n += done.RowsAffected
 	}
-	return nil
+	return n, nil
 }
 
 // chunks yields a slice in parts of bounded size, none if it is empty.

@@ -35,12 +35,19 @@ type contactRow struct {
 	Fields    string
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	ErasedAt      *time.Time
+	ErasedAccount string
+	ErasedRecord  string
 }
 
 func (contactRow) TableName() string { return "contacts" }
 
 func (r *contactRow) contact() (*directory.Contact, error) {
 	c := &directory.Contact{ID: r.ID, Version: r.Version, CreatedAt: r.CreatedAt.UTC()}
+	if r.ErasedAt != nil {
+		c.Erased = directory.Erasure{Contact: r.ID, At: r.ErasedAt.UTC(), Account: r.ErasedAccount, Record: r.ErasedRecord}
+	}
 	if err := json.Unmarshal([]byte(r.Fields), &c.Fields); err != nil {
 		return nil, fmt.Errorf("contact %d: fields: %w", r.ID, err)
 	}
@@ -85,6 +92,7 @@ func (r *messageRow) message() *directory.Message {
 		ContactID: r.ContactID, Direction: connectors.Direction(r.Direction), Type: r.Type,
 		Text: r.Text, TextAt: orZero(r.TextAt), TextRank: directory.TextRank(r.TextRank), At: orZero(r.At),
 		Status: r.Status, StatusAt: orZero(r.StatusAt), ErrorCode: r.ErrorCode, GroupID: r.GroupID,
+		Erased: veiled(r.WAMID),
 	}
 }
 
@@ -137,6 +145,7 @@ type linkRow struct {
 	WrittenAt    *time.Time
 	SeenAt       *time.Time
 	UpdatedAt    time.Time
+	Erase        int
 }
 
 func (linkRow) TableName() string { return "links" }
@@ -148,7 +157,7 @@ func (r *linkRow) link() (directory.Link, error) {
 		RecordID: r.RecordID, State: directory.State(r.State), Wanted: r.Wanted, Agreed: r.Agreed,
 		Since: orZero(r.Since), InDoubtSince: orZero(r.InDoubtSince), WrittenAt: orZero(r.WrittenAt),
 		Attempts: r.Attempts, NextAttempt: orZero(r.NextAttempt), Class: r.Class, Reason: r.Reason,
-		Revision: r.Revision, SeenAt: orZero(r.SeenAt),
+		Revision: r.Revision, SeenAt: orZero(r.SeenAt), Erase: r.Erase > 0,
 	}
 	l.History, l.AttemptedAt = historyOf(r.History)
 	if r.Sent != "" {

@@ -140,7 +140,7 @@ func (db *DB) EverSwept(ctx context.Context, account string) (bool, error) {
 // CountRecords is how many contacts of an account have a record.
 func (db *DB) CountRecords(ctx context.Context, account string) (int64, error) {
 	var n int64
-	err := db.gorm.WithContext(ctx).Model(&linkRow{}).Where("account = ? AND kind = 'contact' AND record_id <> ''", account).Count(&n).Error
+	err := db.gorm.WithContext(ctx).Model(&linkRow{}).Where("account = ? AND kind = 'contact' AND record_id <> '' AND erase = 0", account).Count(&n).Error
 	if err != nil {
 		return 0, fmt.Errorf("count the records of %s: %w", account, err)
 	}
@@ -167,7 +167,7 @@ func (db *DB) ContactsOf(ctx context.Context, ids []int64) (map[int64]*directory
 func (db *DB) LinkedRecords(ctx context.Context, account string, after int64, limit int) ([]directory.Link, error) {
 	var rows []linkRow
 	err := db.gorm.WithContext(ctx).Select("account", "kind", "entity_id", "record_id", "updated_at").
-		Where("account = ? AND kind = 'contact' AND entity_id > ? AND record_id <> ''", account, after).
+		Where("account = ? AND kind = 'contact' AND entity_id > ? AND record_id <> '' AND erase = 0", account, after).
 		Order("entity_id").Limit(limit).Find(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read the records of %s: %w", account, err)

@@ -61,6 +61,9 @@ func (b *Book) Find(ctx context.Context, who string) (int64, error) {
 			return 0, fmt.Errorf("there is no account of that name; before the colon stands contact, or one of %s", strings.Join(CRMs(b.config), ", "))
 		}
 		holders, err := b.db.Holders(ctx, account, []string{record})
+		if err == nil && len(holders[record]) == 0 {
+			holders[record], err = b.db.ErasedHolder(ctx, account, record)
+		}
 		return one(holders[record], err, "nobody's record in "+account+" has that id")
 	}
 	if strings.Contains(who, "@") {

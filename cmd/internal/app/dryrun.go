@@ -14,6 +14,7 @@ import (
 	"crmsync/config"
 	"crmsync/connectors"
 	"crmsync/connectors/guard"
+	"crmsync/mapping"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
 )
@@ -126,7 +127,7 @@ func try(ctx context.Context, sweep *deliver.Sweep, tell func(SyncDifference), p
 	known, err := sweep.Store.CountRecords(ctx, sweep.Account)
 	state.Known = known
 	if err == nil {
-		sweep.Tell = func(f deliver.Finding) { tell(differenceOf(sweep.Account, f)) }
+		sweep.Tell = func(f deliver.Finding) { tell(differenceOf(sweep.Account, f, sweep.Mapping.OnDelete(sweep.Account))) }
 		rest := sweep.Rest
 		sweep.Rest = func(took time.Duration) time.Duration { // between calls
 			progress(syncOf(*state))
@@ -142,11 +143,17 @@ func try(ctx context.Context, sweep *deliver.Sweep, tell func(SyncDifference), p
 	return syncOf(*state)
 }
 
-func differenceOf(account string, f deliver.Finding) SyncDifference {
+// whenGone is what comes of a deletion, by the account's rule.
+var whenGone = map[mapping.OnDelete]string{
+	mapping.Unlink: "it would be unlinked", mapping.Recreate: "it would be made again",
+	mapping.Erase: "the person would be erased, in all accounts",
+}
+
+func differenceOf(account string, f deliver.Finding, rule mapping.OnDelete) SyncDifference {
 	d := SyncDifference{Account: account, Record: f.RecordID, Contact: f.ContactID, Field: f.Field, Ours: f.Ours, Theirs: f.Theirs, Conflict: f.Conflict}
 	switch {
 	case f.Gone:
-		d.Effect = "the record is gone: it would be unlinked"
+		d.Effect = "the record is gone: " + whenGone[rule]
 	case f.New:
 		d.Effect = "not linked yet: it would be linked to whom it names, or become a new contact"
 	case f.Effect == directory.Taken:

@@ -30,6 +30,16 @@ type ContactHead struct {
 	CreatedAt time.Time     `json:"created_at"`
 	UpdatedAt time.Time     `json:"updated_at"`
 	KnownAs   []ContactName `json:"known_as"`
+	// Erased is set of somebody of whom nothing else is known any more.
+	Erased *ContactErased `json:"erased,omitempty"`
+}
+
+// ContactErased says when a person was erased, and because of which record that
+// was deleted.
+type ContactErased struct {
+	At      time.Time `json:"at"`
+	Account string    `json:"account"`
+	Record  string    `json:"record_id"`
 }
 
 // ContactName is a name by which the contact is found: a phone number (digits)
@@ -100,6 +110,9 @@ func (b *Book) Show(ctx context.Context, who string) (*ContactShown, error) {
 
 func headOf(p *store.Profile) ContactHead {
 	h := ContactHead{ID: p.Contact.ID, Version: p.Contact.Version, CreatedAt: p.Contact.CreatedAt, UpdatedAt: p.UpdatedAt, KnownAs: []ContactName{}}
+	if e := p.Contact.Erased; e.Is() {
+		h.Erased = &ContactErased{e.At, e.Account, e.Record}
+	}
 	view := p.Contact.View() // where a name's parts are what people have entered
 	given, _ := view["first_name"].(string)
 	family, _ := view["last_name"].(string)

@@ -1,0 +1,77 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"crmsync/connectors"
+	"crmsync/sync/directory"
+)
+
+// erase has the account delete the records of people who were erased, and returns
+// what has become of them, and the work that is another one.
+func (w *Worker) erase(ctx context.Context, work []directory.Work, call func(ctx context.Context, ids []string) []connectors.Result) (done []settled, other []directory.Work, err error) {
+	var at []int
+	var ids []string
+	for _, todo := range work {
+		if !todo.Link.Erase {
+			other = append(other, todo)
+			continue
+		}
+		s := begin(todo, todo.Link.Wanted)
+		if todo.Link.RecordID == "" {
+			s.erased()
+		} else {
+			at, ids = append(at, len(done)), append(ids, todo.Link.RecordID)
+		}
+		done = append(done, s)
+	}
+	if len(ids) == 0 {
+		return done, other, nil
+	}
+	w.Observer.Batch(w.Account, len(ids))
+	results := call(ctx, ids)
+	if len(results) != len(ids) {
+		return nil, nil, fmt.Errorf("the connector gave %d results for %d records to delete", len(results), len(ids))
+	}
+	merged, err := w.holdersOf(ctx, results)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n, r := range results {
+		s := &done[at[n]]
+		self := s.Link.Entity.ID
+		switch {
+		case r.Err == nil, r.Err.Class == connectors.Conflict && r.Err.RecordID == "":
+			s.erased()
+		case slices.ContainsFunc(merged[r.Err.RecordID], func(id int64) bool { return id != self }):
+			s.erased() // it has become a part of somebody else's
+		default:
+			failed := *r.Err
+			failed.Reason = "the record of a person who was erased is not deleted yet: " + failed.Reason
+			s.err = &failed
+		}
+	}
+	return done, other, nil
+}
+
+// holdersOf are the contacts of the records that failures name.
+func (w *Worker) holdersOf(ctx context.Context, results []connectors.Result) (map[string][]int64, error) {
+	var named []string
+	for _, r := range results {
+		if r.Err != nil && r.Err.RecordID != "" {
+			named = append(named, r.Err.RecordID)
+		}
+	}
+	if len(named) == 0 {
+		return nil, nil
+	}
+	return w.Store.Holders(ctx, w.Account, named)
+}
+
+// erased completes the outcome of a record that is not there any more.
+func (s *settled) erased() {
+	s.skip(directory.Erased)
+	s.outcome = "erased"
+}
