@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"crmsync/connectors"
@@ -32,6 +33,7 @@ func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]sett
 	m := w.Mapping()
 	fill := guesses(m.Lines(w.Account))
 	lines := shared(m.Lines(w.Account))
+	listed := sync.OnceValue(func() bool { return w.Listed == nil || w.Listed(ctx) })
 	for i, todo := range work {
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
@@ -42,7 +44,7 @@ func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]sett
 			batch[i].agree(link.RecordID, shadow, "unchanged")
 			continue
 		}
-		if link.RecordID == "" && todo.Contact.AccountKey() == "" && w.Listed != nil && !w.Listed(ctx) {
+		if link.RecordID == "" && todo.Contact.AccountKey() == "" && !listed() {
 			batch[i].awaitListing()
 			continue
 		}
@@ -141,10 +143,10 @@ func keyOf(todo directory.Work) string {
 }
 
 // awaitListing puts somebody off who has never been on WhatsApp, and who may be
-// among the account's contacts.
+// among the account's contacts. Whoever has listed them ends the wait.
 func (s *settled) awaitListing() {
-	s.outcome, s.retryAfter = "unchanged", 10*time.Second
-	s.Link.NextAttempt = time.Now().Add(s.retryAfter)
+	s.outcome = "unchanged"
+	s.Link.NextAttempt = time.Now().Add(10 * time.Minute)
 }
 
 // heldKey reports whether a contact without a record waits for another one,

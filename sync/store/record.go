@@ -374,7 +374,7 @@ func (tx *recordTx) want(rows []linkRow, condition string, args ...any) error {
 			"since":        gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.since END"),
 			"attempts":     gorm.Expr("CASE WHEN links.state = 'dead' THEN 0 ELSE links.attempts END"),
 			"history":      gorm.Expr("CASE WHEN links.state = 'dead' THEN '' ELSE links.history END"),
-			"next_attempt": gorm.Expr("CASE WHEN links.state = 'dead' THEN NULL ELSE links.next_attempt END"),
+			"next_attempt": gorm.Expr("CASE WHEN links.state = 'dead' OR links.attempts = 0 THEN NULL ELSE links.next_attempt END"),
 			"state":        gorm.Expr("'pending'"),
 			"updated_at":   gorm.Expr("excluded.updated_at"),
 		}),

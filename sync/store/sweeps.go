@@ -137,6 +137,18 @@ func (db *DB) EverSwept(ctx context.Context, account string) (bool, error) {
 	return len(complete) > 0, err
 }
 
+// EndWait lets those be delivered to an account whose turn comes after a sweep of
+// its contacts.
+func (db *DB) EndWait(ctx context.Context, account string) error {
+	err := db.gorm.WithContext(ctx).Model(&linkRow{}).
+		Where("account = ? AND kind = 'contact' AND state = 'pending' AND record_id = '' AND attempts = 0 AND next_attempt IS NOT NULL", account).
+		Update("next_attempt", nil).Error
+	if err != nil {
+		return fmt.Errorf("end the wait for the contacts of %s: %w", account, err)
+	}
+	return nil
+}
+
 // CountRecords is how many contacts of an account have a record.
 func (db *DB) CountRecords(ctx context.Context, account string) (int64, error) {
 	var n int64

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -63,6 +64,57 @@ func TestASweepIsAskedForOnce(t *testing.T) {
 		third, err := db.AskSweep(ctx, "crm", "Bea", false)
 		if err != nil || third.Due.Equal(first.Due) || third.MassChange {
 			t.Errorf("of one that has begun: %+v, error %v", third, err)
+		}
+	})
+}
+
+// Who waits for the account's contacts to be listed goes on when they are, or when
+// there is news of them. What has failed waits for its own time.
+func TestAWaitForAListingEnds(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		number, people := lease(t, db, "me"), 0
+		due := func(attempts int, then func()) bool {
+			id := newContact(t, db, "1555010"+fmt.Sprint(people))
+			people++
+			want(t, db, directory.ContactEntity, id, 1)
+			work, ok := load(t, db, directory.ContactEntity, id)
+			if !ok {
+				t.Fatal("what is new is not due")
+			}
+			work.Link.NextAttempt, work.Link.Attempts = time.Now().Add(time.Hour), attempts
+			settle(t, db, number, work.Link, 1)
+			if _, ok := load(t, db, directory.ContactEntity, id); ok {
+				t.Fatal("it does not wait")
+			}
+			if then != nil {
+				then()
+			} else {
+				want(t, db, directory.ContactEntity, id, 2)
+			}
+			_, ok = load(t, db, directory.ContactEntity, id)
+			return ok
+		}
+		end := func(account string) func() {
+			return func() {
+				if err := db.EndWait(ctx, account); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for name, tt := range map[string]struct {
+			attempts int
+			then     func()
+			want     bool
+		}{
+			"when it is listed":       {0, end("hubspot"), true},
+			"when another is":         {0, end("zoho"), false},
+			"a failure, when listed":  {1, end("hubspot"), false},
+			"when there is news":      {0, nil, true},
+			"a failure, when changed": {1, nil, false},
+		} {
+			if got := due(tt.attempts, tt.then); got != tt.want {
+				t.Errorf("%s: due %v, want %v", name, got, tt.want)
+			}
 		}
 	})
 }

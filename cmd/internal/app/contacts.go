@@ -153,7 +153,11 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	if errors.Is(err, deliver.ErrTooMuch) {
 		err = nil // the sync has done what it should
 	}
-	return done, errors.Join(err, r.db.SaveSweep(ctx, state))
+	err = errors.Join(err, r.db.SaveSweep(ctx, state))
+	if done && err == nil && state.Kind != directory.Changes {
+		err = r.db.EndWait(ctx, r.account.name)
+	}
+	return done, err
 }
 
 // tell says what has become of a sweep.
