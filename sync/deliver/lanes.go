@@ -47,8 +47,10 @@ func (w *Worker) newLanes() lanes {
 	l.changes.before = l.messages
 	l.messages.calls = max(limits.MessageCalls, 1)
 	if limits.Calls > 1 {
-		// The connector joins calls, so that small ones cost no more.
+		// The connector joins calls, so that small ones cost no more. What people
+		// have entered need not wait for a call that can wait itself.
 		l.newcomers.calls, l.newcomers.every = limits.Calls, l.messages.every
+		l.changes.calls, l.changes.every = limits.Calls, 400*time.Millisecond
 	}
 	return l
 }
