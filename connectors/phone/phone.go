@@ -82,11 +82,24 @@ func Index(text, region string, numbers []string) int {
 	if i := slices.IndexFunc(numbers, func(n string) bool { return Digits(n) == strings.TrimPrefix(digits, "00") }); i >= 0 && digits != "" {
 		return i
 	}
+	if !slices.ContainsFunc(numbers, func(n string) bool { return endAlike(text, digits, n) }) {
+		return -1
+	}
 	if strings.HasPrefix(digits, "00") && !strings.HasPrefix(text, "+") {
 		text = "+" + digits[2:]
 	}
 	number := Normalize(text, region)
 	return slices.Index(numbers, number)
+}
+
+// endAlike reports whether a text with these digits may stand for a number, without
+// much ado: countries and areas write what stands before the last six digits in
+// several ways, and those always the same. A text with anything unusual in it, such
+// as an extension, may.
+func endAlike(text, digits, number string) bool {
+	const last = 6
+	usual := strings.Trim(text, "+0123456789 -.()") == ""
+	return !usual || len(digits) < last || len(number) < last || digits[len(digits)-last:] == number[len(number)-last:]
 }
 
 // National are the forms of a number in E.164 without its country, as a

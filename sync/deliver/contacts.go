@@ -145,8 +145,16 @@ func keyOf(todo directory.Work) string {
 // awaitListing puts somebody off who has never been on WhatsApp, and who may be
 // among the account's contacts. Whoever has listed them ends the wait.
 func (s *settled) awaitListing() {
-	s.outcome = "unchanged"
+	s.outcome, s.unlisted = "unchanged", true
 	s.Link.NextAttempt = time.Now().Add(10 * time.Minute)
+}
+
+// listedMeanwhile ends the wait of those who were put off while somebody ended it.
+func (w *Worker) listedMeanwhile(ctx context.Context, batch []settled) error {
+	if !slices.ContainsFunc(batch, func(s settled) bool { return s.unlisted }) || !w.Listed(ctx) {
+		return nil
+	}
+	return w.Store.EndWait(ctx, w.Account)
 }
 
 // heldKey reports whether a contact without a record waits for another one,

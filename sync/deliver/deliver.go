@@ -29,6 +29,9 @@ type Store interface {
 
 	Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
+	// EndWait lets those be loaded who were put off until the account's contacts
+	// have been listed.
+	EndWait(ctx context.Context, account string) error
 	Holders(ctx context.Context, account string, recordIDs []string) (map[string][]int64, error)
 	Sending(ctx context.Context, account string, lease int64, sent map[int64]map[string][]string) error
 	Forget(ctx context.Context, account string, lease int64, e directory.Entity, recordID string) error

@@ -155,7 +155,11 @@ func (l *lane) deliver(ctx context.Context, ids []int64, before time.Time) {
 		return
 	}
 	l.judge(batch, before)
-	if err := w.settle(ctx, batch); err != nil {
+	err = w.settle(ctx, batch)
+	if err == nil {
+		err = w.listedMeanwhile(ctx, batch)
+	}
+	if err != nil {
 		l.failed(ids, err)
 		return
 	}

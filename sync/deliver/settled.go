@@ -24,7 +24,9 @@ type settled struct {
 	// tried are the fields of a call that failed.
 	tried map[string]any
 	// retryAfter is when to look again, 0 for not by ourselves.
-	retryAfter  time.Duration
+	retryAfter time.Duration
+	// unlisted says that it waits for the account's contacts to be listed.
+	unlisted    bool
 	letter      *deadletter.Letter
 	wasTroubled bool
 	since       time.Time

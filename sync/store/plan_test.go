@@ -76,8 +76,28 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 		for _, e := range []directory.Entity{{Kind: directory.ContactEntity, ID: c.ID}, {Kind: directory.MessageEntity, ID: m.ID}, {Kind: directory.FileEntity, ID: m.ID}} {
 			wants = append(wants, directory.Want{Account: "crm", Entity: e, Version: 1, ReceivedAt: time.Now()})
 		}
-		return tx.Want(wants)
+		check(tx.Want(wants))
+		record := []directory.RecordKey{{Account: "crm", ID: "501"}}
+		_, err = tx.Records(record, []int64{c.ID})
+		check(err)
+		_, err = tx.Survivors([]int64{c.ID})
+		check(err)
+		_, err = tx.Duplicates([]int64{c.ID})
+		check(err)
+		_, err = tx.ErasedRecords(record)
+		check(err)
+		_, err = tx.IdentitiesOf([]int64{c.ID})
+		check(err)
+		check(tx.SaveDuplicates(nil, record))
+		return tx.WantPulls([]directory.Pull{{RecordKey: record[0], Change: connectors.RecordUpdated, At: time.Now()}})
 	}))
+	pulls, err := db.Pulls(ctx, "crm", 10)
+	check(err)
+	check(db.Pulled(ctx, pulls))
+	_, err = db.Shadows(ctx, "crm", []string{"501"})
+	check(err)
+	_, err = db.SeenDuplicates(ctx, "crm", []string{"501"})
+	check(err)
 	number, _, err := db.Acquire(ctx, "crm", "me", true, time.Minute)
 	check(err)
 	_, err = db.Due(ctx, "crm", 10)
@@ -178,6 +198,10 @@ func plan(t *testing.T, pool *sql.DB, statement string) (steps int) {
 		steps++
 		// A scan in the order of an index ends at the LIMIT.
 		if strings.HasPrefix(detail, "SCAN ") && !strings.Contains(detail, "USING") && !strings.Contains(detail, "CONSTANT ROW") {
+			t.Errorf("%s: %s", detail, statement)
+		}
+		// Through all links of an account, in an order that is wanted.
+		if strings.Contains(detail, " links ") && strings.HasSuffix(detail, "(account=? AND kind=?)") {
 			t.Errorf("%s: %s", detail, statement)
 		}
 		if strings.Contains(detail, "SCAN") && strings.Contains(detail, "USING") && !strings.Contains(detail, "(") {

@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"crmsync/connectors"
 	"crmsync/jobs"
+	"crmsync/sync/audit"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
 	"crmsync/sync/store"
@@ -153,9 +155,10 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	if errors.Is(err, deliver.ErrTooMuch) {
 		err = nil // the sync has done what it should
 	}
-	err = errors.Join(err, r.db.SaveSweep(ctx, state))
-	if done && err == nil && state.Kind != directory.Changes {
-		err = r.db.EndWait(ctx, r.account.name)
+	ever, everErr := r.db.EverSwept(ctx, r.account.name)
+	err = errors.Join(err, everErr, r.db.SaveSweep(ctx, state))
+	if !ever && err == nil && done && state.Kind != directory.Changes {
+		err = r.endWait(ctx)
 	}
 	return done, err
 }
@@ -216,20 +219,50 @@ func (a *App) sweepOf(account *account, db *store.DB) *deliver.Sweep {
 	}
 }
 
-// listed reports whether a contact sync of an account has come to its end, ever.
+// listed reports whether all contacts of an account have been seen once: a contact
+// sync has come to its end, and what it has seen is recorded.
 func (a *App) listed(account string) func(ctx context.Context) bool {
 	var done atomic.Bool
 	return func(ctx context.Context) bool {
 		if done.Load() || a.config.Jobs.ContactSync == "off" {
 			return true
 		}
-		ever, err := a.store.EverSwept(ctx, account)
+		is, err := a.store.EverSwept(ctx, account)
+		if is && err == nil {
+			is, err = a.caughtUp(ctx, account)
+		}
 		if err != nil {
 			a.log.Warn("cannot see whether the contacts of the account have been listed", "account", account, "error", err)
+			return false
 		}
-		if ever {
+		if is {
 			done.Store(true)
 		}
-		return ever
+		return is
 	}
+}
+
+// caughtUp reports whether all that was seen of an account's records is recorded.
+func (a *App) caughtUp(ctx context.Context, account string) (bool, error) {
+	held, err := a.broker.Held(ctx)
+	return err == nil && !slices.ContainsFunc(held.Facts, func(f audit.HeldFacts) bool {
+		return f.Account == account && f.Kind == string(connectors.KindObserved)
+	}), err
+}
+
+// endWait lets those be delivered who have waited for the first sweep, once what it
+// has seen is recorded.
+func (r *syncRun) endWait(ctx context.Context) error {
+	const look, enough = time.Second, 10 * time.Minute
+	for began := time.Now(); time.Since(began) < enough; {
+		if done, err := r.caughtUp(ctx, r.account.name); done || err != nil {
+			return errors.Join(err, r.db.EndWait(ctx, r.account.name))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(look):
+		}
+	}
+	return nil // they try again by themselves
 }
