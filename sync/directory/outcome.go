@@ -24,6 +24,9 @@ func (o *Outcome) Over(now *Link) (link Link, store bool) {
 		return *now, false
 	case moved && !found:
 		link.RecordID, link.Shadow = now.RecordID, now.Shadow
+		if link.Attempts == 0 {
+			link.NextAttempt = now.NextAttempt // there is nothing to wait for
+		}
 	case found && (link.Shadow == nil || moved && link.RecordID != now.RecordID):
 		// Another record, of which the call knows more.
 	default:

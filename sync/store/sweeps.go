@@ -141,7 +141,7 @@ func (db *DB) EverSwept(ctx context.Context, account string) (bool, error) {
 // its contacts.
 func (db *DB) EndWait(ctx context.Context, account string) error {
 	err := db.gorm.WithContext(ctx).Model(&linkRow{}).
-		Where("account = ? AND kind = 'contact' AND state = 'pending' AND record_id = '' AND attempts = 0 AND next_attempt IS NOT NULL", account).
+		Where("account = ? AND kind = 'contact' AND state = 'pending' AND attempts = 0 AND next_attempt IS NOT NULL", account).
 		Update("next_attempt", nil).Error
 	if err != nil {
 		return fmt.Errorf("end the wait for the contacts of %s: %w", account, err)

@@ -118,3 +118,24 @@ func TestAWaitForAListingEnds(t *testing.T) {
 		}
 	})
 }
+
+// Who is put off while their record turns up does not wait: they have one.
+func TestWhoseRecordTurnsUpDoesNotWait(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB, _ func() (*store.DB, error)) {
+		number, id := lease(t, db, "me"), newContact(t, db, "15550100")
+		want(t, db, directory.ContactEntity, id, 1)
+		work, _ := load(t, db, directory.ContactEntity, id)
+		record(t, db, func(tx directory.Tx) error {
+			seen := directory.Link{Account: "hubspot", Entity: work.Link.Entity, RecordID: "501", Wanted: 1, State: directory.Pending}
+			return tx.SaveRecords([]directory.Link{seen})
+		})
+		outcome := directory.Outcome{Link: work.Link, Before: work.Link, Loaded: 1}
+		outcome.Link.NextAttempt = time.Now().Add(time.Hour)
+		if _, err := db.Settle(ctx, "hubspot", number, []directory.Outcome{outcome}); err != nil {
+			t.Fatal(err)
+		}
+		if again, due := load(t, db, directory.ContactEntity, id); !due || again.Link.RecordID != "501" {
+			t.Errorf("due %v with record %q, want it at once with 501", due, again.Link.RecordID)
+		}
+	})
+}
