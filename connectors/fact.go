@@ -200,8 +200,10 @@ type Observed struct {
 	// before the vendor merged it into ID; else empty.
 	ID    string `json:"id"`
 	Asked string `json:"asked,omitempty"`
-	// Gone says that the account has no such record any more.
-	Gone bool `json:"gone,omitempty"`
+	// Gone says that the account has no such record any more, Reported that it
+	// has told of its deletion: what is only not found may be hidden.
+	Gone     bool `json:"gone,omitempty"`
+	Reported bool `json:"reported,omitempty"`
 	// Fields are the values of the mapped fields by the vendor's names, in the
 	// catalogue's text form; empty for what is empty there.
 	Fields map[string]string `json:"fields,omitempty"`

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"crmsync/connectors"
 	"crmsync/sync/directory"
@@ -35,18 +34,11 @@ func (w *Worker) erase(ctx context.Context, work []directory.Work, call func(ctx
 	if len(results) != len(ids) {
 		return nil, nil, fmt.Errorf("the connector gave %d results for %d records to delete", len(results), len(ids))
 	}
-	merged, err := w.holdersOf(ctx, results)
-	if err != nil {
-		return nil, nil, err
-	}
 	for n, r := range results {
 		s := &done[at[n]]
-		self := s.Link.Entity.ID
 		switch {
-		case r.Err == nil, r.Err.Class == connectors.Conflict && r.Err.RecordID == "":
-			s.erased()
-		case slices.ContainsFunc(merged[r.Err.RecordID], func(id int64) bool { return id != self }):
-			s.erased() // it has become a part of somebody else's
+		case r.Err == nil, r.Err.Class == connectors.Conflict:
+			s.erased() // or it has become a part of another, which may be somebody else's
 		default:
 			failed := *r.Err
 			failed.Reason = "the record of a person who was erased is not deleted yet: " + failed.Reason
@@ -54,20 +46,6 @@ func (w *Worker) erase(ctx context.Context, work []directory.Work, call func(ctx
 		}
 	}
 	return done, other, nil
-}
-
-// holdersOf are the contacts of the records that failures name.
-func (w *Worker) holdersOf(ctx context.Context, results []connectors.Result) (map[string][]int64, error) {
-	var named []string
-	for _, r := range results {
-		if r.Err != nil && r.Err.RecordID != "" {
-			named = append(named, r.Err.RecordID)
-		}
-	}
-	if len(named) == 0 {
-		return nil, nil
-	}
-	return w.Store.Holders(ctx, w.Account, named)
 }
 
 // erased completes the outcome of a record that is not there any more.

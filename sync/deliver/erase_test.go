@@ -55,7 +55,7 @@ func (e *erasure) observe(id string, gone bool) {
 	e.t.Helper()
 	now := time.Now().UTC()
 	key := "observed:" + id + now.String()
-	o := &connectors.Observed{ID: id, Gone: gone, Read: now}
+	o := &connectors.Observed{ID: id, Gone: gone, Reported: gone, Read: now}
 	if !gone {
 		o.Fields = map[string]string{"phone": "+" + adasNumber}
 	}
@@ -181,7 +181,7 @@ func TestARefusedErasureIsADeadLetter(t *testing.T) {
 }
 
 // The record has become a part of another one, which is deleted then.
-func TestAnErasureFollowsAMerge(t *testing.T) {
+func TestARecordThatWasMergedIsNotErased(t *testing.T) {
 	withErasure(t, func(e *erasure) {
 		third := adas + " and second"
 		e.vendor.contacts[third] = e.vendor.contacts[adas]
@@ -189,7 +189,9 @@ func TestAnErasureFollowsAMerge(t *testing.T) {
 		e.vendor.moved = map[string]string{adas: third, "second": third}
 		e.observe("9", true)
 		e.settle()
-		e.wantLeft("in the end", 0, 0)
+		if e.vendor.contacts[third] == nil {
+			t.Error("a record is deleted that may be somebody else's by now")
+		}
 		if l := e.link(); l.State != directory.Skipped || l.RecordID != "" {
 			t.Errorf("link %+v", l)
 		}

@@ -167,6 +167,9 @@ func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines
 		switch {
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err = r.Err
+		case r.Err == nil && r.Record.ID == "" && w.Mapping().OnDelete(w.Account) == mapping.Erase:
+			// The account tells of it, which says more than that it is not found.
+			c.err, c.outcome, c.retryAfter = nil, "unchanged", heldBack
 		case r.Err == nil && r.Record.ID == "":
 			lets, err := w.lets(ctx, 1)
 			if err != nil {

@@ -94,7 +94,9 @@ func (w *Worker) pullSome(ctx context.Context) (due int, err error) {
 			soon = append(soon, p)
 			continue
 		case gone && linked, !gone && linked && empties(lines, link.Shadow, r.Record) && w.news(lines, &link, r.Record):
-			losses = append(losses, factOf(w.Account, p.ID, r.Record, began, lines, &link))
+			f := factOf(w.Account, p.ID, r.Record, began, lines, &link)
+			f.Observed.Reported = gone && p.Change == connectors.RecordDeleted
+			losses = append(losses, f)
 		case !linked && (!gone || duplicates[p.ID] != ""):
 			facts = append(facts, factOf(w.Account, p.ID, r.Record, began, lines, nil))
 		case !gone && (r.Record.ID != p.ID || w.news(lines, &link, r.Record)):

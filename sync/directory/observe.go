@@ -116,7 +116,7 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			switch {
 			case !c.yields(l, mine, told, Told(was), seen, s):
 				c.Changed, c.Dirty = true, true // so that ours is written there again
-			case c.turns(l.From, seen, s) > mostTurns:
+			case c.turns(l.From, seen, s) > mostTurns && seen != "opted_out":
 				show(KeptAs(seen))
 			default:
 				c.keepTogether(l.From, ours, s)

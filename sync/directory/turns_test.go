@@ -11,7 +11,7 @@ import (
 // ends, with one of the two values; what people enter afterwards is taken.
 func TestRulesOfTwoCRMsDoNotChangeAFieldForEver(t *testing.T) {
 	t.Parallel()
-	m, err := mapping.Compile("m", []byte("version: 1\naccounts:\n  a: {contact: {Name: full_name, Tags: labels}}\n  b: {contact: {Name: full_name, Tags: labels}}\n"))
+	m, err := mapping.Compile("m", []byte("version: 1\naccounts:\n  a: {contact: {Name: full_name, Tags: labels, Consent: consent}}\n  b: {contact: {Name: full_name, Tags: labels, Consent: consent}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,6 +25,7 @@ func TestRulesOfTwoCRMsDoNotChangeAFieldForEver(t *testing.T) {
 		"a name":                      {field: "full_name", to: "Name", rules: map[string]string{"a": "ANNA", "b": "Anna"}, later: "Eva", want: "Eva", apart: time.Second, settles: true},
 		"labels":                      {field: "labels", to: "Tags", rules: map[string]string{"a": "x\ny", "b": "x"}, later: "x\nz", want: "x\nz", apart: time.Second, settles: true},
 		"one that clears it":          {field: "full_name", to: "Name", rules: map[string]string{"a": "Anna", "b": ""}, later: "Eva", want: "Eva", apart: time.Second, settles: true},
+		"consent":                     {field: "consent", to: "Consent", rules: map[string]string{"a": "marketing", "b": "opted_out"}, later: "marketing", want: "opted_out", apart: time.Second, settles: true},
 		"people, who take their time": {field: "full_name", to: "Name", rules: map[string]string{"a": "ANNA", "b": "Anna"}, apart: time.Hour},
 	} {
 		c, shadows, at, turns := &Contact{Fields: map[string]Value{tt.field: {Text: "x", At: dawn}}}, map[string]map[string]string{}, dawn, 0

@@ -10,7 +10,7 @@ import (
 
 // erases reports whether a fact may have a person erased.
 func (r *Recorder) erases(f *directory.Fact) bool {
-	return f.Observed != nil && f.Observed.Gone && r.Mapping().OnDelete(f.Account) == mapping.Erase
+	return f.Observed != nil && f.Observed.Gone && f.Observed.Reported && r.Mapping().OnDelete(f.Account) == mapping.Erase
 }
 
 // parts yields facts in their order, those that have people erased apart from the

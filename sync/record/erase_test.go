@@ -201,6 +201,22 @@ func TestWhoIsDeletedIsErasedWhereTheMappingSaysSo(t *testing.T) {
 	})
 }
 
+// A record that is only not found may be hidden. Nobody is erased for that.
+func TestWhatIsOnlyNotFoundErasesNobody(t *testing.T) {
+	inTownOf(t, erasing, func(town *town) {
+		anna, _ := town.anna()
+		f := town.sight("zoho", "z1", 50)
+		f.Observed.Gone, f.Observed.Fields = true, nil
+		apply(town.T, town.r, f)
+		if c := town.contact(anna.ID); c == nil || c.Erased.Is() || c.Text("email") == "" {
+			town.Errorf("the contact: %+v", c)
+		}
+		if l := town.links(anna.ID)["zoho"]; l.RecordID != "" || l.Reason != directory.Deleted {
+			town.Errorf("zoho: %+v, want it unlinked", l)
+		}
+	})
+}
+
 // Whatever comes late about somebody who was erased brings nobody back: reports
 // that were read before, what is repeated, statuses and edits. Who writes again is
 // somebody new.
@@ -295,7 +311,7 @@ func TestAMessageBehindADeletionIsOfSomebodyNew(t *testing.T) {
 	inTownOf(t, erasing, func(town *town) {
 		anna, _ := town.anna()
 		gone := town.sight("zoho", "z1", 50)
-		gone.Observed.Gone, gone.Observed.Fields = true, nil
+		gone.Observed.Gone, gone.Observed.Reported, gone.Observed.Fields = true, true, nil
 		again := message("w2", 51, &connectors.Person{WAID: annas}, connectors.In, "here I am")
 		apply(town.T, town.r, gone, again)
 		if who := town.talker("w2"); who == anna.ID || who == 0 || town.contact(who).Erased.Is() {

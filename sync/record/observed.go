@@ -152,6 +152,9 @@ func (b *batch) gone(f *directory.Fact, key directory.RecordKey, link *directory
 		link.State, link.Reason = directory.Pending, ""
 		b.triggers = append(b.triggers, directory.Trigger{Account: f.Account, Entity: link.Entity})
 	case mapping.Erase:
+		if !f.Observed.Reported {
+			break // it may be there and hidden, and this cannot be undone
+		}
 		b.erasures = append(b.erasures, directory.Erasure{Contact: contact.ID, At: f.ReceivedAt, Account: f.Account, Record: key.ID, Fact: f.ID})
 	case mapping.Unlink:
 	}

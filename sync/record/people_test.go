@@ -131,7 +131,7 @@ func (town *town) news(account, id string) {
 func (town *town) gone(account, id string) {
 	town.Helper()
 	f := town.sight(account, id, 50)
-	f.Observed.Gone, f.Observed.Fields = true, nil
+	f.Observed.Gone, f.Observed.Reported, f.Observed.Fields = true, true, nil
 	apply(town.T, town.r, f)
 }
 

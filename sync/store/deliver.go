@@ -350,7 +350,7 @@ func (db *DB) Sending(ctx context.Context, account string, lease int64, sent map
 	}
 	return db.fenced(ctx, account, lease, func(tx *gorm.DB) error {
 		return tx.Exec("UPDATE links SET sent = v.column2 FROM (VALUES "+strings.Join(values, ", ")+
-			") AS v WHERE account = ? AND kind = 'contact' AND entity_id = v.column1", append(args, account)...).Error
+			") AS v WHERE account = ? AND kind = 'contact' AND entity_id = v.column1 AND erase = 0", append(args, account)...).Error
 	})
 }
 

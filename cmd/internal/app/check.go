@@ -69,6 +69,10 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 // happens instead.
 func MappingNotes(c *config.Config, m *mapping.Mapping) (notes config.Findings) {
 	for _, account := range c.Accounts {
+		if account.Kind != config.HubSpot && m.OnDelete(account.Name) == mapping.Erase {
+			notes = append(notes, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
+				"on_delete: erase in %s: a record that somebody merges into another one there is told of as deleted, so that a person may be erased who only had two records; see docs/contacts.md", account.Name)})
+		}
 		if account.Kind == config.Zoho && m.Merges(account.Name) {
 			notes = append(notes, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
 				"duplicates: merge does nothing in %s: Zoho CRM merges contacts on its own pages only; they are listed, as with report", account.Name)})

@@ -223,12 +223,14 @@ func (a *App) sweepOf(account *account, db *store.DB) *deliver.Sweep {
 // sync has come to its end, and what it has seen is recorded.
 func (a *App) listed(account string) func(ctx context.Context) bool {
 	var done atomic.Bool
+	began := time.Now()
 	return func(ctx context.Context) bool {
 		if done.Load() || a.config.Jobs.ContactSync == "off" {
 			return true
 		}
-		is, err := a.store.EverSwept(ctx, account)
-		if is && err == nil {
+		last, err := a.store.CompleteSweeps(ctx, account, 1)
+		is := len(last) > 0
+		if is && err == nil && last[0].Ended.After(began) {
 			is, err = a.caughtUp(ctx, account)
 		}
 		if err != nil {
@@ -255,8 +257,12 @@ func (a *App) caughtUp(ctx context.Context, account string) (bool, error) {
 func (r *syncRun) endWait(ctx context.Context) error {
 	const look, enough = time.Second, 10 * time.Minute
 	for began := time.Now(); time.Since(began) < enough; {
-		if done, err := r.caughtUp(ctx, r.account.name); done || err != nil {
-			return errors.Join(err, r.db.EndWait(ctx, r.account.name))
+		done, err := r.caughtUp(ctx, r.account.name)
+		if err != nil {
+			return err
+		}
+		if done {
+			return r.db.EndWait(ctx, r.account.name)
 		}
 		select {
 		case <-ctx.Done():
