@@ -204,7 +204,7 @@ func (w *writing) readKnown(ctx context.Context, rows []*row) []*row {
 	if len(ids) == 0 {
 		return rows
 	}
-	records, failed := w.client.read(ctx, ids, append(names, keyField))
+	records, failed := w.client.read(ctx, ids, append(names, keyField), leading)
 	return slices.DeleteFunc(rows, func(r *row) bool {
 		if len(r.wishes) == 0 {
 			return false
@@ -223,19 +223,21 @@ func (w *writing) readKnown(ctx context.Context, rows []*row) []*row {
 }
 
 // read reads records by id, 50 to a command.
-func (c *Client) read(ctx context.Context, ids, names []string) (map[string]contact, map[string]*connectors.Error) {
+func (c *Client) read(ctx context.Context, ids, names []string, order rank) (map[string]contact, map[string]*connectors.Error) {
 	records, failed := map[string]contact{}, map[string]*connectors.Error{}
 	var cmds []command
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	for chunk := range slices.Chunk(ids, perPage) {
-		cmds = append(cmds, listing(params{"@ID": chunk}, names, func(found []contact, err *connectors.Error) {
+		cmd := listing(params{"@ID": chunk}, names, func(found []contact, err *connectors.Error) {
 			for _, id := range chunk {
 				failed[id] = err
 			}
 			for _, rec := range found {
 				records[rec.id()] = rec
 			}
-		}))
+		})
+		cmd.rank = order
+		cmds = append(cmds, cmd)
 	}
 	c.run(ctx, cmds)
 	return records, failed

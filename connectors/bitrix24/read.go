@@ -79,7 +79,8 @@ func (d *descriptor) fieldType(name string) connectors.FieldType {
 	return connectors.TypeText
 }
 
-// ReadContacts reads records by id, 50 to a command.
+// ReadContacts reads records by id, 50 to a command, in the room that messages
+// leave: most of what is read are echoes of what was written.
 func (c *Client) ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading {
 	readings := make([]connectors.Reading, len(ids))
 	s, err := c.learned(ctx)
@@ -90,7 +91,7 @@ func (c *Client) ReadContacts(ctx context.Context, ids, fields []string) []conne
 		return readings
 	}
 	real := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isID(id) })
-	records, failed := c.read(ctx, real, selection(fields))
+	records, failed := c.read(ctx, real, selection(fields), patient)
 	for i, id := range ids {
 		if readings[i].Err = failed[id]; readings[i].Err == nil && records[id] != nil {
 			readings[i].Record = s.record(records[id], fields, c.region)
