@@ -43,11 +43,8 @@ func (w *wish) instead(region string, have []entry) []params {
 		return number != "" && phone.Index(string(e.Value), region, []string{number}) == 0
 	}
 	key := phone.Of(w.key)
-	keys := slices.IndexFunc(have, func(e entry) bool { return is(e, key) })
-	at := max(keys, 0)
+	at := max(slices.IndexFunc(have, func(e entry) bool { return is(e, key) }), 0)
 	switch {
-	case keys < 0 && key != "" && key == w.value:
-		return []params{appended("PHONE", w.value)} // and shown, as the key's
 	case w.value == "":
 		return append(w.phone(region, slices.Delete(slices.Clone(have), at, at+1)), removed(have[at]))
 	case string(have[at].Value) == w.value:

@@ -103,8 +103,17 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 	if err := w.refuseStrangers(ctx, changes, results); err != nil {
 		return err
 	}
+	doubles, err := w.toBeMerged(ctx, results)
+	if err != nil {
+		return err
+	}
 	for n, r := range results {
 		c := &changes[n]
+		if r.Err != nil && doubles[r.Err.RecordID] && time.Since(c.Link.Since) < mergedWithin {
+			c.outcome, c.retryAfter = "unchanged", mergeWait
+			c.Link.NextAttempt = time.Now().Add(c.retryAfter)
+			continue
+		}
 		if r.Err != nil {
 			c.err, c.tried = r.Err, c.Fields
 			continue
@@ -120,6 +129,26 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 		c.Link.Revision, c.Link.WrittenAt = revision, time.Now()
 	}
 	return nil
+}
+
+// toBeMerged are the records that failures name, because they have a value that only
+// one may have, and that are about to be merged with the contact's own.
+func (w *Worker) toBeMerged(ctx context.Context, results []connectors.Result) (map[string]bool, error) {
+	var named []string
+	for _, r := range results {
+		if r.Err != nil && r.Err.Class == connectors.Conflict && r.Err.RecordID != "" {
+			named = append(named, r.Err.RecordID)
+		}
+	}
+	if len(named) == 0 || !w.Mapping().Merges(w.Account) {
+		return nil, nil
+	}
+	seen, err := w.Store.SeenDuplicates(ctx, w.Account, named)
+	doubles := make(map[string]bool, len(seen))
+	for id := range seen {
+		doubles[id] = true
+	}
+	return doubles, err
 }
 
 // anyOf reports whether a line's field is among the fields.

@@ -19,6 +19,10 @@ const (
 	// be read first.
 	mergeAgain = 30 * time.Second
 	mergeRead  = 10 * time.Second
+	// mergeWait is for how long a contact is put off whose duplicate has a value
+	// of its own until they are merged, and mergedWithin for how often.
+	mergeWait    = 5 * time.Second
+	mergedWithin = time.Minute
 )
 
 // merge makes one record of each contact's in the account, one merge after the
