@@ -37,11 +37,15 @@ func contactsExplain() *cobra.Command {
 }
 
 func explainContact(w io.Writer, e *app.ContactExplained) {
-	if writeHead(w, e.ContactHead); e.Erased != nil {
-		writeStanding(w, e.Accounts)
-		writeDebts(w, e.Pending)
-		return
+	if writeHead(w, e.ContactHead); e.Erased == nil {
+		writeFields(w, e)
 	}
+	writeStanding(w, e.Accounts)
+	writeDebts(w, e.Pending)
+}
+
+// writeFields writes where each field comes from.
+func writeFields(w io.Writer, e *app.ContactExplained) {
 	headRow(w, "Mapping", filepath.Base(e.MappingFile)+", revision "+e.MappingRevision)
 	width := len("set by")
 	for _, f := range e.Fields {
@@ -68,8 +72,6 @@ func explainContact(w io.Writer, e *app.ContactExplained) {
 			line(a.Account, fmt.Sprintf("%-*s  %s", to, fieldAt(a), standing(e, f, a)))
 		}
 	}
-	writeStanding(w, e.Accounts)
-	writeDebts(w, e.Pending)
 }
 
 // sources are the kinds of facts in words.

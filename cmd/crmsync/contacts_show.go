@@ -43,11 +43,15 @@ func contactsShow() *cobra.Command {
 }
 
 func showContact(w io.Writer, s *app.ContactShown) {
-	if writeHead(w, s.ContactHead); s.Erased != nil {
-		writeStanding(w, s.Accounts)
-		writeDebts(w, s.Pending)
-		return
+	if writeHead(w, s.ContactHead); s.Erased == nil {
+		writeKnown(w, s)
 	}
+	writeStanding(w, s.Accounts)
+	writeDebts(w, s.Pending)
+}
+
+// writeKnown writes what is known of a person who was not erased.
+func writeKnown(w io.Writer, s *app.ContactShown) {
 	m := s.Messages
 	headRow(w, "Messages", fmt.Sprintf("%d received, %d sent", m.Received, m.Sent)+lastOf(m.Last))
 	fmt.Fprintln(w, "\nFields")
@@ -56,8 +60,6 @@ func showContact(w io.Writer, s *app.ContactShown) {
 	for _, name := range names {
 		fmt.Fprintf(w, "  %-*s  %s\n", width, name, fieldText(s.Fields[name]))
 	}
-	writeStanding(w, s.Accounts)
-	writeDebts(w, s.Pending)
 }
 
 func writeHead(w io.Writer, h app.ContactHead) {

@@ -109,13 +109,13 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 	}
 	for n, r := range results {
 		c := &changes[n]
-		if r.Err != nil && doubles[r.Err.RecordID] && time.Since(c.Link.Since) < mergedWithin {
-			c.outcome, c.retryAfter = "unchanged", mergeWait
-			c.Link.NextAttempt = time.Now().Add(c.retryAfter)
-			continue
-		}
 		if r.Err != nil {
-			c.err, c.tried = r.Err, c.Fields
+			if _, double := doubles[r.Err.RecordID]; double && time.Since(c.Link.Since) < mergedWithin {
+				c.outcome, c.retryAfter = "unchanged", mergeWait
+				c.Link.NextAttempt = time.Now().Add(c.retryAfter)
+			} else {
+				c.err, c.tried = r.Err, c.Fields
+			}
 			continue
 		}
 		outcome := "updated"
@@ -132,8 +132,8 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 }
 
 // toBeMerged are the records that failures name, because they have a value that only
-// one may have, and that are about to be merged with the contact's own.
-func (w *Worker) toBeMerged(ctx context.Context, results []connectors.Result) (map[string]bool, error) {
+// one may have, and that are about to be merged with the contact's own, by id.
+func (w *Worker) toBeMerged(ctx context.Context, results []connectors.Result) (seen map[string]string, err error) {
 	var named []string
 	for _, r := range results {
 		if r.Err != nil && r.Err.Class == connectors.Conflict && r.Err.RecordID != "" {
@@ -143,12 +143,7 @@ func (w *Worker) toBeMerged(ctx context.Context, results []connectors.Result) (m
 	if len(named) == 0 || !w.Mapping().Merges(w.Account) {
 		return nil, nil
 	}
-	seen, err := w.Store.SeenDuplicates(ctx, w.Account, named)
-	doubles := make(map[string]bool, len(seen))
-	for id := range seen {
-		doubles[id] = true
-	}
-	return doubles, err
+	return w.Store.SeenDuplicates(ctx, w.Account, named)
 }
 
 // anyOf reports whether a line's field is among the fields.

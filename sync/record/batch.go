@@ -69,11 +69,7 @@ func (b *batch) load(facts []directory.Fact) error {
 			keys = append(keys, b.keysOf(f)...)
 			records = append(records, recordsOf(f)...)
 		}
-		for _, wamid := range wamidsOf(f) {
-			messageKeys = append(messageKeys, directory.MessageKey{
-				BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid),
-			})
-		}
+		messageKeys = append(messageKeys, messagesOf(f)...)
 	}
 	b.contacts = map[int64]*directory.Contact{}
 	b.messages = map[directory.MessageKey]*directory.Message{}
@@ -117,18 +113,23 @@ func (b *batch) load(facts []directory.Fact) error {
 	return b.loadFormer()
 }
 
-func wamidsOf(f *directory.Fact) []string {
-	var wamids []string
+// messagesOf are the messages that a fact names.
+func messagesOf(f *directory.Fact) []directory.MessageKey {
+	var keys []directory.MessageKey
 	if f.Message != nil {
-		wamids = append(wamids, f.Message.WAMID)
+		keys = append(keys, messageKey(f, f.Message.WAMID))
 		if f.Message.Target != "" {
-			wamids = append(wamids, f.Message.Target)
+			keys = append(keys, messageKey(f, f.Message.Target))
 		}
 	}
 	if f.Status != nil {
-		wamids = append(wamids, f.Status.WAMID)
+		keys = append(keys, messageKey(f, f.Status.WAMID))
 	}
-	return wamids
+	return keys
+}
+
+func messageKey(f *directory.Fact, wamid string) directory.MessageKey {
+	return directory.MessageKey{BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid)}
 }
 
 func (b *batch) newContact() int64 {

@@ -3,7 +3,6 @@ package record
 import (
 	"slices"
 
-	"crmsync/connectors"
 	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
@@ -55,8 +54,8 @@ func (b *batch) erase() error {
 // ofErased reports whether a fact is about a message of somebody who was erased,
 // or is what a record showed until it was deleted for that.
 func (b *batch) ofErased(f *directory.Fact) bool {
-	for _, wamid := range wamidsOf(f) {
-		if m := b.messages[directory.MessageKey{BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid)}]; m != nil && m.Erased {
+	for _, key := range messagesOf(f) {
+		if m := b.messages[key]; m != nil && m.Erased {
 			return true
 		}
 	}

@@ -139,24 +139,12 @@ func (town *town) anna() (contact, message directory.Entity) {
 	town.write(1, "hello from anna")
 	town.see("bitrix24", "b1", 2, "+"+annas, "Anna Rossi", "anna@example.com") // which joins them
 	contact = directory.Entity{Kind: directory.ContactEntity, ID: town.whose("zoho", "z1")}
-	message = directory.Entity{Kind: directory.MessageEntity, ID: town.messageOf(annasKey + "1")}
+	message = directory.Entity{Kind: directory.MessageEntity, ID: town.message(annasKey + "1").ID}
 	town.settled("hubspot", message, "m1", map[string]string{"text": "hello from anna"})
 	if len(town.joins()) != 1 || town.whose("bitrix24", "b1") != contact.ID {
 		town.Fatalf("joins %+v", town.joins())
 	}
 	return contact, message
-}
-
-func (town *town) messageOf(wamid string) (id int64) {
-	town.Helper()
-	town.tx(func(tx directory.Tx) error {
-		list, err := tx.Messages([]directory.MessageKey{{BusinessNumber: "1000", WAMID: wamid}})
-		if err == nil && len(list) == 1 {
-			id = list[0].ID
-		}
-		return err
-	})
-	return id
 }
 
 var traces = []string{annas, "MzkzMzMxMjM0NTY3", "3339999999", "Anna", "Rossi", "anna", "hello", "IT.anna", "image/jpeg"}
@@ -327,7 +315,7 @@ func TestWhatIsWrittenWhileSomebodyIsErasedIsDeleted(t *testing.T) {
 		town.see("zoho", "z1", 0, "+"+annas, "Anna Rossi")
 		town.write(1, "hello from anna")
 		anna := directory.Entity{Kind: directory.ContactEntity, ID: town.whose("zoho", "z1")}
-		hello := directory.Entity{Kind: directory.MessageEntity, ID: town.messageOf(annasKey + "1")}
+		hello := directory.Entity{Kind: directory.MessageEntity, ID: town.message(annasKey + "1").ID}
 		lease, _, err := town.db.Acquire(ctx, "hubspot", "me", false, time.Minute)
 		if err != nil {
 			town.Fatal(err)

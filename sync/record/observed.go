@@ -118,8 +118,6 @@ func (b *batch) followed(f *directory.Fact, link *directory.Link) *directory.Lin
 		return link
 	}
 	switch {
-	case was == nil:
-		return link
 	case link == nil:
 		was.RecordID = key.ID
 		b.links[key], b.doubles[key] = was, double{}

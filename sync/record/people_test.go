@@ -194,16 +194,22 @@ func (town *town) contact(id int64) *directory.Contact {
 }
 
 // talker is the contact that a message belongs to.
-func (town *town) talker(wamid string) (id int64) {
+func (town *town) talker(wamid string) int64 {
+	town.Helper()
+	return town.message(wamid).ContactID
+}
+
+// message is what is known of a message, nothing if there is none.
+func (town *town) message(wamid string) (m directory.Message) {
 	town.Helper()
 	town.tx(func(tx directory.Tx) error {
 		list, err := tx.Messages([]directory.MessageKey{{BusinessNumber: "1000", WAMID: wamid}})
 		if err == nil && len(list) == 1 {
-			id = list[0].ContactID
+			m = *list[0]
 		}
 		return err
 	})
-	return id
+	return m
 }
 
 // doubles are the duplicates, as "account: linked + others".

@@ -420,7 +420,7 @@ func (b *batch) identity(f *directory.Fact) string {
 
 // messageOf returns the message that a fact is about, known or new.
 func (b *batch) messageOf(f *directory.Fact, wamid string, direction connectors.Direction) *directory.Message {
-	key := directory.MessageKey{BusinessNumber: connectors.Clean(f.BusinessNumber), WAMID: connectors.Clean(wamid)}
+	key := messageKey(f, wamid)
 	m := b.messages[key]
 	if m == nil {
 		m = &directory.Message{
@@ -478,13 +478,17 @@ func (b *batch) know(c *directory.Contact, p *connectors.Person) {
 
 // retire ends a contact's hold on a number, from the fact's time on.
 func (b *batch) retire(contactID int64, p *connectors.Person, f *directory.Fact) {
-	for _, key := range directory.KeysOf(p) {
-		for i := range b.identities {
-			id := &b.identities[i]
-			if key.Kind == directory.PhoneIdentity && id.IdentityKey == key && id.ContactID == contactID && id.RetiredAt.IsZero() {
-				id.RetiredAt = f.When()
-				b.newIdentities = append(b.newIdentities, i)
-			}
+	numbers := slices.DeleteFunc(directory.KeysOf(p), func(k directory.IdentityKey) bool { return k.Kind != directory.PhoneIdentity })
+	b.release(contactID, numbers, f)
+}
+
+// release ends a contact's hold on names, from the fact's time on.
+func (b *batch) release(contactID int64, keys []directory.IdentityKey, f *directory.Fact) {
+	for i := range b.identities {
+		id := &b.identities[i]
+		if id.ContactID == contactID && id.RetiredAt.IsZero() && slices.Contains(keys, id.IdentityKey) {
+			id.RetiredAt = f.When()
+			b.newIdentities = append(b.newIdentities, i)
 		}
 	}
 }

@@ -170,11 +170,5 @@ func (b *batch) loadFormer() error {
 // replaced: a number with a slip in it is somebody else's.
 func (b *batch) giveUp(c *directory.Contact, before []directory.IdentityKey, f *directory.Fact) {
 	now := b.enteredKeys(c)
-	for i := range b.identities {
-		id := &b.identities[i]
-		if id.ContactID == c.ID && id.RetiredAt.IsZero() && slices.Contains(before, id.IdentityKey) && !slices.Contains(now, id.IdentityKey) {
-			id.RetiredAt = f.When()
-			b.newIdentities = append(b.newIdentities, i)
-		}
-	}
+	b.release(c.ID, slices.DeleteFunc(before, func(k directory.IdentityKey) bool { return slices.Contains(now, k) }), f)
 }

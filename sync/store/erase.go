@@ -128,24 +128,21 @@ func (x *eraser) links() error {
 // facts leaves of facts that they were recorded. That which has brought the
 // erasure about says so.
 func (x *eraser) facts() error {
-	for _, kind := range []directory.EntityKind{directory.ContactEntity, directory.MessageEntity} {
-		ids := x.messages
-		if kind == directory.ContactEntity {
-			ids = x.people
+	err := x.each(func(kind string, ids []int64) error {
+		var found []string
+		err := x.db.Model(&factRow{}).Where("entity_kind = ? AND entity_id IN ? AND id <> ?", kind, ids, x.e.Fact).Pluck("id", &found).Error
+		if err != nil {
+			return err
 		}
-		for part := range chunks(ids) {
-			var found []string
-			err := x.db.Model(&factRow{}).Where("entity_kind = ? AND entity_id IN ? AND id <> ?", string(kind), part, x.e.Fact).Pluck("id", &found).Error
-			if err != nil {
+		for some := range chunks(slices.DeleteFunc(found, veiled)) {
+			if err := x.veilAll("UPDATE facts SET id = v.column2, raw = NULL", "id = v.column1", some); err != nil {
 				return err
 			}
-			found = slices.DeleteFunc(found, veiled)
-			for some := range chunks(found) {
-				if err := x.veilAll("UPDATE facts SET id = v.column2, raw = NULL", "id = v.column1", some); err != nil {
-					return err
-				}
-			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return x.db.Exec("UPDATE facts SET outcome = ? WHERE id = ?", directory.Applied+": "+directory.Erased, x.e.Fact).Error
 }
@@ -284,11 +281,7 @@ func (x *eraser) accounts() (accounts []string, err error) {
 // as they were deleted, of those of erased people.
 func (tx *recordTx) ErasedRecords(records []directory.RecordKey) (map[directory.RecordKey]time.Time, error) {
 	until := map[directory.RecordKey]time.Time{}
-	byAccount := map[string][]string{}
-	for _, r := range records {
-		byAccount[r.Account] = append(byAccount[r.Account], r.ID)
-	}
-	for account, ids := range byAccount {
+	for account, ids := range byAccount(records) {
 		for part := range chunks(ids) {
 			var rows []erasedRow
 			if err := tx.db.Where("account = ? AND record_id IN ?", account, part).Find(&rows).Error; err != nil {

@@ -317,11 +317,7 @@ func duplicatesOf(rows []duplicateRow) []directory.Duplicate {
 // SaveDuplicates notes records of people who have another one in the same
 // account, and forgets those that are not any more.
 func (tx *recordTx) SaveDuplicates(found []directory.Duplicate, gone []directory.RecordKey) error {
-	byAccount := map[string][]string{}
-	for _, k := range gone {
-		byAccount[k.Account] = append(byAccount[k.Account], k.ID)
-	}
-	for account, ids := range byAccount {
+	for account, ids := range byAccount(gone) {
 		for part := range chunks(ids) {
 			if err := tx.db.Where("account = ? AND record_id IN ?", account, part).Delete(&duplicateRow{}).Error; err != nil {
 				return fmt.Errorf("forget duplicates: %w", err)

@@ -15,12 +15,8 @@ import (
 // Records returns the links of contacts to any of the records, and those of the
 // contacts in the records' accounts, locked for the rest of the transaction.
 func (tx *recordTx) Records(records []directory.RecordKey, contactIDs []int64) ([]directory.Link, error) {
-	byAccount := map[string][]string{}
-	for _, r := range records {
-		byAccount[r.Account] = append(byAccount[r.Account], r.ID)
-	}
 	var rows []linkRow
-	for account, ids := range byAccount {
+	for account, ids := range byAccount(records) {
 		for part := range chunks(ids) {
 			var found []linkRow
 			// The plus keeps SQLite from going through all links in that order.
@@ -56,6 +52,15 @@ func (tx *recordTx) Records(records []directory.RecordKey, contactIDs []int64) (
 		links = append(links, link)
 	}
 	return links, nil
+}
+
+// byAccount are the ids of records, by their accounts.
+func byAccount(records []directory.RecordKey) map[string][]string {
+	ids := map[string][]string{}
+	for _, r := range records {
+		ids[r.Account] = append(ids[r.Account], r.ID)
+	}
+	return ids
 }
 
 func (tx *recordTx) locked() *gorm.DB {

@@ -155,9 +155,12 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	if errors.Is(err, deliver.ErrTooMuch) {
 		err = nil // the sync has done what it should
 	}
-	ever, everErr := r.db.EverSwept(ctx, r.account.name)
-	err = errors.Join(err, everErr, r.db.SaveSweep(ctx, state))
-	if !ever && err == nil && done && state.Kind != directory.Changes {
+	ever := true
+	if done && err == nil && state.Kind != directory.Changes {
+		ever, err = r.db.EverSwept(ctx, r.account.name)
+	}
+	err = errors.Join(err, r.db.SaveSweep(ctx, state))
+	if !ever && err == nil {
 		err = r.endWait(ctx)
 	}
 	return done, err
@@ -264,10 +267,8 @@ func (r *syncRun) endWait(ctx context.Context) error {
 		if done {
 			return r.db.EndWait(ctx, r.account.name)
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, look) {
 			return ctx.Err()
-		case <-time.After(look):
 		}
 	}
 	return nil // they try again by themselves
