@@ -57,18 +57,25 @@ func (m *Mapping) Accounts() []string {
 // does not change them.
 func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
 
+// A Refusal is why a contact cannot be written as a line wants it.
+type Refusal struct {
+	Line Line
+	// Reason is one clause for the operator, without the value.
+	Reason string
+}
+
 // Translate returns the fields to write to an account for a contact's view
 // (values by crmsync's own field names). What the contact does not know is left
-// out.
-func (m *Mapping) Translate(account string, view map[string]any) map[string]any {
+// out. Unless refused is empty the contact cannot be written.
+func (m *Mapping) Translate(account string, view map[string]any) (fields map[string]any, refused []Refusal) {
 	lines := m.accounts[account]
-	fields := make(map[string]any, len(lines))
+	fields = make(map[string]any, len(lines))
 	for _, l := range lines {
 		if v, known := view[l.From]; known && l.Written {
 			fields[l.To] = v
 		}
 	}
-	return fields
+	return fields, refused
 }
 
 func revisionOf(source []byte) string {

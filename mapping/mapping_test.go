@@ -16,11 +16,11 @@ func TestAMappingTranslatesWhatIsKnownAndLeavesOutTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := m.Translate("hubspot", map[string]any{"first_name": "Zoë", "unread_count": int64(3), "last_name": "not mapped"})
+	got, _ := m.Translate("hubspot", map[string]any{"first_name": "Zoë", "unread_count": int64(3), "last_name": "not mapped"})
 	if want := map[string]any{"firstname": "Zoë", "score": int64(3)}; !reflect.DeepEqual(got, want) {
 		t.Errorf("fields = %v, want %v", got, want)
 	}
-	if got := m.Translate("zoho", map[string]any{"first_name": "Zoë"}); len(got) != 0 {
+	if got, _ := m.Translate("zoho", map[string]any{"first_name": "Zoë"}); len(got) != 0 {
 		t.Errorf("an account that is not mapped gets %v", got)
 	}
 }
@@ -70,7 +70,7 @@ accounts:
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("lines %+v, want %+v", got, want)
 	}
-	fields := m.Translate("hubspot", map[string]any{"first_name": "Zoë", "language": "it"})
+	fields, _ := m.Translate("hubspot", map[string]any{"first_name": "Zoë", "language": "it"})
 	if want := map[string]any{"lang": "it"}; !reflect.DeepEqual(fields, want) {
 		t.Errorf("written is %v, want %v", fields, want)
 	}

@@ -177,7 +177,8 @@ func (c *Comparison) contacts(ctx context.Context, list []directory.Work) ([]*au
 		case r.Err != nil:
 			return nil, r.Err
 		default:
-			d.Fields = differing(c.Mapping.Translate(c.Account, list[i].Contact.View()), link.Shadow, r.Record.Fields, types)
+			fields, _ := c.Mapping.Translate(c.Account, list[i].Contact.View())
+			d.Fields = differing(fields, link.Shadow, r.Record.Fields, types)
 		}
 		if d.Missing || len(d.Fields) > 0 {
 			drifts[i] = d

@@ -37,7 +37,11 @@ func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]sett
 	for i, todo := range work {
 		batch[i] = begin(todo, todo.Contact.Version)
 		link := &batch[i].Link
-		fields := m.Translate(w.Account, todo.Contact.View())
+		fields, refused := m.Translate(w.Account, todo.Contact.View())
+		if len(refused) > 0 {
+			batch[i].refusedBy(m.Revision(), refused[0])
+			continue
+		}
 		diff, shadow := changed(fields, link)
 		key := keyOf(todo)
 		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
@@ -79,6 +83,14 @@ func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]sett
 		return nil, err
 	}
 	return batch, w.lookForGone(ctx, changes, lines)
+}
+
+// refusedBy buries a contact that a line of the mapping does not let through.
+func (s *settled) refusedBy(revision string, r mapping.Refusal) {
+	s.err = &connectors.Error{
+		Class: connectors.Rejected, Code: "MAPPING", Field: r.Line.To,
+		Reason: fmt.Sprintf("%s (line %d of the mapping, revision %s)", r.Reason, r.Line.Number, revision),
+	}
 }
 
 // A contactChange is what is to be written of a contact, the shadow as it is
