@@ -14,6 +14,8 @@ const (
 	Enum   Type = "enum"
 	Labels Type = "labels"
 	Owner  Type = "owner"
+	// Bool is yes or no; none of crmsync's own fields is.
+	Bool Type = "bool"
 )
 
 // Info describes one of crmsync's own contact fields.

@@ -39,8 +39,11 @@ func (f Findings) Error() string {
 // Compile reads a mapping document. file is its name for findings. The error,
 // if any, is of type [Findings].
 func Compile(file string, source []byte) (*Mapping, error) {
-	c := compiler{file: file}
-	m := &Mapping{revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{}}
+	c := compiler{file: file, tables: map[string]map[string]string{}}
+	m := &Mapping{
+		revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
+		fields: map[string]Info{}, computed: map[string]*computed{},
+	}
 	if len(source) > maxSize {
 		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
 		return nil, c.findings
@@ -59,8 +62,12 @@ func Compile(file string, source []byte) (*Mapping, error) {
 }
 
 type compiler struct {
-	file     string
-	findings Findings
+	file        string
+	findings    Findings
+	expressions int // so far
+	tables      map[string]map[string]string
+	// contact has the contact's fields, and those are what expressions may name.
+	contact *scope
 }
 
 func (c *compiler) found(line, column int, format string, args ...any) {
@@ -85,25 +92,37 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 		c.found(1, 1, "the document is empty; it begins with version: 1")
 		return
 	}
-	var owners []ownership
+	sections := map[string]*yaml.Node{}
+	names := []string{"version", "tables", "fields", "people", "accounts"}
 	seen := c.each(doc.Content[0], "the document", func(key, value *yaml.Node) {
-		switch key.Value {
-		case "version":
-			if value.Value != "1" {
-				c.at(value, "version is %q; this program understands version 1", value.Value)
-			}
-		case "accounts":
-			c.each(value, "accounts", func(name, account *yaml.Node) { c.account(name.Value, account, m) })
-		case "fields":
-			owners = c.fields(value)
-		case "people":
-			m.people = c.whoIsWho(value)
-		default:
-			c.unknown(key, []string{"version", "accounts", "fields", "people"}, "there are version, accounts, fields and people")
+		if !slices.Contains(names, key.Value) {
+			c.unknown(key, names, "there "+are(names))
+			return
 		}
+		sections[key.Value] = value
 	})
-	if seen != nil && !seen["version"] {
+	if seen == nil {
+		return
+	}
+	if v := sections["version"]; v == nil {
 		c.found(1, 1, "version is missing; write version: 1")
+	} else if v.Value != "1" {
+		c.at(v, "version is %q; this program understands version 1", clip(v.Value))
+	}
+	if tables := sections["tables"]; tables != nil {
+		c.readTables(tables)
+	}
+	var owners []ownership
+	if fields := sections["fields"]; fields != nil {
+		owners = c.fields(fields, m)
+	} else {
+		c.compute(m)
+	}
+	if people := sections["people"]; people != nil {
+		m.people = c.whoIsWho(people)
+	}
+	if accounts := sections["accounts"]; accounts != nil {
+		c.each(accounts, "accounts", func(name, account *yaml.Node) { c.account(name.Value, account, m) })
 	}
 	c.own(owners, m)
 	if len(c.findings) == 0 && len(m.accounts) == 0 {
@@ -117,7 +136,7 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 		switch key.Value {
 		case "contact":
 			c.each(value, "contact", func(to, from *yaml.Node) {
-				if l, ok := c.line(to, from); ok {
+				if l, ok := c.line(to, from, m); ok {
 					m.accounts[name] = c.add(m.accounts[name], l, from)
 				}
 			})
@@ -159,10 +178,35 @@ func (c *compiler) each(node *yaml.Node, what string, f func(key, value *yaml.No
 	return seen
 }
 
+// text is a node's text, a finding if it has none.
+func (c *compiler) text(node *yaml.Node, what string) string {
+	if node.Kind != yaml.ScalarNode || node.Value == "" || node.Tag == "!!null" {
+		c.at(node, "%s must be a text", what)
+		return ""
+	}
+	return node.Value
+}
+
+// texts are those of a list.
+func (c *compiler) texts(node *yaml.Node, what string) (list []string) {
+	if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {
+		c.at(node, "%s must be a list, such as [gold, silver]", what)
+		return nil
+	}
+	for _, n := range node.Content {
+		text := c.text(n, "each of "+what)
+		if text != "" && slices.Contains(list, text) {
+			c.at(n, "%s is there twice", clip(text))
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
 // unknown reports a word that is none of names: the nearest, else a hint.
 func (c *compiler) unknown(node *yaml.Node, names []string, hint string) {
 	if near := nearest(node.Value, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	c.at(node, "there is no %q; %s", node.Value, hint)
+	c.at(node, "there is no %q; %s", clip(node.Value), hint)
 }

@@ -1,62 +1,212 @@
 package mapping
 
 import (
-	"maps"
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
 
+// lineKeys are what a line may say.
+var lineKeys = []string{"field", "value", "direction", "write", "read", "options", "default", "when_empty", "max_length", "overflow", "required"}
+
 // line reads a line of an account's contact: the contact field's name, or that
-// and a direction.
-func (c *compiler) line(to, from *yaml.Node) (l Line, ok bool) {
+// and how it is carried.
+func (c *compiler) line(to, from *yaml.Node, m *Mapping) (l Line, ok bool) {
 	if to.Value == "" || strings.ContainsFunc(to.Value, unicode.IsSpace) {
-		c.at(to, "%q is not the name of an account's field: it is empty or has a blank", to.Value)
+		c.at(to, "%q is not the name of an account's field: it is empty or has a blank", clip(to.Value))
 		return l, false
 	}
-	field, direction := from, (*yaml.Node)(nil)
+	keys := map[string]*yaml.Node{"field": from}
+	faults := len(c.findings)
 	if from.Kind == yaml.MappingNode {
-		field = nil
-		faults := len(c.findings)
+		delete(keys, "field")
 		c.each(from, "a field", func(key, value *yaml.Node) {
-			switch key.Value {
-			case "field":
-				field = value
-			case "direction":
-				direction = value
-			default:
-				c.unknown(key, []string{"field", "direction"}, "there are field and direction")
+			if !slices.Contains(lineKeys, key.Value) {
+				c.unknown(key, lineKeys, "there "+are(lineKeys))
+				return
 			}
+			keys[key.Value] = value
 		})
-		if len(c.findings) > faults {
-			return l, false
-		}
 	}
-	if field == nil || field.Kind != yaml.ScalarNode || field.Value == "" {
+	l = Line{To: to.Value, Number: to.Line, Written: true, of: m}
+	switch field, value := keys["field"], keys["value"]; {
+	case len(c.findings) > faults:
+		return l, false
+	case field != nil && value != nil:
+		c.at(value, "%s has a field or a value, not both; to change a field's value write: write: upper(value)", l.To)
+		return l, false
+	case value != nil:
+		c.computedLine(&l, value, keys)
+	case field == nil || field.Kind != yaml.ScalarNode || field.Value == "":
 		c.at(from, "%s needs the name of a contact field, such as %s: first_name", to.Value, to.Value)
 		return l, false
+	default:
+		c.fieldLine(&l, field, keys, m)
 	}
-	info, known := Contact[field.Value]
+	c.translation(&l, keys)
+	c.gaps(&l, keys)
+	return l, len(c.findings) == faults
+}
+
+// computedLine reads a line whose value follows from several fields.
+func (c *compiler) computedLine(l *Line, value *yaml.Node, keys map[string]*yaml.Node) {
+	l.plain = true
+	for _, key := range []string{"direction", "write", "read"} {
+		if node := keys[key]; node != nil {
+			c.at(node, "a computed value is only written, as its expression says: leave %s out", key)
+		}
+	}
+	if l.value = c.expression(value, c.contact); l.value != nil {
+		l.Info = Info{Type: l.value.gives, Label: l.To}
+		l.Theirs = l.Info
+	}
+}
+
+// fieldLine reads which contact field a line carries, and in which direction.
+func (c *compiler) fieldLine(l *Line, field *yaml.Node, keys map[string]*yaml.Node, m *Mapping) {
+	info, known := m.Field(field.Value)
 	if !known {
-		c.unknown(field, slices.Sorted(maps.Keys(Contact)), "see config/mapping.yaml")
-		return l, false
+		c.unknown(field, m.Fields(), "see config/mapping.yaml for the contact fields, or make one of your own under fields")
+		return
 	}
-	l = Line{To: to.Value, From: field.Value, Info: info, Number: to.Line, Written: true, Read: info.Shared}
+	l.From, l.Info, l.Theirs, l.Read = field.Value, info, info, info.Shared
+	oneWay := keys["write"] != nil && keys["read"] == nil
+	direction := keys["direction"]
 	if l.plain = direction == nil; l.plain {
-		return l, true
+		l.Read = l.Read && !oneWay
+		return
 	}
 	switch word := c.word(direction, "the direction", "both", "to", "from"); {
 	case word == "":
-		return l, false
 	case word != "to" && !info.Shared:
-		c.at(direction, "%s follows from WhatsApp and is not read from an account; write to, or leave the direction out", l.From)
-		return l, false
+		c.at(direction, "%s follows from %s and is not read from an account; write to, or leave the direction out", l.From, source(m, l.From))
+	case word != "to" && oneWay:
+		c.at(direction, "what write makes of %s has to be undone when it is read: say how with read, or write direction: to", l.From)
 	default:
 		l.Written, l.Read = word != "from", word != "to"
 	}
-	return l, true
+}
+
+func source(m *Mapping, field string) string {
+	if m.computed[field] != nil {
+		return "other fields"
+	}
+	return "WhatsApp"
+}
+
+// translation reads how the account's form of a value differs from the contact's.
+func (c *compiler) translation(l *Line, keys map[string]*yaml.Node) {
+	write, read, options := keys["write"], keys["read"], keys["options"]
+	if l.Info.Type == "" || write == nil && read == nil && options == nil {
+		return
+	}
+	if options != nil && (write != nil || read != nil) {
+		c.at(options, "%s has options, or write and read, not both; lookup(…) finds a value in a table", l.To)
+		return
+	}
+	if l.Info.Type == Labels {
+		c.at(cmp.Or(options, write, read), "labels are a set and are carried as they are; for one value of them write: value: \"'vip' in labels ? 'VIP' : ''\"")
+		return
+	}
+	if options != nil {
+		c.options(l, options)
+		return
+	}
+	if write != nil {
+		in := newScope(c.contact, map[string]Type{"value": kindOf(l.Info.Type)})
+		if l.write = c.expression(write, in); l.write != nil {
+			l.Theirs = Info{Type: l.write.gives, Label: l.Info.Label}
+			if l.Theirs.Type == Text && l.Info.Type == Long {
+				l.Theirs.Type = Long
+			}
+		}
+	}
+	if read == nil || l.Theirs.Type == "" {
+		return
+	}
+	if !l.Info.Shared {
+		c.at(read, "%s is not read from an account, as it does not belong to its people; leave read out", l.From)
+		return
+	}
+	in := newScope(c.tablesScope(), map[string]Type{"value": kindOf(l.Theirs.Type)})
+	l.read = c.expression(read, in, kindOf(l.Info.Type))
+}
+
+// options reads which of the account's options stands for which value.
+func (c *compiler) options(l *Line, node *yaml.Node) {
+	l.options, l.back = map[string]string{}, map[string]string{}
+	first := map[string]string{}
+	l.Theirs = Info{Type: Enum, Label: l.Info.Label}
+	c.each(node, "options", func(key, value *yaml.Node) {
+		ours, theirs := key.Value, c.text(value, "an option of "+l.To)
+		switch {
+		case theirs == "":
+			return
+		case ours == "*":
+			l.other = theirs
+		case len(l.Info.Options) > 0 && !slices.Contains(l.Info.Options, ours):
+			c.unknown(key, l.Info.Options, l.From+" is "+list(l.Info.Options, "or"))
+			return
+		default:
+			l.options[ours] = theirs
+		}
+		if was, twice := first[theirs]; twice && l.Read && ours != "*" {
+			c.at(value, "%s stands for %s already, so nobody knows what it means when it is read; write direction: to, or another option", clip(theirs), clip(was))
+			return
+		}
+		if !slices.Contains(l.Theirs.Options, theirs) {
+			l.Theirs.Options = append(l.Theirs.Options, theirs)
+		}
+		if ours != "*" {
+			first[theirs], l.back[theirs] = ours, ours
+		}
+	})
+}
+
+// gaps reads what becomes of values that are missing or too long.
+func (c *compiler) gaps(l *Line, keys map[string]*yaml.Node) {
+	text := kindOf(l.Theirs.Type) == Text
+	if node := keys["default"]; node != nil {
+		word := c.text(node, "the default")
+		v, ok := Typed(kindOf(l.Theirs.Type), word)
+		switch {
+		case word == "" || l.Theirs.Type == "":
+		case l.Theirs.Type == Labels, !ok:
+			c.at(node, "the default of %s must be %s", l.To, nameOf(kindOf(l.Theirs.Type)))
+		default:
+			l.otherwise = v
+		}
+	}
+	if node := keys["when_empty"]; node != nil {
+		l.keepEmpty = c.word(node, "when_empty", "clear", "keep") == "keep"
+		if l.otherwise != nil {
+			c.at(node, "%s has a default, so it is never empty; leave one of the two out", l.To)
+		}
+	}
+	if node := keys["max_length"]; node != nil {
+		l.most = c.number(node, "max_length", 1, 65_000)
+		if !text && l.Theirs.Type != "" {
+			c.at(node, "only texts have a length; %s holds %s", l.To, nameOf(l.Theirs.Type))
+		}
+	}
+	if node := keys["overflow"]; node != nil {
+		l.refuseLong = c.word(node, "overflow", "cut", "refuse") == "refuse"
+		if keys["max_length"] == nil {
+			c.at(node, "overflow says what becomes of longer texts than max_length; that is missing")
+		}
+	}
+	if node := keys["required"]; node != nil {
+		l.required = c.yes(node, "required")
+	}
+	for _, key := range []string{"default", "when_empty", "max_length", "overflow", "required"} {
+		if keys[key] != nil && !l.Written {
+			c.at(keys[key], "%s is only read, and %s is about writing", l.To, key)
+		}
+	}
 }
 
 // add adds a line to an account's. Of several lines of one contact field only one
@@ -89,6 +239,20 @@ func (c *compiler) word(node *yaml.Node, what string, words ...string) string {
 	}
 	c.at(node, "%s is %s", what, hint)
 	return ""
+}
+
+// number is a whole number between two.
+func (c *compiler) number(node *yaml.Node, what string, least, most int) int {
+	n, err := strconv.Atoi(node.Value)
+	if node.Kind != yaml.ScalarNode || err != nil || n < least || n > most {
+		c.at(node, "%s must be a whole number between %d and %d", what, least, most)
+	}
+	return n
+}
+
+// yes reads yes or no.
+func (c *compiler) yes(node *yaml.Node, what string) bool {
+	return slices.Contains([]string{"true", "yes"}, c.word(node, what, "true", "false", "yes", "no"))
 }
 
 // list is words as a sentence has them.

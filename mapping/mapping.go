@@ -17,6 +17,8 @@ import (
 type Mapping struct {
 	revision string
 	accounts map[string][]Line
+	fields   map[string]Info // the document's own
+	computed map[string]*computed
 	people   People
 	onDelete map[string]OnDelete
 	merges   map[string]bool
@@ -24,9 +26,11 @@ type Mapping struct {
 
 // A Line says which of an account's fields carries which contact field.
 type Line struct {
-	// To is the account's field, From crmsync's own.
+	// To is the account's field, From the contact's; empty for a value that follows
+	// from several.
 	To, From string
-	Info     Info
+	// Info describes the contact field, Theirs what the account's field holds.
+	Info, Theirs Info
 	// Written says that crmsync writes the field, Read that what people enter
 	// there is taken over. Of an account's lines of one field one at most is read.
 	Written, Read bool
@@ -37,6 +41,18 @@ type Line struct {
 	Number int
 
 	plain bool // it says nothing of a direction
+	of    *Mapping
+
+	value, write, read *expression
+	// options are the account's words for the contact's, back the contact's for the
+	// account's; other is the account's for all else.
+	options, back map[string]string
+	other         string
+	otherwise     any // what is written where there is no value
+	keepEmpty     bool
+	most          int // characters, 0 for any number
+	refuseLong    bool
+	required      bool
 }
 
 // Revision names the document: the first twelve hexadecimal digits of its
@@ -56,27 +72,6 @@ func (m *Mapping) Accounts() []string {
 // Lines returns an account's lines in the order of the document. The caller
 // does not change them.
 func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
-
-// A Refusal is why a contact cannot be written as a line wants it.
-type Refusal struct {
-	Line Line
-	// Reason is one clause for the operator, without the value.
-	Reason string
-}
-
-// Translate returns the fields to write to an account for a contact's view
-// (values by crmsync's own field names). What the contact does not know is left
-// out. Unless refused is empty the contact cannot be written.
-func (m *Mapping) Translate(account string, view map[string]any) (fields map[string]any, refused []Refusal) {
-	lines := m.accounts[account]
-	fields = make(map[string]any, len(lines))
-	for _, l := range lines {
-		if v, known := view[l.From]; known && l.Written {
-			fields[l.To] = v
-		}
-	}
-	return fields, refused
-}
 
 func revisionOf(source []byte) string {
 	sum := sha256.Sum256(source)

@@ -116,7 +116,7 @@ func TestEveryFaultIsFoundAtItsPlace(t *testing.T) {
 		"a field twice":                      {"version: 1\naccounts: {a: {contact: {x: phone, x: name}}}\n", []string{"x is there twice"}},
 		"a misspelt contact field":           {"version: 1\naccounts:\n  a:\n    contact:\n      lastname: lst_name\n", []string{`m.yaml:5:17: there is no "lst_name"; did you mean last_name?`}},
 		"a made-up contact field":            {"version: 1\naccounts: {a: {contact: {x: shoe_size_of_aunt}}}\n", []string{`there is no "shoe_size_of_aunt"; see config/mapping.yaml`}},
-		"a mapping for a field":              {"version: 1\naccounts: {a: {contact: {x: {from: phone}}}}\n", []string{`there is no "from"; there are field and direction`}},
+		"a mapping for a field":              {"version: 1\naccounts: {a: {contact: {x: {from: phone}}}}\n", []string{`there is no "from"; there are field, value, direction, write`}},
 		"a mapping without a field":          {"version: 1\naccounts: {a: {contact: {x: {direction: to}}}}\n", []string{"m.yaml:2:29: x needs the name of a contact field"}},
 		"a misspelt direction":               {"version: 1\naccounts:\n  a:\n    contact:\n      x: {field: email, direction: form}\n", []string{"m.yaml:5:36: the direction is both, to or from; did you mean from?"}},
 		"a list for a direction":             {"version: 1\naccounts: {a: {contact: {x: {field: email, direction: [to]}}}}\n", []string{"the direction is both, to or from"}},

@@ -177,3 +177,18 @@ func Digits(s string) string {
 		return -1
 	}, s)
 }
+
+// InCountry is a number in E.164 as people write it within its country, Abroad as
+// others do; both are the text itself if it is no number.
+func InCountry(e164 string) string { return formatted(e164, phonenumbers.NATIONAL) }
+
+// Abroad is a number with its country's code and spaces; see [InCountry].
+func Abroad(e164 string) string { return formatted(e164, phonenumbers.INTERNATIONAL) }
+
+func formatted(e164 string, format phonenumbers.PhoneNumberFormat) string {
+	n, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return e164
+	}
+	return phonenumbers.Format(n, format)
+}

@@ -1,9 +1,6 @@
 package mapping
 
 import (
-	"maps"
-	"slices"
-
 	"go.yaml.in/yaml/v4"
 )
 
@@ -45,62 +42,6 @@ func (m *Mapping) OnDelete(account string) OnDelete {
 // Merges reports whether an account's duplicates are merged, and not only
 // listed.
 func (m *Mapping) Merges(account string) bool { return m.merges[account] }
-
-// ownership is what a document says of a field's owner.
-type ownership struct {
-	field string
-	owner *yaml.Node
-}
-
-// fields reads whose value of a field counts.
-func (c *compiler) fields(node *yaml.Node) (owners []ownership) {
-	c.each(node, "fields", func(field, rules *yaml.Node) {
-		info, known := Contact[field.Value]
-		if !known {
-			c.unknown(field, slices.Sorted(maps.Keys(Contact)), "see config/mapping.yaml")
-			return
-		}
-		c.each(rules, field.Value, func(key, value *yaml.Node) {
-			switch {
-			case key.Value != "owner":
-				c.unknown(key, []string{"owner"}, "there is owner")
-			case !info.Shared:
-				c.at(key, "%s follows from WhatsApp and has no owner; owners are for what people enter", field.Value)
-			case info.Type == Labels:
-				c.at(key, "%s has no owner: what is added or removed in one account is added or removed in all", field.Value)
-			case value.Kind != yaml.ScalarNode || value.Value == "":
-				c.at(value, "the owner is the name of an account, or newest")
-			case value.Value != "newest":
-				owners = append(owners, ownership{field.Value, value})
-			}
-		})
-	})
-	return owners
-}
-
-// own tells the lines who owns their fields.
-func (c *compiler) own(owners []ownership, m *Mapping) {
-	for _, o := range owners {
-		lines, known := m.accounts[o.owner.Value]
-		if !known {
-			names := m.Accounts()
-			hint := "owners are " + list(append(names, "newest"), "and")
-			c.unknown(o.owner, append(names, "newest"), hint)
-			continue
-		}
-		if !slices.ContainsFunc(lines, func(l Line) bool { return l.From == o.field && l.Read }) {
-			c.at(o.owner, "%s cannot own %s: none of its lines reads it", o.owner.Value, o.field)
-			continue
-		}
-		for _, lines := range m.accounts {
-			for i := range lines {
-				if lines[i].From == o.field {
-					lines[i].Owner = o.owner.Value
-				}
-			}
-		}
-	}
-}
 
 // whoIsWho reads when two are one person.
 func (c *compiler) whoIsWho(node *yaml.Node) (p People) {

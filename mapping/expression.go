@@ -1,0 +1,327 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/traits"
+	"go.yaml.in/yaml/v4"
+)
+
+// Expressions are written in CEL without loops: a condition or a value that
+// follows from a contact's fields. What one may cost is bounded by its length,
+// since no function gives back more than maxText.
+const (
+	maxExpression  = 2000 // characters, and nodes
+	maxNesting     = 40
+	maxExpressions = 1000 // of a document: each takes a tenth of a millisecond to compile
+)
+
+// An expression is a compiled one. It is safe for concurrent use.
+type expression struct {
+	program cel.Program
+	// gives is the type of its value, uses the fields that it refers to.
+	gives Type
+	uses  []string
+}
+
+// scope is where an expression stands: the names that it may use.
+type scope struct {
+	env   *cel.Env
+	names map[string]Type
+}
+
+// celTypes are the fields' types in expressions.
+var celTypes = map[Type]*cel.Type{
+	Text: cel.StringType, Long: cel.StringType, Phone: cel.StringType, Enum: cel.StringType, Owner: cel.StringType,
+	Number: cel.IntType, Bool: cel.BoolType, Time: cel.TimestampType, Labels: cel.ListType(cel.StringType),
+}
+
+// base is the language without any field.
+var base = sync.OnceValue(func() *cel.Env {
+	env, err := cel.NewEnv(append(functions(),
+		cel.ClearMacros(), // no loops
+		cel.ParserExpressionSizeLimit(maxExpression), cel.ParserRecursionLimit(maxNesting),
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
+	)...)
+	if err != nil {
+		panic("mapping: " + err.Error()) // the functions contradict each other
+	}
+	return env
+})
+
+// newScope has names of these types, beside what from has.
+func newScope(from *scope, names map[string]Type) *scope {
+	env, all := base(), maps.Clone(names)
+	if from != nil {
+		env = from.env
+		for name, t := range from.names {
+			if _, own := all[name]; !own {
+				all[name] = t
+			}
+		}
+	}
+	options := make([]cel.EnvOption, 0, len(names))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		options = append(options, cel.Variable(name, celTypes[names[name]]))
+	}
+	env, err := env.Extend(options...)
+	if err != nil {
+		panic("mapping: " + err.Error()) // names are checked before
+	}
+	return &scope{env: env, names: all}
+}
+
+// expression compiles the expression that a node holds; nil if there is anything
+// wrong with it. want are the types that it may give, none for any.
+func (c *compiler) expression(node *yaml.Node, in *scope, want ...Type) *expression {
+	if node.Kind != yaml.ScalarNode || strings.TrimSpace(node.Value) == "" {
+		c.at(node, "this must be an expression, such as upper(last_name)")
+		return nil
+	}
+	return c.expressionAt(node, node.Value, 0, in, want...)
+}
+
+// expressionAt compiles an expression that stands in a node's text, so many bytes
+// after its beginning.
+func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *scope, want ...Type) *expression {
+	if c.expressions++; c.expressions > maxExpressions {
+		if c.expressions == maxExpressions+1 {
+			c.at(node, "there are more than %d expressions in the document; look values up in tables instead", maxExpressions)
+		}
+		return nil
+	}
+	if len(text) > maxExpression {
+		c.at(node, "the expression is longer than %d characters; divide it into computed fields", maxExpression)
+		return nil
+	}
+	checked, issues := in.env.Compile(text)
+	if err := issues.Err(); err != nil {
+		for _, e := range firstOf(issues.Errors(), 3) {
+			line, column := place(node, offset, e.Location)
+			c.found(line, column, "%s", c.sentence(e.Message, in))
+		}
+		return nil
+	}
+	e := &expression{gives: typeOf(checked.OutputType())}
+	switch {
+	case e.gives == "":
+		c.at(node, "the expression gives %s; a field holds text, a number, yes or no, a time, or a list of texts", spoken(checked.OutputType().String()))
+		return nil
+	case len(want) > 0 && !slices.Contains(want, e.gives):
+		c.at(node, "the expression gives %s; it has to give %s", nameOf(e.gives), namesOf(want))
+		return nil
+	}
+	before := len(c.findings)
+	seen := map[string]bool{}
+	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		switch x.Kind() {
+		case ast.IdentKind:
+			seen[x.AsIdent()] = true
+		case ast.CallKind:
+			if problem := c.literals(x.AsCall()); problem != "" {
+				line, column := place(node, offset, checked.NativeRep().SourceInfo().GetStartLocation(x.ID()))
+				c.found(line, column, "%s", problem)
+			}
+		default:
+		}
+	}))
+	if len(c.findings) > before {
+		return nil
+	}
+	e.uses = slices.Sorted(maps.Keys(seen))
+	program, err := in.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		c.at(node, "the expression cannot be computed: %s", c.sentence(err.Error(), in))
+		return nil
+	}
+	e.program = program
+	return e
+}
+
+func firstOf[T any](list []T, most int) []T { return list[:min(most, len(list))] }
+
+// place is where in the document something stands in an expression.
+func place(node *yaml.Node, offset int, at common.Location) (line, column int) {
+	line, column = node.Line, node.Column
+	switch {
+	case at == nil || at.Line() < 1:
+	case node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		line, column = line+at.Line(), 1
+	case at.Line() > 1:
+		line += at.Line() - 1
+	default:
+		column += offset + at.Column()
+		if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
+			column++
+		}
+	}
+	return line, column
+}
+
+var (
+	undeclared = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	overload   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
+	misread    = regexp.MustCompile(`^Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting`)
+	unexpected = regexp.MustCompile(`^Syntax error: (?:no viable alternative at input|token recognition error at:) '(.*)'$`)
+)
+
+// sentence says for admins what the compiler of expressions complains of.
+func (c *compiler) sentence(message string, in *scope) string {
+	message, _, _ = strings.Cut(message, "\n")
+	if m := undeclared.FindStringSubmatch(message); m != nil {
+		return c.noSuch(m[1], in)
+	}
+	if m := overload.FindStringSubmatch(message); m != nil {
+		return mismatch(m[1], m[2])
+	}
+	if m := misread.FindStringSubmatch(message); m != nil {
+		if m[1] == "<EOF>" {
+			return "the expression ends too early; is there a bracket or a quotation mark missing?"
+		}
+		return fmt.Sprintf("%q does not belong here; texts stand in quotation marks, as in 'abc', and and/or are written && and ||", m[1])
+	}
+	if m := unexpected.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("the expression cannot be read from %q on; texts stand in quotation marks, as in 'abc'", m[1])
+	}
+	switch {
+	case strings.HasPrefix(message, "expression code point size exceeds limit"), strings.Contains(message, "recursion"):
+		return "the expression is too long or too deep; divide it into computed fields"
+	case strings.HasPrefix(message, "invalid matches argument"):
+		return "the pattern is not a regular expression"
+	}
+	return "the expression cannot be understood: " + strings.TrimPrefix(message, "Syntax error: ")
+}
+
+// noSuch says that there is no such field or function.
+func (c *compiler) noSuch(name string, in *scope) string {
+	name = strings.TrimPrefix(name, ".")
+	known := slices.Concat(slices.Sorted(maps.Keys(in.names)), functionNames())
+	if slices.Contains([]string{"all", "exists", "exists_one", "map", "filter", "has"}, name) {
+		return fmt.Sprintf("there is no %q: expressions have no loops", name)
+	}
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("there is no %q; did you mean %s?", name, near)
+	}
+	return fmt.Sprintf("there is no field or function %q; texts stand in quotation marks, as in 'abc'", name)
+}
+
+// operators are the names of operators within the compiler of expressions.
+var operators = map[string]string{
+	"_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=",
+	"_&&_": "&&", "_||_": "||", "!_": "!", "-_": "-", "@in": "in", "_[_]": "[ ]",
+}
+
+// mismatch says that an operator or a function does not take such values.
+func mismatch(name, applied string) string {
+	switch name {
+	case "_?_:_":
+		return "a choice is written CONDITION ? ONE : OTHER, and both have to be of the same type: " + spoken(applied)
+	case "_+_":
+		return "+ does not join " + spoken(applied) + "; text(...) makes a text of a number"
+	}
+	if operator, is := operators[name]; is {
+		return operator + " does not go with " + spoken(applied)
+	}
+	return name + " does not take " + spoken(applied) + usage(name)
+}
+
+var words = strings.NewReplacer(
+	"google.protobuf.Timestamp", "time", "timestamp", "time", "list(string)", "list of texts", "string", "text", "int", "number", "double", "number with decimals",
+	"bool", "yes or no", "(", "", ")", "", "dyn", "anything",
+)
+
+func spoken(applied string) string {
+	receiver, arguments, method := strings.Cut(applied, ".(")
+	if method {
+		return words.Replace(receiver) + " and (" + words.Replace(arguments) + ")"
+	}
+	return "(" + words.Replace(applied) + ")"
+}
+
+// typeOf is the field type of an expression's value, empty for what no field
+// holds.
+func typeOf(t *cel.Type) Type {
+	switch {
+	case t.IsExactType(cel.StringType):
+		return Text
+	case t.IsExactType(cel.IntType), t.IsExactType(cel.DoubleType):
+		return Number
+	case t.IsExactType(cel.BoolType):
+		return Bool
+	case t.IsExactType(cel.TimestampType):
+		return Time
+	case t.IsExactType(cel.ListType(cel.StringType)):
+		return Labels
+	}
+	return ""
+}
+
+func nameOf(t Type) string {
+	switch t {
+	case Bool:
+		return "yes or no"
+	case Time:
+		return "a time"
+	case Number:
+		return "a number"
+	case Labels:
+		return "a list of texts"
+	default:
+		return "text"
+	}
+}
+
+func namesOf(all []Type) string {
+	names := make([]string, len(all))
+	for i, t := range all {
+		names[i] = nameOf(t)
+	}
+	return list(slices.Compact(names), "or")
+}
+
+// eval computes the expression: a string, int64, float64, bool, time.Time or
+// []string. The error holds none of the values.
+func (e *expression) eval(values cel.Activation) (any, error) {
+	out, _, err := e.program.Eval(values)
+	if err != nil {
+		if own, ok := errors.AsType[*functionError](err); ok {
+			return nil, own
+		}
+		return nil, plainly(err)
+	}
+	switch v := out.(type) {
+	case types.String:
+		return string(v), nil
+	case types.Int:
+		return int64(v), nil
+	case types.Double:
+		return float64(v), nil
+	case types.Bool:
+		return bool(v), nil
+	case types.Timestamp:
+		return v.Time, nil
+	case traits.Lister:
+		return textsOf(v)
+	}
+	return nil, errors.New("it gives nothing that a field holds")
+}
+
+// plainly says why an expression failed, without its values.
+func plainly(err error) error {
+	for _, known := range []string{"division by zero", "modulus by zero", "integer overflow", "no such key", "index out of bounds"} {
+		if strings.Contains(err.Error(), known) {
+			return errors.New(known)
+		}
+	}
+	return errors.New("it cannot be computed from this contact's values")
+}
