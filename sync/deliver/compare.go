@@ -154,7 +154,7 @@ func (c *Comparison) contacts(ctx context.Context, list []directory.Work) ([]*au
 	lines := c.Mapping.Lines(c.Account)
 	fields, types := make([]string, len(lines)), make(map[string]connectors.FieldType, len(lines))
 	for i, l := range lines {
-		fields[i], types[l.To] = l.To, connectors.FieldType(l.Info.Type)
+		fields[i], types[l.To] = l.To, connectors.FieldType(l.Theirs.Type)
 	}
 	ids := make([]string, len(list))
 	for i := range list {

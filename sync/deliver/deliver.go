@@ -317,7 +317,7 @@ func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
 	lines := m.Lines(account)
 	fields := make([]connectors.Field, len(lines))
 	for i, l := range lines {
-		fields[i] = connectors.Field{Name: l.To, Label: l.Info.Label, Type: connectors.FieldType(l.Info.Type), Options: l.Info.Options}
+		fields[i] = connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options}
 	}
 	return fields
 }

@@ -301,7 +301,7 @@ func newHouse(t *testing.T) *house {
 	}
 	h := &house{
 		t: t, db: db, vendor: newVendor(), kind: "hubspot", letters: make(chan deadletter.Letter, 100), triggers: make(chan directory.Trigger, 10_000),
-		recorder: record.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"crm"} }},
+		recorder: record.Recorder{Store: db, Mapping: func() *mapping.Mapping { return &mapping.Mapping{} }, DeliverTo: func(string) []string { return []string{"crm"} }},
 	}
 	t.Cleanup(func() {
 		if h.stop != nil {

@@ -125,7 +125,7 @@ func shapes(tried map[string]any, lines []mapping.Line) []deadletter.Field {
 		f := deadletter.Field{Name: name, Shape: deadletter.Shape(tried[name])}
 		if i := slices.IndexFunc(lines, func(l mapping.Line) bool { return l.To == name }); i >= 0 {
 			f.From = lines[i].From
-			if option, ok := tried[name].(string); ok && slices.Contains(lines[i].Info.Options, option) {
+			if option, ok := tried[name].(string); ok && slices.Contains(lines[i].Theirs.Options, option) {
 				f.Shape = option
 			}
 		}

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -156,13 +155,20 @@ func (c *Contact) Time(name string) time.Time {
 // TimeText is the text form of a time.
 func TimeText(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) }
 
-// View is the contact as a mapping sees it: typed values by canonical name,
-// names split, absent fields left out, nil for one that is known to be empty.
+// View is the contact as a mapping sees it: typed values by canonical name, those
+// of a mapping's own fields in text form, names split, absent fields left out, nil
+// for one that is known to be empty.
 func (c *Contact) View() map[string]any {
 	view := make(map[string]any, len(c.Fields)+4)
 	for name, v := range c.Fields {
-		typed, ok := typedValue(mapping.Contact[name].Type, v.Text)
-		if ok {
+		info, known := mapping.Contact[name]
+		if !known {
+			if !strings.HasPrefix(name, said) {
+				view[name] = v.Text
+			}
+			continue
+		}
+		if typed, ok := mapping.Typed(info.Type, v.Text); ok {
 			view[name] = typed
 		}
 	}
@@ -241,23 +247,4 @@ func firstOf(texts ...string) string {
 		}
 	}
 	return ""
-}
-
-func typedValue(t mapping.Type, text string) (any, bool) {
-	switch t {
-	case mapping.Number:
-		n, err := strconv.ParseInt(text, 10, 64)
-		return n, err == nil
-	case mapping.Time:
-		at, err := time.Parse(time.RFC3339Nano, text)
-		return at, err == nil
-	case mapping.Labels:
-		if text == "" {
-			return []string{}, true
-		}
-		return strings.Split(text, "\n"), true
-	case "":
-		return nil, false
-	}
-	return text, true
 }

@@ -41,6 +41,7 @@ func (c *Contact) Differences(s Sighting, shadow map[string]string) []Difference
 	seen.Fields = maps.Clone(c.Fields)
 	after := seen.Observe(s, shadow)
 	before, now := c.View(), seen.View()
+	written := func(l mapping.Line, view map[string]any) any { v, _, _ := l.Writes(view); return v }
 	var list []Difference
 	for _, l := range s.Lines {
 		theirs, read := s.Seen[l.To]
@@ -48,14 +49,15 @@ func (c *Contact) Differences(s Sighting, shadow map[string]string) []Difference
 			continue
 		}
 		was, told := shadow[l.To]
-		mine := ShadowOf(before[l.From])
-		d := Difference{Field: l.To, Ours: TextOf(before[l.From]), Theirs: theirs}
+		ours := written(l, before)
+		mine := ShadowOf(ours)
+		d := Difference{Field: l.To, Ours: TextOf(ours), Theirs: theirs}
 		switch is := after[l.To]; {
 		case told && was == is:
 			continue
 		case Kept(is):
 			d.Effect = LeftAlone
-		case ShadowOf(now[l.From]) != mine:
+		case ShadowOf(written(l, now)) != mine:
 			d.Effect = Taken
 		case agrees(l, is, mine):
 			d.Effect = Agreeing
@@ -70,5 +72,5 @@ func (c *Contact) Differences(s Sighting, shadow map[string]string) []Difference
 
 // agrees reports whether what an account shows is what the contact has.
 func agrees(l mapping.Line, shown, mine string) bool {
-	return SameSeen(l.Info.Type, mine, shown) || Same(orNothing(mine), orNothing(shown), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels
+	return SameSeen(l.Theirs.Type, mine, shown) || Same(orNothing(mine), orNothing(shown), connectors.FieldType(l.Theirs.Type)) && l.Info.Type != mapping.Labels
 }

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"strconv"
 	"strings"
 
 	"crmsync/connectors/phone"
@@ -29,6 +30,9 @@ func Fault(l mapping.Line, text, region string) string {
 	}
 	if _, valid := cleaned(l, text, region); valid {
 		return ""
+	}
+	if l.Translated() {
+		return "not one of the values that line " + strconv.Itoa(l.Number) + " of the mapping reads"
 	}
 	if l.Info.Type == mapping.Phone && region == "" && !strings.HasPrefix(strings.TrimSpace(text), "+") && len(phone.Digits(text)) >= 7 {
 		return "a phone number without its country; write it with + and the country, or set default_region"

@@ -57,8 +57,8 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 	ours := c.View()
 	for _, l := range s.Lines {
 		s.line = l.Number
-		seen, read := s.Seen[l.To]
-		if !read || !l.Read {
+		seen, shown := s.Seen[l.To]
+		if !shown || !l.Read {
 			continue
 		}
 		now, known := shadow[l.To]
@@ -82,26 +82,27 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			continue
 		}
 		seen = clean
+		here, _ := read(l, seen, s.Region)
 		told = told && !Kept(was)
-		mine := ours[l.From]
+		mine, _, _ := l.Writes(ours)
 		switch {
-		case known && !Kept(now) && SameSeen(l.Info.Type, now, seen), based && !Kept(base) && SameSeen(l.Info.Type, base, seen):
+		case known && !Kept(now) && SameSeen(l.Theirs.Type, now, seen), based && !Kept(base) && SameSeen(l.Theirs.Type, base, seen):
 			// Nobody has touched it there.
-		case l.Info.Guess == "name" && c.standsIn(seen):
+		case l.Info.Guess == "name" && c.standsIn(here):
 			show(SeenAs(l, seen))
 			if own := ShadowOf(mine); own != "" && own != ShadowOf(seen) {
 				c.Changed, c.Dirty = true, true
 			}
 		case Sent(s.Sent, l, seen):
 			show(SeenAs(l, seen))
-		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Info.Type)) && l.Info.Type != mapping.Labels:
+		case Same(orNothing(mine), orNothing(seen), connectors.FieldType(l.Theirs.Type)) && l.Info.Type != mapping.Labels:
 			if own := ShadowOf(mine); Digested(own) && own != SeenAs(l, seen) {
 				show(CutTo(own, SeenAs(l, seen))) // else it would be news again
 			} else {
 				show(own)
 			}
-			if l.Owner == s.Account && seen != "" && c.Fields[l.From].Text == seen {
-				c.put(l.From, Value{Text: seen, At: later(c.Fields[l.From].At, s.At), Fact: s.Fact, Account: s.Account, Entered: true}, false)
+			if l.Owner == s.Account && seen != "" && c.Fields[l.From].Text == here {
+				c.put(l.From, Value{Text: here, At: later(c.Fields[l.From].At, s.At), Fact: s.Fact, Account: s.Account, Entered: true}, false)
 			}
 		case l.Info.Type == mapping.Labels:
 			if !told {
@@ -114,21 +115,21 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 		default:
 			show(SeenAs(l, seen))
 			switch {
-			case !c.yields(l, mine, told, Told(was), seen, s):
+			case !c.yields(l, mine, told, Told(was), here, s):
 				c.Changed, c.Dirty = true, true // so that ours is written there again
-			case c.turns(l.From, seen, s) > mostTurns && seen != "opted_out":
+			case c.turns(l.From, here, s) > mostTurns && here != "opted_out":
 				show(KeptAs(seen))
 			default:
 				c.keepTogether(l.From, ours, s)
-				c.take(l.From, seen, s)
+				c.take(l.From, here, s)
 			}
 		}
 	}
 	return after
 }
 
-// yields reports whether the contact's own value gives way to what the account
-// shows.
+// yields reports whether the contact's own value, which is mine in the account's
+// form, gives way to what the account shows, which is seen in the contact's.
 func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, s Sighting) bool {
 	own := ShadowOf(mine)
 	switch {
@@ -136,7 +137,7 @@ func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, 
 		return seen != "" // nobody has emptied it
 	case seen == "" && !told:
 		return false // it has never been told, and is now
-	case l.From == "consent" && own == "opted_out":
+	case l.From == "consent" && c.Text("consent") == "opted_out":
 		// Somebody who knew of it has changed it since; else it stands.
 		return told && was == own && seen != "" && s.At.After(c.Fields[l.From].At)
 	case l.From == "consent" && seen == "opted_out":
@@ -251,13 +252,24 @@ func (c *Contact) mergeLabels(name, was, seen string, s Sighting) bool {
 	return true
 }
 
-// cleaned is a text as crmsync keeps it: numbers in E.164, addresses in lower
-// case, names without needless space. It reports false for what is not of the
-// field's type.
+// cleaned is what an account shows, in the account's form as crmsync keeps it. It
+// reports false for what is not of the field's type.
 func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
+	if !l.Translated() {
+		return read(l, text, region)
+	}
 	text = strings.TrimSpace(connectors.Clean(text))
-	if text == "" {
-		return "", true
+	_, valid = read(l, text, region)
+	return text, valid
+}
+
+// read is what an account shows, in the contact's form as crmsync keeps it:
+// numbers in E.164, addresses in lower case, names without needless space. It
+// reports false for what is not of the field's type.
+func read(l mapping.Line, text, region string) (clean string, valid bool) {
+	text, valid = l.Reads(strings.TrimSpace(connectors.Clean(text)))
+	if text == "" || !valid {
+		return "", valid
 	}
 	switch {
 	case l.From == "email":
@@ -269,19 +281,22 @@ func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
 		return text, slices.Contains(l.Info.Options, text)
 	case l.Info.Type == mapping.Text:
 		text = strings.Join(strings.Fields(text), " ")
+	case l.Info.Type == mapping.Number, l.Info.Type == mapping.Bool, l.Info.Type == mapping.Time:
+		_, valid = mapping.Typed(l.Info.Type, text)
 	}
-	return text, true
+	return text, valid
 }
 
 // NamesSomebody reports whether a record has a number by which its person is
 // known, or an e-mail address where that counts. seen is what it shows in a field.
 func NamesSomebody(lines []mapping.Line, seen func(field string) string, region string, byEmail bool) bool {
 	return slices.ContainsFunc(lines, func(l mapping.Line) bool {
+		text, _ := l.Reads(seen(l.To))
 		switch {
 		case l.From == "phone":
-			return phone.Normalize(seen(l.To), region) != ""
+			return phone.Normalize(text, region) != ""
 		case l.From == "email" && byEmail:
-			_, is := EmailKey(seen(l.To))
+			_, is := EmailKey(text)
 			return is
 		}
 		return false
@@ -305,7 +320,7 @@ func SameSeen(t mapping.Type, was, seen string) bool {
 
 // Sent reports whether a value is one of those that were sent to the field.
 func Sent(sent map[string][]string, l mapping.Line, seen string) bool {
-	return slices.ContainsFunc(sent[l.To], func(was string) bool { return SameSeen(l.Info.Type, was, seen) })
+	return slices.ContainsFunc(sent[l.To], func(was string) bool { return SameSeen(l.Theirs.Type, was, seen) })
 }
 
 // SeenAs is the form in a shadow of what a field shows.
@@ -347,7 +362,7 @@ func Shows(l mapping.Line, shadow map[string]string, seen, region string) bool {
 	if !valid || Kept(was) {
 		return was == KeptAs(seen)
 	}
-	return told && SameSeen(l.Info.Type, was, clean)
+	return told && SameSeen(l.Theirs.Type, was, clean)
 }
 
 func shadowOfText(text string) string {

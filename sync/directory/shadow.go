@@ -81,6 +81,10 @@ func Same(want, got any, kind connectors.FieldType) bool {
 	switch w := want.(type) {
 	case time.Time:
 		g, ok := got.(time.Time)
+		if text, is := got.(string); is {
+			shown, err := time.Parse(time.RFC3339Nano, text)
+			g, ok = shown, err == nil
+		}
 		return ok && w.Sub(g).Abs() <= time.Second
 	case []string:
 		g, ok := got.([]string)

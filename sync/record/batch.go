@@ -16,7 +16,7 @@ type batch struct {
 	tx        directory.Tx
 	deliverTo func(account string) []string
 	wantsFile func(account string) bool
-	mapping   func() *mapping.Mapping
+	mapping   *mapping.Mapping
 	region    string
 	words     func() Words
 

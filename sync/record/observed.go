@@ -93,8 +93,8 @@ func (b *batch) observed(f *directory.Fact) string {
 	b.joinNamed(f, contact)
 	before := b.enteredKeys(contact)
 	link.Shadow = contact.Observe(directory.Sighting{
-		Lines: b.mapping().Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
-		Revision: b.mapping().Revision(),
+		Lines: b.mapping.Lines(f.Account), Seen: o.Fields, Region: b.region, At: f.When(), Fact: f.ID, Account: f.Account,
+		Revision: b.mapping.Revision(),
 		Was:      o.Was, Stale: !link.WrittenAt.Before(o.Read), Sent: link.Sent, Early: early,
 	}, link.Shadow)
 	b.giveUp(contact, before, f)
@@ -145,7 +145,7 @@ func (b *batch) gone(f *directory.Fact, key directory.RecordKey, link *directory
 	}
 	contact := b.contacts[link.Entity.ID]
 	link.RecordID, link.Shadow, link.State, link.Reason = "", nil, directory.Skipped, directory.Deleted
-	switch b.mapping().OnDelete(f.Account) {
+	switch b.mapping.OnDelete(f.Account) {
 	case mapping.Recreate:
 		link.State, link.Reason = directory.Pending, ""
 		b.triggers = append(b.triggers, directory.Trigger{Account: f.Account, Entity: link.Entity})
@@ -184,7 +184,7 @@ func (b *batch) joinNamed(f *directory.Fact, contact *directory.Contact) {
 		b.join(b.contacts[id], contact, why, f)
 		return
 	}
-	if !b.mapping().People().ByEmail {
+	if !b.mapping.People().ByEmail {
 		return
 	}
 	key, ok := directory.EmailKey(b.readAs(f, "email"))

@@ -152,7 +152,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping, region: r.Region, words: r.Words}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping(), region: r.Region, words: r.Words}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err

@@ -29,7 +29,7 @@ func recorder(t *testing.T) (*record.Recorder, *store.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &record.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"hubspot"} }}, db
+	return &record.Recorder{Store: db, Mapping: func() *mapping.Mapping { return &mapping.Mapping{} }, DeliverTo: func(string) []string { return []string{"hubspot"} }}, db
 }
 
 // fact is what whatsapp reported under a key at a minute.

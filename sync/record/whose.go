@@ -12,9 +12,12 @@ import (
 
 // readAs is what an observed record shows of a contact field, empty for nothing.
 func (b *batch) readAs(f *directory.Fact, field string) string {
-	for _, l := range b.mapping().Lines(f.Account) {
-		if l.From == field && l.Read && f.Observed.Fields[l.To] != "" {
-			return f.Observed.Fields[l.To]
+	for _, l := range b.mapping.Lines(f.Account) {
+		if l.From != field || !l.Read {
+			continue
+		}
+		if text, ok := l.Reads(f.Observed.Fields[l.To]); ok && text != "" {
+			return text
 		}
 	}
 	return ""
@@ -33,7 +36,7 @@ func (b *batch) personOf(f *directory.Fact) *connectors.Person {
 // which a record's person can be found.
 func (b *batch) plainKeys(f *directory.Fact) []directory.IdentityKey {
 	keys := directory.KeysOf(b.personOf(f))
-	if b.mapping().People().ByEmail {
+	if b.mapping.People().ByEmail {
 		if key, ok := directory.EmailKey(b.readAs(f, "email")); ok {
 			keys = append(keys, key)
 		}
@@ -44,7 +47,7 @@ func (b *batch) plainKeys(f *directory.Fact) []directory.IdentityKey {
 // nameOf is the full name that a record shows, where the mapping tells people by
 // it; else empty.
 func (b *batch) nameOf(f *directory.Fact) string {
-	if !b.mapping().People().ByName {
+	if !b.mapping.People().ByName {
 		return ""
 	}
 	if full := directory.NameKey(b.readAs(f, "full_name")); full != "" {
@@ -135,7 +138,7 @@ func (b *batch) enteredKeys(c *directory.Contact) []directory.IdentityKey {
 	keys := directory.KeysOf(&connectors.Person{WAID: strings.TrimPrefix(c.Text("phone"), "+")})
 	own := directory.KeysOf(&connectors.Person{WAID: c.Text("wa_id")})
 	keys = slices.DeleteFunc(keys, func(k directory.IdentityKey) bool { return slices.Contains(own, k) })
-	if b.mapping().People().ByEmail {
+	if b.mapping.People().ByEmail {
 		if key, ok := directory.EmailKey(c.Text("email")); ok {
 			keys = append(keys, key)
 		}

@@ -195,7 +195,7 @@ func fieldIn(l directory.Link, line mapping.Line, view map[string]any) FieldAcco
 	was, told := l.Shadow[line.To]
 	was = directory.Told(was)
 	f := FieldAccount{Account: l.Account, To: line.To, MappingLine: line.Number, Digest: directory.Digested(was)}
-	want, known := view[line.From]
+	want, known, err := line.Writes(view)
 	switch {
 	case directory.Kept(was):
 		f.Value, f.State = directory.KeptText(was), FieldUnfit
@@ -204,7 +204,7 @@ func fieldIn(l directory.Link, line mapping.Line, view map[string]any) FieldAcco
 		}
 	case !told:
 		f.State = FieldNeverTold
-	case known && (directory.ShadowOf(want) == was || directory.Same(want, shown(was), connectors.FieldType(line.Info.Type)) && !f.Digest):
+	case err == nil && known && (directory.ShadowOf(want) == was || directory.Same(want, shown(was), connectors.FieldType(line.Theirs.Type)) && !f.Digest):
 		f.Value, f.State = was, FieldAgrees
 	default:
 		f.Value, f.State = was, FieldDiffers

@@ -14,6 +14,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/connectors/whatsapp"
 	"crmsync/mapping"
+	"crmsync/sync/deliver"
 	"crmsync/sync/intake"
 )
 
@@ -253,7 +254,7 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 		switch {
 		case i < 0:
 			removed = append(removed, name)
-		case !reflect.DeepEqual(account.settings, c.Accounts[i]) || !sameFields(was.mapping.Lines(name), compiled.Lines(name)):
+		case !reflect.DeepEqual(account.settings, c.Accounts[i]) || !reflect.DeepEqual(deliver.FieldsOf(was.mapping, name), deliver.FieldsOf(compiled, name)):
 			changed = append(changed, name)
 		default:
 			kept[name] = account
@@ -303,9 +304,4 @@ func (a *App) bringAbout(ctx context.Context, c *config.Config, compiled *mappin
 			a.untilDone(ctx, "follow what is owed to "+account.name, func(ctx context.Context) error { return a.launch(ctx, account) })
 		}
 	}
-}
-
-// sameFields reports whether two mappings write the same to an account.
-func sameFields(a, b []mapping.Line) bool {
-	return slices.EqualFunc(a, b, func(x, y mapping.Line) bool { return x.To == y.To && x.From == y.From })
 }
