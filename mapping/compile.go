@@ -2,16 +2,12 @@ package mapping
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
-
-// maxSize is the largest document accepted. A thousand lines are 30 KB.
-const maxSize = 256 << 10
 
 // A Finding is one fault of a document.
 type Finding struct {
@@ -44,21 +40,18 @@ func Compile(file string, source []byte) (*Mapping, error) {
 		revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
 		fields: map[string]Info{}, computed: map[string]*computed{},
 	}
-	if len(source) > maxSize {
-		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
-		return nil, c.findings
+	if doc := c.parse(source); doc != nil {
+		c.document(doc, m)
 	}
-	var doc yaml.Node
-	if err := yaml.Load(source, &doc); err != nil {
-		c.syntax(err)
-		return nil, c.findings
+	if len(c.findings) == 0 {
+		return m, nil
 	}
-	c.document(&doc, m)
-	if len(c.findings) > 0 {
-		slices.SortStableFunc(c.findings, func(x, y Finding) int { return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column)) })
-		return nil, c.findings
+	slices.SortStableFunc(c.findings, func(x, y Finding) int { return cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column)) })
+	if n := len(c.findings); n > maxFindings {
+		c.findings = c.findings[:maxFindings]
+		c.found(c.findings[maxFindings-1].Line, 1, "and %d more findings", n-maxFindings)
 	}
-	return m, nil
+	return nil, c.findings
 }
 
 type compiler struct {
@@ -78,23 +71,10 @@ func (c *compiler) at(n *yaml.Node, format string, args ...any) {
 	c.found(n.Line, n.Column, format, args...)
 }
 
-func (c *compiler) syntax(err error) {
-	loadErr, ok := errors.AsType[*yaml.LoadError](err)
-	if !ok {
-		c.found(1, 1, "not a YAML document: %v", err)
-		return
-	}
-	c.found(max(1, loadErr.Mark.Line), max(1, loadErr.Mark.Column), "not a YAML document: %s", loadErr.Message)
-}
-
 func (c *compiler) document(doc *yaml.Node, m *Mapping) {
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-		c.found(1, 1, "the document is empty; it begins with version: 1")
-		return
-	}
 	sections := map[string]*yaml.Node{}
 	names := []string{"version", "tables", "fields", "people", "accounts"}
-	seen := c.each(doc.Content[0], "the document", func(key, value *yaml.Node) {
+	seen := c.each(doc, "the document", func(key, value *yaml.Node) {
 		if !slices.Contains(names, key.Value) {
 			c.unknown(key, names, "there "+are(names))
 			return
@@ -107,7 +87,7 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 	if v := sections["version"]; v == nil {
 		c.found(1, 1, "version is missing; write version: 1")
 	} else if v.Value != "1" {
-		c.at(v, "version is %q; this program understands version 1", clip(v.Value))
+		c.at(v, "version is not 1, and this program understands version 1 only")
 	}
 	if tables := sections["tables"]; tables != nil {
 		c.readTables(tables)
@@ -145,7 +125,11 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 		case "on_delete":
 			m.onDelete[name] = c.onDelete(value)
 		default:
-			c.unknown(key, []string{"contact", "duplicates", "on_delete"}, "there are contact, duplicates and on_delete")
+			hint := "there are contact, duplicates and on_delete"
+			if value.Kind == yaml.ScalarNode {
+				hint += "; fields stand one step further in, under contact:"
+			}
+			c.unknown(key, []string{"contact", "duplicates", "on_delete"}, hint)
 		}
 	})
 }
@@ -153,12 +137,22 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 // each calls f for each key of a mapping node and returns the keys seen, nil
 // if the node is no mapping.
 func (c *compiler) each(node *yaml.Node, what string, f func(key, value *yaml.Node)) map[string]bool {
-	if node.Kind == yaml.AliasNode || node.Anchor != "" {
-		c.at(node, "anchors and aliases are not used in mappings; write the lines out")
+	switch {
+	case node.Kind == yaml.MappingNode:
+	case node.Tag == "!!null":
+		c.at(node, "there is nothing under %s; is what follows indented further than it?", what)
 		return nil
-	}
-	if node.Kind != yaml.MappingNode {
-		c.at(node, "%s must be a list of key: value lines", what)
+	case node.Kind == yaml.SequenceNode:
+		c.at(node, "%s must hold lines of the form key: value, without dashes or [ ]", what)
+		return nil
+	case strings.ContainsRune(node.Value, '\u00a0'):
+		c.at(node, "there is a no-break space here, as word processors and web pages have them; replace it by a blank")
+		return nil
+	case strings.Contains(node.Value, ":"):
+		c.at(node, "%s must hold lines of the form key: value; after the colon there must be a blank", what)
+		return nil
+	default:
+		c.at(node, "%s must hold lines of the form key: value", what)
 		return nil
 	}
 	seen := map[string]bool{}
@@ -169,7 +163,7 @@ func (c *compiler) each(node *yaml.Node, what string, f func(key, value *yaml.No
 			c.at(key, "a key must be a plain word")
 			continue
 		case seen[key.Value]:
-			c.at(key, "%s is there twice; keep one of the lines", key.Value)
+			c.at(key, "%s is there twice; keep one of the lines", clip(key.Value))
 			continue
 		}
 		seen[key.Value] = true

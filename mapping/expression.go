@@ -106,16 +106,20 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 	}
 	checked, issues := in.env.Compile(text)
 	if err := issues.Err(); err != nil {
-		for _, e := range firstOf(issues.Errors(), 3) {
+		for _, e := range issues.Errors() {
 			line, column := place(node, offset, e.Location)
-			c.found(line, column, "%s", c.sentence(e.Message, in))
+			sentence, first := c.sentence(e.Message, in)
+			c.found(line, column, "%s", sentence)
+			if first {
+				break // others follow from it
+			}
 		}
 		return nil
 	}
 	e := &expression{gives: typeOf(checked.OutputType())}
 	switch {
 	case e.gives == "":
-		c.at(node, "the expression gives %s; a field holds text, a number, yes or no, a time, or a list of texts", spoken(checked.OutputType().String()))
+		c.at(node, "the expression gives none of what fields hold: a text, a number, yes or no, a time, or a list of texts")
 		return nil
 	case len(want) > 0 && !slices.Contains(want, e.gives):
 		c.at(node, "the expression gives %s; it has to give %s", nameOf(e.gives), namesOf(want))
@@ -141,14 +145,12 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 	e.uses = slices.Sorted(maps.Keys(seen))
 	program, err := in.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		c.at(node, "the expression cannot be computed: %s", c.sentence(err.Error(), in))
+		c.at(node, "the expression cannot be computed")
 		return nil
 	}
 	e.program = program
 	return e
 }
-
-func firstOf[T any](list []T, most int) []T { return list[:min(most, len(list))] }
 
 // place is where in the document something stands in an expression.
 func place(node *yaml.Node, offset int, at common.Location) (line, column int) {
@@ -173,46 +175,58 @@ var (
 	overload   = regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'$`)
 	misread    = regexp.MustCompile(`^Syntax error: (?:mismatched|extraneous) input '(.*?)' expecting`)
 	unexpected = regexp.MustCompile(`^Syntax error: (?:no viable alternative at input|token recognition error at:) '(.*)'$`)
+	missing    = regexp.MustCompile(`^Syntax error: missing '(.*?)' at`)
 )
 
-// sentence says for admins what the compiler of expressions complains of.
-func (c *compiler) sentence(message string, in *scope) string {
+// sentence says for admins what the compiler of expressions complains of. last is
+// true if whatever else it complains of follows from that.
+func (c *compiler) sentence(message string, in *scope) (sentence string, last bool) {
 	message, _, _ = strings.Cut(message, "\n")
 	if m := undeclared.FindStringSubmatch(message); m != nil {
 		return c.noSuch(m[1], in)
 	}
 	if m := overload.FindStringSubmatch(message); m != nil {
-		return mismatch(m[1], m[2])
+		return mismatch(m[1], m[2]), false
 	}
+	if m := missing.FindStringSubmatch(message); m != nil {
+		return "a " + m[1] + " is missing here", true
+	}
+	read := ""
 	if m := misread.FindStringSubmatch(message); m != nil {
-		if m[1] == "<EOF>" {
-			return "the expression ends too early; is there a bracket or a quotation mark missing?"
-		}
-		return fmt.Sprintf("%q does not belong here; texts stand in quotation marks, as in 'abc', and and/or are written && and ||", m[1])
-	}
-	if m := unexpected.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("the expression cannot be read from %q on; texts stand in quotation marks, as in 'abc'", m[1])
+		read = m[1]
+	} else if m := unexpected.FindStringSubmatch(message); m != nil {
+		read = strings.TrimSpace(m[1])
 	}
 	switch {
+	case read == "<EOF>":
+		return "the expression ends too early; is there a bracket or a quotation mark missing?", true
+	case strings.HasPrefix(read, "="):
+		return "to compare, write ==", true
+	case read == "and", read == "or", read == "AND", read == "OR":
+		return read + " is written " + map[string]string{"and": "&&", "or": "||"}[strings.ToLower(read)], true
+	case strings.ContainsAny(read, "“”„‘’«»"):
+		return "this quotation mark is a typographic one; write ' instead", true
+	case read != "":
+		return fmt.Sprintf("%q does not belong here; texts stand in quotation marks, as in 'abc'", clip(read)), true
 	case strings.HasPrefix(message, "expression code point size exceeds limit"), strings.Contains(message, "recursion"):
-		return "the expression is too long or too deep; divide it into computed fields"
+		return "the expression is too long or too deep; divide it into computed fields", true
 	case strings.HasPrefix(message, "invalid matches argument"):
-		return "the pattern is not a regular expression"
+		return "the pattern is not a regular expression", false
 	}
-	return "the expression cannot be understood: " + strings.TrimPrefix(message, "Syntax error: ")
+	return "the expression cannot be understood: " + clip(strings.TrimPrefix(message, "Syntax error: ")), false
 }
 
 // noSuch says that there is no such field or function.
-func (c *compiler) noSuch(name string, in *scope) string {
+func (c *compiler) noSuch(name string, in *scope) (sentence string, last bool) {
 	name = strings.TrimPrefix(name, ".")
 	known := slices.Concat(slices.Sorted(maps.Keys(in.names)), functionNames())
 	if slices.Contains([]string{"all", "exists", "exists_one", "map", "filter", "has"}, name) {
-		return fmt.Sprintf("there is no %q: expressions have no loops", name)
+		return fmt.Sprintf("there is no %q: expressions have no loops", name), true
 	}
 	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("there is no %q; did you mean %s?", name, near)
+		return fmt.Sprintf("there is no %q; did you mean %s?", clip(name), near), false
 	}
-	return fmt.Sprintf("there is no field or function %q; texts stand in quotation marks, as in 'abc'", name)
+	return fmt.Sprintf("there is no field or function %q; texts stand in quotation marks, as in 'abc'", clip(name)), false
 }
 
 // operators are the names of operators within the compiler of expressions.

@@ -90,6 +90,10 @@ func are(names []string) string {
 // declare reads a field of the document's own.
 func (c *compiler) declare(field *yaml.Node, keys map[string]*yaml.Node, m *Mapping) bool {
 	name := field.Value
+	info := Info{Type: Text, Label: name, Shared: keys["value"] == nil}
+	if nearest(name, slices.Sorted(maps.Keys(Contact))) == "" {
+		m.fields[name] = info // whatever is wrong with it, so that this is said once
+	}
 	switch {
 	case keys["type"] == nil && keys["value"] == nil:
 		c.unknown(field, slices.Sorted(maps.Keys(Contact)), "a field of your own needs a type, such as "+name+": {type: text}")
@@ -101,7 +105,6 @@ func (c *compiler) declare(field *yaml.Node, keys map[string]*yaml.Node, m *Mapp
 		c.at(field, "%s means something else in expressions; give the field another name", name)
 		return false
 	}
-	info := Info{Type: Text, Label: name, Shared: keys["value"] == nil}
 	if typ := keys["type"]; typ != nil {
 		words := slices.Sorted(maps.Keys(ownTypes))
 		word := c.word(typ, "the type", words...)
@@ -128,61 +131,77 @@ func (c *compiler) declare(field *yaml.Node, keys map[string]*yaml.Node, m *Mapp
 	return true
 }
 
+// maxComputed is the most computed fields that a document may have.
+const maxComputed = 200
+
 // compute compiles the computed fields, each after those that it follows from.
 func (c *compiler) compute(m *Mapping) {
 	names := map[string]Type{}
 	for name, info := range allFields(m.fields) {
-		if m.computed[name] == nil {
+		if _, usable := celTypes[info.Type]; usable && fieldName.MatchString(name) && !slices.Contains(taken, name) {
 			names[name] = info.Type
 		}
 	}
 	c.contact = newScope(c.tablesScope(), names)
+	all := slices.Sorted(maps.Keys(m.computed))
+	if len(all) > maxComputed {
+		c.at(m.computed[all[0]].node, "there are more than %d computed fields", maxComputed)
+		return
+	}
+	follows := map[string][]string{}
+	for _, name := range all {
+		follows[name] = slices.DeleteFunc(c.mentions(m.computed[name].node), func(other string) bool { return m.computed[other] == nil })
+	}
+	if c.circles(all, follows, m) {
+		return
+	}
+	for len(all) > 0 {
+		ready := slices.DeleteFunc(slices.Clone(all), func(name string) bool {
+			return slices.ContainsFunc(follows[name], func(other string) bool { return slices.Contains(all, other) })
+		})
+		types := map[string]Type{}
+		for _, name := range ready {
+			field, info := m.computed[name], m.fields[name]
+			var want []Type
+			if info.Type != Text {
+				want = []Type{kindOf(info.Type)}
+			}
+			if field.value = c.expression(field.node, c.contact, want...); field.value != nil && info.Type == Text {
+				info.Type = field.value.gives
+				m.fields[name] = info
+			}
+			types[name] = info.Type
+		}
+		c.contact = newScope(c.contact, types)
+		all = slices.DeleteFunc(all, func(name string) bool { return slices.Contains(ready, name) })
+	}
+}
+
+// circles finds computed fields that follow from themselves.
+func (c *compiler) circles(all []string, follows map[string][]string, m *Mapping) (found bool) {
 	var path []string
 	done := map[string]bool{}
 	var visit func(name string)
 	visit = func(name string) {
-		field := m.computed[name]
 		if i := slices.Index(path, name); i >= 0 {
-			circle := append(slices.Clone(path[i:]), name)
-			c.at(field.node, "%s follows from itself: %s", name, strings.Join(circle, " from "))
-			done[name] = true
+			c.at(m.computed[name].node, "%s follows from itself: %s", name, strings.Join(append(slices.Clone(path[i:]), name), " from "))
+			found = true
 			return
 		}
 		if done[name] {
 			return
 		}
 		path = append(path, name)
-		for _, other := range c.mentions(field.node) {
-			if m.computed[other] != nil {
-				visit(other)
-			}
+		for _, other := range follows[name] {
+			visit(other)
 		}
 		path = path[:len(path)-1]
-		if done[name] {
-			return
-		}
 		done[name] = true
-		info := m.fields[name]
-		want := []Type{}
-		if info.Type != Text {
-			want = append(want, kindOf(info.Type))
-		}
-		if field.value = c.expression(field.node, c.contact, want...); field.value != nil {
-			if info.Type == Text {
-				info.Type = field.value.gives
-			}
-			m.fields[name] = info
-			c.contact = newScope(c.contact, map[string]Type{name: info.Type})
-		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.computed)) {
+	for _, name := range all {
 		visit(name)
 	}
-	for name, field := range m.computed { // what could not be compiled is named all the same
-		if field.value == nil {
-			c.contact = newScope(c.contact, map[string]Type{name: m.fields[name].Type})
-		}
-	}
+	return found
 }
 
 // kindOf is what an expression has to give for a field.

@@ -70,7 +70,14 @@ func (c *compiler) computedLine(l *Line, value *yaml.Node, keys map[string]*yaml
 func (c *compiler) fieldLine(l *Line, field *yaml.Node, keys map[string]*yaml.Node, m *Mapping) {
 	info, known := m.Field(field.Value)
 	if !known {
-		c.unknown(field, m.Fields(), "see config/mapping.yaml for the contact fields, or make one of your own under fields")
+		hint := "see config/mapping.yaml for the contact fields, or make one of your own under fields"
+		if near := nearest(field.Value, m.Fields()); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		if _, swapped := m.Field(l.To); swapped {
+			hint += " Left stands the account's field, right the contact's"
+		}
+		c.at(field, "there is no contact field %q; %s", clip(field.Value), hint)
 		return
 	}
 	l.From, l.Info, l.Theirs, l.Read = field.Value, info, info, info.Shared
@@ -155,7 +162,7 @@ func (c *compiler) options(l *Line, node *yaml.Node) {
 			l.options[ours] = theirs
 		}
 		if was, twice := first[theirs]; twice && l.Read && ours != "*" {
-			c.at(value, "%s stands for %s already, so nobody knows what it means when it is read; write direction: to, or another option", clip(theirs), clip(was))
+			c.at(value, "%q stands for %q already, so nobody knows what it means when it is read; write direction: to, or another option", clip(theirs), clip(was))
 			return
 		}
 		if !slices.Contains(l.Theirs.Options, theirs) {
