@@ -162,6 +162,17 @@ type MessageChange struct {
 	// Status is one of sent, delivered, read, played, failed, or empty.
 	Status string
 	At     time.Time
+	// Words are the readers' words for directions and statuses, where people read
+	// these; nil for WhatsApp's own.
+	Words map[string]string
+}
+
+// Word is a direction or a status as the account's people read it.
+func (m *MessageChange) Word(w string) string {
+	if own := m.Words[w]; own != "" {
+		return own
+	}
+	return w
 }
 
 // A FileChange is a file that came with a message.

@@ -38,7 +38,7 @@ func Compile(file string, source []byte) (*Mapping, error) {
 	c := compiler{file: file, tables: map[string]map[string]string{}}
 	m := &Mapping{
 		revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
-		fields: map[string]Info{}, computed: map[string]*computed{},
+		fields: map[string]Info{}, computed: map[string]*computed{}, messages: map[string]logging{},
 	}
 	if doc := c.parse(source); doc != nil {
 		c.document(doc, m)
@@ -120,16 +120,19 @@ func (c *compiler) account(name string, node *yaml.Node, m *Mapping) {
 					m.accounts[name] = c.add(m.accounts[name], l, from)
 				}
 			})
+		case "message":
+			m.messages[name] = c.message(value)
 		case "duplicates":
 			m.merges[name] = c.duplicates(value)
 		case "on_delete":
 			m.onDelete[name] = c.onDelete(value)
 		default:
-			hint := "there are contact, duplicates and on_delete"
+			keys := []string{"contact", "message", "duplicates", "on_delete"}
+			hint := "there " + are(keys)
 			if value.Kind == yaml.ScalarNode {
 				hint += "; fields stand one step further in, under contact:"
 			}
-			c.unknown(key, []string{"contact", "duplicates", "on_delete"}, hint)
+			c.unknown(key, keys, hint)
 		}
 	})
 }

@@ -19,6 +19,7 @@ type Mapping struct {
 	accounts map[string][]Line
 	fields   map[string]Info // the document's own
 	computed map[string]*computed
+	messages map[string]logging
 	people   People
 	onDelete map[string]OnDelete
 	merges   map[string]bool

@@ -122,13 +122,13 @@ func (activities) update(ctx context.Context, l *logging, notes []*note) {
 var tagTypes = map[string]string{"read": "success", "played": "success", "failed": "failure"}
 
 func layout(ch *connectors.MessageChange) params {
-	tags := params{"direction": params{"title": string(ch.Direction), "type": "secondary"}}
+	tags := params{"direction": params{"title": ch.Word(string(ch.Direction)), "type": "secondary"}}
 	if ch.Status != "" {
 		typ := tagTypes[ch.Status]
 		if typ == "" {
 			typ = "primary"
 		}
-		tags["status"] = params{"title": ch.Status, "type": typ}
+		tags["status"] = params{"title": ch.Word(ch.Status), "type": typ}
 	}
 	title := "WhatsApp"
 	if !ch.At.IsZero() {

@@ -79,9 +79,9 @@ func marker(ch *connectors.MessageChange) string {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	parts := []string{string(ch.Direction), at.UTC().Format(time.RFC3339)}
+	parts := []string{ch.Word(string(ch.Direction)), at.UTC().Format(time.RFC3339)}
 	if ch.Status != "" {
-		parts = append(parts, ch.Status)
+		parts = append(parts, ch.Word(ch.Status))
 	}
 	return markerStart + strings.Join(append(parts, ch.WAMID), markerDot)
 }

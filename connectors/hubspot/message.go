@@ -280,9 +280,9 @@ const (
 // marker is the last line of a message in an account that does not allow all
 // of our properties: "— WhatsApp in · delivered · wamid.X".
 func marker(ch *connectors.MessageChange) string {
-	parts := []string{string(ch.Direction), ch.WAMID}
+	parts := []string{ch.Word(string(ch.Direction)), ch.WAMID}
 	if ch.Status != "" {
-		parts = slices.Insert(parts, 1, ch.Status)
+		parts = slices.Insert(parts, 1, ch.Word(ch.Status))
 	}
 	return markerStart + strings.Join(parts, markerDot)
 }

@@ -204,5 +204,5 @@ func title(n *note) string {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	return strings.TrimSpace(string(n.Direction) + " " + at.UTC().Format("2006-01-02 15:04"))
+	return strings.TrimSpace(n.Word(string(n.Direction)) + " " + at.UTC().Format("2006-01-02 15:04"))
 }

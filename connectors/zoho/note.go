@@ -112,9 +112,9 @@ const (
 // content is a message as a note: the text and, as a last paragraph, what else
 // there is to know: "— WhatsApp in · delivered · wamid.X".
 func content(ch *connectors.MessageChange) string {
-	parts := []string{string(ch.Direction), ch.WAMID}
+	parts := []string{ch.Word(string(ch.Direction)), ch.WAMID}
 	if ch.Status != "" {
-		parts = slices.Insert(parts, 1, ch.Status)
+		parts = slices.Insert(parts, 1, ch.Word(ch.Status))
 	}
 	marker := markerStart + strings.Join(parts, markerDot)
 	return connectors.Cut(ch.Text, maxContent-connectors.Length(marker)) + marker

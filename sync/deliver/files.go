@@ -183,12 +183,16 @@ func (f *filing) fetch(ctx context.Context, todo directory.Work, s *settled) (co
 
 // attach adds a file to its message.
 func (f *filing) attach(ctx context.Context, todo directory.Work, content []byte, s *settled) error {
+	m, failure := shownAs(f.Mapping(), f.Account, todo)
+	if s.err = failure; failure != nil {
+		f.fail(s)
+		return nil
+	}
+	m.RecordID = todo.MessageRecordID
 	// Every create is noted, also one after a look that has found nothing.
 	if err := f.Store.Doubt(ctx, f.Account, f.lease, []directory.Entity{todo.Link.Entity}); err != nil {
 		return err
 	}
-	m := changeOf(todo)
-	m.RecordID = todo.MessageRecordID
 	f.Observer.Batch(f.Account, 1)
 	r := f.Connector.AttachFile(ctx, connectors.FileChange{
 		Message: m, Name: todo.File.Name(todo.Message.Type, m.At), MIMEType: todo.File.Media.MIMEType,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 )
@@ -17,7 +18,7 @@ func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]se
 	if err != nil {
 		return nil, err
 	}
-	b := messageBatch{worker: w}
+	b := messageBatch{worker: w, mapping: w.Mapping()}
 	for _, todo := range work {
 		if todo.ContactRecordID == "" {
 			continue // looked at again when its contact has a record
@@ -39,6 +40,7 @@ func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]se
 // messageBatch is a batch on its way; the slices run in parallel.
 type messageBatch struct {
 	worker  *Worker
+	mapping *mapping.Mapping
 	work    []directory.Work
 	changes []connectors.MessageChange
 	shadows []map[string]string
@@ -49,11 +51,13 @@ type messageBatch struct {
 
 func (b *messageBatch) add(todo directory.Work) {
 	s := begin(todo, todo.Message.Version)
-	change := changeOf(todo)
+	change, failure := shownAs(b.mapping, b.worker.Account, todo)
 	change.RecordID = todo.Link.RecordID
 	diff, shadow := difference(map[string]any{"text": change.Text, "status": change.Status, "at": change.At}, todo.Link.Shadow)
 	i := len(b.settled)
 	switch {
+	case failure != nil:
+		s.err = failure
 	case todo.Link.RecordID != "" && len(diff) == 0:
 		s.agree(todo.Link.RecordID, shadow, "unchanged")
 	case todo.Link.RecordID != "":
@@ -70,7 +74,23 @@ func (b *messageBatch) add(todo directory.Work) {
 	b.work, b.changes, b.shadows, b.settled = append(b.work, todo), append(b.changes, change), append(b.shadows, shadow), append(b.settled, s)
 }
 
-// changeOf is a message as the account should show it.
+// shownAs is a message as the account should show it, by the mapping.
+func shownAs(m *mapping.Mapping, account string, todo directory.Work) (connectors.MessageChange, *connectors.Error) {
+	change := changeOf(todo)
+	text, err := m.Message(account, mapping.Message{
+		Text: change.Text, Kind: todo.Message.Type, Direction: string(change.Direction), Status: change.Status, At: change.At,
+	})
+	if err != nil {
+		return change, &connectors.Error{
+			Class: connectors.Rejected, Code: "MAPPING", Field: "text",
+			Reason: fmt.Sprintf("the mapping's text for messages: %s (revision %s)", err, m.Revision()),
+		}
+	}
+	change.Text, change.Words = text, m.Words(account)
+	return change, nil
+}
+
+// changeOf is a message as WhatsApp has told of it.
 func changeOf(todo directory.Work) connectors.MessageChange {
 	m := todo.Message
 	at := m.At

@@ -27,7 +27,7 @@ type log struct {
 	doubles int
 }
 
-var marker = regexp.MustCompile(`^— WhatsApp (in|out) · (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))(?: · ([^·]*?))? · (\S+)$`)
+var marker = regexp.MustCompile(`^— WhatsApp ([^·]+?) · (\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d))(?: · ([^·]*?))? · (\S+)$`)
 
 // relog reads the messages of a comment anew. One that was there already
 // keeps the time at which it was committed.
