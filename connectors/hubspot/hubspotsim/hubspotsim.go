@@ -54,6 +54,10 @@ type Options struct {
 	// CustomCommunicationProperties is "allowed" or "refused". Defaults to
 	// "allowed": no documentation says which it is.
 	CustomCommunicationProperties string
+	// CustomTaskProperties is the same for tasks. Defaults to "allowed": the
+	// properties guide lists tasks among the objects with properties and says
+	// nothing of custom ones.
+	CustomTaskProperties string
 	// CommunicationAttachments is "allowed" or "refused": whether messages have
 	// the property hs_attachment_ids. Defaults to "allowed"; the guides have it
 	// for notes, calls, emails, meetings and tasks and do not list it for messages.
@@ -109,6 +113,7 @@ type Server struct {
 	rand  *rand.Rand
 	// stores are by type id, such as "0-1".
 	stores map[string]*store
+	tasks  simcrm.Tally[*record]
 	owners []owner
 	tokens map[string]*token
 	// refreshToken is the one valid now.
@@ -163,6 +168,7 @@ func New(o Options) *Server {
 	s.stores = map[string]*store{
 		contactType:       newStore(contactType, "contact", "contacts", 101, contactProperties()),
 		communicationType: newStore(communicationType, "communication", "communications", 5000000001, communicationProperties()),
+		taskType:          newStore(taskType, "task", "tasks", 8000000001, taskProperties()),
 	}
 	if o.CommunicationAttachments == "refused" {
 		delete(s.stores[communicationType].props, attachmentIDs)
