@@ -54,10 +54,6 @@ type Options struct {
 	// CustomCommunicationProperties is "allowed" or "refused". Defaults to
 	// "allowed": no documentation says which it is.
 	CustomCommunicationProperties string
-	// CustomTaskProperties is the same for tasks. Defaults to "allowed": the
-	// properties guide lists tasks among the objects with properties and says
-	// nothing of custom ones.
-	CustomTaskProperties string
 	// CommunicationAttachments is "allowed" or "refused": whether messages have
 	// the property hs_attachment_ids. Defaults to "allowed"; the guides have it
 	// for notes, calls, emails, meetings and tasks and do not list it for messages.

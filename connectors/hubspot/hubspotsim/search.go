@@ -203,7 +203,7 @@ func (f *filter) holds(st *store, r *record, v *state) bool {
 	if of, is := strings.CutPrefix(f.Name, "associations."); is {
 		return slices.ContainsFunc(r.links, func(l link) bool {
 			id := text(strconv.FormatInt(l.to.id, 10))
-			return l.kind.singular == of && (id == f.Value || slices.Contains(f.Values, id))
+			return l.kind.singular == of && l.to.now.archived.IsZero() && (id == f.Value || slices.Contains(f.Values, id))
 		})
 	}
 	p := st.props[f.Name]

@@ -51,7 +51,7 @@ func checkTask(props map[string]string) *refusal {
 // this type of records.
 func (s *Server) refusesCustom(st *store) bool {
 	return st.id == communicationType && s.opts.CustomCommunicationProperties == "refused" ||
-		st.id == taskType && s.opts.CustomTaskProperties == "refused"
+		st.id == taskType && s.knobs.PlainTasks
 }
 
 // tally counts a task anew once what it is known by may have changed.

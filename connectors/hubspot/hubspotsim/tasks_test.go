@@ -141,7 +141,8 @@ func TestATaskIsFoundAgain(t *testing.T) {
 
 func TestCustomPropertiesOfTasksMayBeRefused(t *testing.T) {
 	t.Parallel()
-	a := open(t, hubspotsim.Options{CustomTaskProperties: "refused"})
+	a := open(t, hubspotsim.Options{})
+	a.post("/_sim/knobs", `{"plain_tasks":true}`).says(t, 200, `"plain_tasks":true`)
 	a.define("0-27", "crmsync_key", obj{"hasUniqueValue": true}).says(t, 403, "MISSING_SCOPES", "crm.schemas.tasks.write")
 	a.define("0-18", "crmsync_wamid", nil).says(t, 201)
 }
@@ -173,7 +174,7 @@ func TestTasksAreCountedOnce(t *testing.T) {
 func TestTasksOutliveTheirContact(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(a *account, id string){
-		"archived": func(a *account, id string) { a.remove(contacts + "/" + id).want(a.t, 204) },
+		"archived": func(a *account, id string) { a.remove(contacts+"/"+id).want(a.t, 204) },
 		"for good": func(a *account, id string) { a.post(contacts+"/gdpr-delete", obj{"objectId": id}).want(a.t, 204) },
 	} {
 		a := open(t, hubspotsim.Options{})
@@ -182,6 +183,8 @@ func TestTasksOutliveTheirContact(t *testing.T) {
 		remove(a, ada)
 		same(t, name, a.get(tasks+"/"+id+"?associations=contacts").want(t, 200).at("associations"), nil)
 		same(t, name, a.Tasks(id, "")[0].ContactID, "")
+		of := obj{"filterGroups": []obj{{"filters": []obj{{"propertyName": "associations.contact", "operator": "EQ", "value": ada}}}}}
+		same(t, name, a.post(tasks+"/search", of).want(t, 200).at("total"), 0)
 		same(t, name, len(a.Tasks("", ada)), 0)
 		same(t, name, a.Stats().Tasks, 1)
 	}

@@ -20,7 +20,10 @@ func todo(contact, subject string) obj {
 }
 
 // coql asks a query.
-func (a *org) coql(query string) answer { a.t.Helper(); return a.post("/coql", obj{"select_query": query}) }
+func (a *org) coql(query string) answer {
+	a.t.Helper()
+	return a.post("/coql", obj{"select_query": query})
+}
 
 func TestATaskIsGivenToAPerson(t *testing.T) {
 	t.Parallel()
