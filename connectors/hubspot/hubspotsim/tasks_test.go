@@ -169,6 +169,13 @@ func TestTasksAreCountedOnce(t *testing.T) {
 	same(t, "one key twice", a.Stats().DuplicateTasks, 1)
 	a.remove(tasks+"/"+second).want(t, 204)
 	same(t, "archived", a.Stats().DuplicateTasks, 0)
+	a.define("tasks", "crmsync_task", obj{"groupName": "task", "hasUniqueValue": true}).want(t, 201)
+	for _, one := range []string{"a", "b"} {
+		unique := todo("write")
+		unique["crmsync_task"], unique["crmsync_key"] = one, "k"
+		add(ada, unique)
+	}
+	same(t, "a unique property is the key, whatever its name", a.Stats().DuplicateTasks, 0)
 }
 
 func TestTasksOutliveTheirContact(t *testing.T) {

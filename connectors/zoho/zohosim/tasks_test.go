@@ -82,7 +82,7 @@ func TestWhatATaskNeeds(t *testing.T) {
 		"a bare id":            {with(obj{"Who_Id": ada}), `"api_name":"Who_Id","expected_data_type":"jsonobject"`},
 		"nobody":               {with(obj{"Who_Id": obj{"id": "5725767000000999999"}}), "the id given seems to be invalid"},
 		"nobody to do it":      {with(obj{"Owner": obj{"id": "1"}}), `"api_name":"Owner"`},
-		"about what":           {obj{"Subject": "x", "What_Id": obj{"id": account}}, `"api_name":"$se_module"`},
+		"about what":           {obj{"Subject": "x", "What_Id": obj{"id": account}}, `"code":"MANDATORY_NOT_FOUND","details":{"api_name":"$se_module"`},
 		"about another module": {with(obj{"What_Id": obj{"id": account}, "$se_module": "Things"}), `"api_name":"$se_module"`},
 		"about nothing":        {with(obj{"What_Id": obj{"id": "1"}, "$se_module": "Accounts"}), `"api_name":"What_Id"`},
 	} {
@@ -166,6 +166,13 @@ func TestTasksAreCountedOnce(t *testing.T) {
 	same(t, "one key twice", a.Stats().DuplicateTasks, 1)
 	a.remove("/Tasks/"+second).want(t, 200)
 	same(t, "deleted", a.Stats().DuplicateTasks, 0)
+	a.define("Tasks", "Sync Task", "text", unique).want(t, 201)
+	for _, one := range []string{"a", "b"} {
+		apart := todo(ada, "write")
+		apart["Sync_Task"], apart["Sync_Key"] = one, "k"
+		add(apart)
+	}
+	same(t, "a unique field is the key, whatever its name", a.Stats().DuplicateTasks, 0)
 }
 
 func TestWhatBecomesOfADeletedContactsTasks(t *testing.T) {
