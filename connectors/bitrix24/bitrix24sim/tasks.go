@@ -55,7 +55,7 @@ func (s *Server) taskAdd(c *call) (*reply, *refusal) {
 	t.id = s.tasks.nextID
 	s.tasks.byID[t.id] = t
 	s.keepTask(t)
-	return ok(obj{"task": s.taskShown(t, false)})
+	return ok(obj{"task": s.taskShown(t, nil)})
 }
 
 func taskArgs(c *call) (*dict, *refusal) {
@@ -138,7 +138,7 @@ func (s *Server) taskGet(c *call) (*reply, *refusal) {
 	case t == nil:
 		return ok([]any{})
 	}
-	return ok(obj{"task": s.taskShown(t, wantsBindings(c))})
+	return ok(obj{"task": s.taskShown(t, c.p.dict("select"))})
 }
 
 func (s *Server) taskUpdate(c *call) (*reply, *refusal) {
@@ -157,7 +157,7 @@ func (s *Server) taskUpdate(c *call) (*reply, *refusal) {
 		return nil, refused
 	}
 	s.keepTask(t)
-	return ok(obj{"task": s.taskShown(t, false)})
+	return ok(obj{"task": s.taskShown(t, nil)})
 }
 
 func (s *Server) taskDelete(c *call) (*reply, *refusal) {
@@ -179,20 +179,10 @@ func noTask(what string) *refusal {
 	return refuse(http.StatusBadRequest, "1048582", "No permission to %s the task", what)
 }
 
-// wantsBindings reports whether UF_CRM_TASK is selected, which does not come
-// unasked. Bitrix24: task fields.
-func wantsBindings(c *call) bool {
-	chosen := c.p.dict("select")
-	for _, k := range chosen.names() {
-		if name := str(chosen.vals[k]); name == "UF_CRM_TASK" || name == "UF_*" {
-			return true
-		}
-	}
-	return false
-}
-
-// taskShown names fields in camel case, and every value is a string.
-func (s *Server) taskShown(t *task, bindings bool) obj {
+// taskShown names fields in camel case, and every value is a string. What is
+// not chosen is left out but for the id; UF_CRM_TASK does not come unasked.
+// Bitrix24: task fields.
+func (s *Server) taskShown(t *task, chosen *dict) obj {
 	o := obj{
 		"id": strconv.FormatInt(t.id, 10), "createdDate": s.stamp(t.created), "changedDate": s.stamp(t.modified), "closedDate": nil,
 		"descriptionInBbcode": "Y", "auditors": []any{}, "accomplices": []any{},
@@ -206,10 +196,28 @@ func (s *Server) taskShown(t *task, bindings bool) obj {
 	if o["description"] == nil {
 		o["description"] = ""
 	}
-	if bindings {
-		o["ufCrmTask"] = append([]string{}, t.bound...)
+	if chosen.len() == 0 {
+		return o
 	}
-	return o
+	o["ufCrmTask"] = append([]string{}, t.bound...)
+	out := obj{"id": o["id"]}
+	for _, k := range chosen.keys {
+		switch name := str(chosen.vals[k]); name {
+		case "*":
+			for name, v := range o {
+				if name != "ufCrmTask" {
+					out[name] = v
+				}
+			}
+		case "UF_*":
+			out["ufCrmTask"] = o["ufCrmTask"]
+		default:
+			if v, known := o[itemName(name)]; known {
+				out[itemName(name)] = v
+			}
+		}
+	}
+	return out
 }
 
 // taskList has the newest first unless asked otherwise. Bitrix24:
@@ -231,7 +239,7 @@ func (s *Server) taskList(c *call) (*reply, *refusal) {
 	rows := []any{}
 	for _, t := range found {
 		if s.taskMatches(t, filter) {
-			rows = append(rows, s.taskShown(t, wantsBindings(c)))
+			rows = append(rows, s.taskShown(t, c.p.dict("select")))
 		}
 	}
 	out, refused := s.page(c, rows)

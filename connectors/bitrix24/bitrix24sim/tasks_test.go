@@ -136,7 +136,10 @@ func TestATaskIsGivenToAPerson(t *testing.T) {
 		same(t, name, made.at("result", "task", name), want)
 	}
 	got := p.call("tasks.task.get", `{"taskId":`+id+`,"select":["ID","UF_CRM_TASK"]}`).ok()
-	same(t, "bound", got.json("result", "task", "ufCrmTask"), `["D_5","C_1"]`)
+	same(t, "chosen", got.json("result", "task"), `{"id":"`+id+`","ufCrmTask":["D_5","C_1"]}`)
+	got = p.call("tasks.task.get", `{"taskId":`+id+`,"select":["UF_*","*"]}`).ok()
+	same(t, "everything", got.json("result", "task", "ufCrmTask")+fmt.Sprint(got.at("result", "task", "xmlId")), `["D_5","C_1"]rule-7`)
+	same(t, "unasked", p.call("tasks.task.get", `{"taskId":`+id+`,"select":["*"]}`).ok().has("result", "task", "ufCrmTask"), false)
 	if got, want := p.tasksBy("contact_id=1"), (bitrix24sim.Task{
 		ID: id, ContactID: "1", Title: "call back", Text: "wants to know", Owner: "11", Due: "2026-10-02T09:00:00.000Z", Priority: "2",
 		CreatedAt: "2026-10-01T08:00:00.000Z",
