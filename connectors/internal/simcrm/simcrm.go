@@ -1,6 +1,6 @@
 // Package simcrm is what the simulated CRMs have in common: their control
-// plane and clock, the people in them, a search index that lags, and the order
-// of changes.
+// plane and clock, the people in them, a search index that lags, the order of
+// changes, and how tasks are counted.
 package simcrm
 
 import (

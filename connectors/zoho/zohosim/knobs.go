@@ -46,7 +46,7 @@ type Knobs struct {
 	// RequireHTTPS refuses a notify_url that is not https, as Zoho does.
 	RequireHTTPS bool `json:"require_https"`
 	// PlainTasks refuses custom fields of tasks that none may share. Zoho's help
-	// says that a field of any module can be unique.
+	// on duplicate records says that a field of any module can be unique.
 	PlainTasks bool `json:"plain_tasks"`
 	// DropTasks deletes a contact's tasks with it, which otherwise stay and
 	// belong to nobody. Zoho says neither.
