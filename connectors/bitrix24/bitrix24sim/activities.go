@@ -87,6 +87,10 @@ func (s *Server) assignActivity(a *activity, given *dict) *refusal {
 		}
 		a.fields[name] = text
 	}
+	// The deadline is not set directly. Bitrix24: crm.activity.add.
+	if a.todo() {
+		a.fields["DEADLINE"] = orElse(a.fields["END_TIME"], a.fields["START_TIME"])
+	}
 	return nil
 }
 
@@ -101,12 +105,14 @@ func (s *Server) keepActivity(a *activity, c *call, what string) {
 	s.activities.file(a, a.fields["ORIGIN_ID"])
 	a.modified = s.Now()
 	s.relogActivity(a)
+	s.tallyActivity(a)
 	s.touch(a.owner)
 	s.changed("ONCRMACTIVITY"+what, a.id, c)
 }
 
 func (s *Server) dropActivity(a *activity) {
 	s.unlog(a.messages)
+	s.tasks.tally.Drop(a)
 	delete(s.activities.byID, a.id)
 	same := func(o *activity) bool { return o == a }
 	s.activities.byOwner[a.owner] = slices.DeleteFunc(s.activities.byOwner[a.owner], same)

@@ -74,6 +74,7 @@ type Server struct {
 	seeded                  int
 	tokens                  tokens
 	activities              activities
+	tasks                   tasks
 	offline                 []offlineRow
 	nextOffline             int64
 	bindings                []binding
@@ -126,6 +127,7 @@ func New(o Options) *Server {
 	s.people = newStore()
 	s.timeline = timeline{byID: map[int64]*comment{}, byOwner: map[int64][]*comment{}, nextID: 5000}
 	s.activities = activities{byID: map[int64]*activity{}, byOwner: map[int64][]*activity{}, byOrigin: map[string][]*activity{}, nextID: 7000}
+	s.tasks = tasks{byID: map[int64]*task{}, nextID: 9_000_000}
 	s.tokens = tokens{access: map[string]grant{}, refresh: o.RefreshToken, refreshEnd: s.Now().Add(refreshLife)}
 	s.log = log{all: map[int64]*message{}, byWAMID: map[string][]*message{}}
 	s.nameFields()

@@ -127,7 +127,7 @@ func (s *Server) relogActivity(a *activity) {
 	old := a.messages
 	s.unlog(old)
 	a.messages = nil
-	if a.fields["ORIGINATOR_ID"] != "crmsync" || a.fields["ORIGIN_ID"] == "" {
+	if a.todo() || a.fields["ORIGINATOR_ID"] != "crmsync" || a.fields["ORIGIN_ID"] == "" {
 		return
 	}
 	m := &message{id: a.id, owner: a.owner, wamid: a.fields["ORIGIN_ID"], committed: s.Now(), at: a.created}

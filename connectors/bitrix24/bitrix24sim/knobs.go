@@ -22,6 +22,9 @@ type Knobs struct {
 	// and {"id": …} in FILES keep one, as the pages on file fields have it. By
 	// default an update without FILES takes them away, as in the product's code.
 	KeepFiles bool `json:"keep_files"`
+	// NoXMLIDFilter lets tasks.task.list pass over XML_ID in a filter, so that it
+	// finds all tasks: the page on it does not have the field.
+	NoXMLIDFilter bool `json:"no_xml_id_filter"`
 	// OutageBody is "html", "json", "overload" or, by default, JSON for 500,
 	// OVERLOAD_LIMIT for 401, and HTML for all else.
 	OutageBody string `json:"outage_body"`

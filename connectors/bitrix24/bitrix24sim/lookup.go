@@ -101,6 +101,7 @@ func (s *Server) merge(c *call) (*reply, *refusal) {
 				one.owner = next.id
 			}
 			s.activities.byOwner[next.id] = append(s.activities.byOwner[next.id], a)
+			s.tallyActivity(a)
 		}
 		delete(s.activities.byOwner, p.id)
 		s.discard(p, c)

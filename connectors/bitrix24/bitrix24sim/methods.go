@@ -37,6 +37,15 @@ func init() {
 		"crm.activity.get":    {scope: "crm", run: (*Server).activityGet},
 		"crm.activity.list":   {scope: "crm", run: (*Server).activityList},
 
+		"crm.activity.todo.add":    {scope: "crm", write: true, run: (*Server).todoAdd},
+		"crm.activity.todo.update": {scope: "crm", write: true, run: (*Server).todoUpdate},
+
+		"tasks.task.add":    {scope: "task", write: true, run: (*Server).taskAdd},
+		"tasks.task.update": {scope: "task", write: true, run: (*Server).taskUpdate},
+		"tasks.task.delete": {scope: "task", write: true, run: (*Server).taskDelete},
+		"tasks.task.get":    {scope: "task", run: (*Server).taskGet},
+		"tasks.task.list":   {scope: "task", run: (*Server).taskList},
+
 		"crm.activity.configurable.add":    {scope: "crm", app: true, write: true, run: (*Server).configurableAdd},
 		"crm.activity.configurable.update": {scope: "crm", app: true, write: true, run: (*Server).configurableUpdate},
 		"crm.activity.configurable.get":    {scope: "crm", app: true, run: (*Server).configurableGet},

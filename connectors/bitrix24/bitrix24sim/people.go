@@ -33,6 +33,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Calls: calls, Writes: s.writes, Throttled: s.throttled, Faults: hits, Contacts: len(s.people.all), Messages: len(s.log.all),
 		DuplicateContacts: s.people.doubles, DuplicateMessages: s.log.doubles,
+		Tasks: s.tasks.tally.Len(), DuplicateTasks: s.tasks.tally.Doubles(),
 	}
 }
 

@@ -48,7 +48,7 @@ type method struct {
 	run   func(s *Server, c *call) (*reply, *refusal)
 }
 
-var allScopes = []string{"crm", "user", "user_basic", "user_brief"}
+var allScopes = []string{"crm", "task", "user", "user_basic", "user_brief"}
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
@@ -179,6 +179,9 @@ func rejected(method string) *refusal {
 	}
 	if strings.HasPrefix(method, "crm.contact.") {
 		return core("The field Work e-mail contains an invalid address")
+	}
+	if strings.HasPrefix(method, "tasks.") {
+		return core("The value of a field is not valid<br>")
 	}
 	return badArg("The value of a field is not valid")
 }

@@ -12,6 +12,8 @@ import (
 const (
 	communicationToContact = 81
 	contactToCommunication = 82
+	contactToTask          = 203
+	taskToContact          = 204
 )
 
 // linkTypes are the known type ids with the types they lead from and to.
@@ -25,9 +27,17 @@ var linkTypes = map[int][2]string{
 	87:                     {communicationType, "0-2"},
 	88:                     {"0-2", communicationType},
 	279:                    {contactType, "0-2"},
+	contactToTask:          {contactType, taskType},
+	taskToContact:          {taskType, contactType},
+	191:                    {"0-2", taskType},
+	192:                    {taskType, "0-2"},
+	215:                    {"0-3", taskType},
+	216:                    {taskType, "0-3"},
+	229:                    {"0-5", taskType},
+	230:                    {taskType, "0-5"},
 }
 
-var typeWords = map[string]string{contactType: "CONTACT", "0-2": "COMPANY", "0-3": "DEAL", "0-5": "TICKET", communicationType: "COMMUNICATION"}
+var typeWords = map[string]string{contactType: "CONTACT", "0-2": "COMPANY", "0-3": "DEAL", "0-5": "TICKET", communicationType: "COMMUNICATION", taskType: "TASK"}
 
 // newLink is an association as a creation asks for it.
 type newLink struct {
@@ -83,7 +93,7 @@ func (s *Server) checkLinks(st *store, wanted []newLink) ([]link, *refusal) {
 
 // join stores an association on both sides; a second time it changes nothing.
 func (s *Server) join(st *store, r *record, l link) {
-	// A communication has few associations, a contact may have thousands.
+	// A communication or task has few associations, a contact may have thousands.
 	few, many := r, l.to
 	if st.id == contactType {
 		few, many = l.to, r
@@ -97,16 +107,19 @@ func (s *Server) join(st *store, r *record, l link) {
 	}
 	r.links = append(r.links, l)
 	l.to.links = append(l.to.links, link{to: r, kind: st, id: back})
+	s.tally(few)
 }
 
 func (s *Server) part(a, b *record) {
 	a.links = slices.DeleteFunc(a.links, func(l link) bool { return l.to == b })
 	b.links = slices.DeleteFunc(b.links, func(l link) bool { return l.to == a })
+	s.tally(a)
+	s.tally(b)
 }
 
 // defaultLink is the unlabelled type between two kinds of records.
 func defaultLink(from, to *store) (int, bool) {
-	for _, id := range []int{communicationToContact, contactToCommunication} {
+	for _, id := range []int{communicationToContact, contactToCommunication, taskToContact, contactToTask} {
 		if linkTypes[id] == [2]string{from.id, to.id} {
 			return id, true
 		}

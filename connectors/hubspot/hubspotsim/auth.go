@@ -95,7 +95,7 @@ func missingScope(needs ...string) *refusal {
 }
 
 // scopes are those of which the call needs one. HubSpot: the contacts' scopes
-// also cover communications.
+// also cover communications and tasks.
 func (c *call) scopes() []string {
 	reads := c.Method == http.MethodGet || strings.HasSuffix(c.URL.Path, "/batch/read") || strings.HasSuffix(c.URL.Path, "/search")
 	switch {

@@ -32,7 +32,8 @@ func (st *store) value(r *record, v *state, name string) (string, bool) {
 	case "hs_lastmodifieddate":
 		return simcrm.Stamp(v.updated), true
 	case "hs_body_preview":
-		return v.props["hs_communication_body"], v.props["hs_communication_body"] != ""
+		body := v.props["hs_communication_body"] + v.props["hs_task_body"]
+		return body, body != ""
 	}
 	return "", false
 }

@@ -28,7 +28,8 @@ func (s *Server) Stats() Stats {
 	people, messages := s.stores[contactType], s.stores[communicationType]
 	return Stats{
 		Calls: calls, Writes: s.writes, Throttled: s.throttled, Faults: hits,
-		Contacts: people.live, Messages: messages.live, DuplicateContacts: people.doubles, DuplicateMessages: messages.doubles,
+		Contacts: people.live, Messages: messages.live, Tasks: s.tasks.Len(), DuplicateTasks: s.tasks.Doubles(),
+		DuplicateContacts: people.doubles, DuplicateMessages: messages.doubles,
 	}
 }
 

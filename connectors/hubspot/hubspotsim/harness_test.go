@@ -151,8 +151,11 @@ func (a *account) person(properties obj) string {
 func (a *account) define(kind, name string, more obj) answer {
 	a.t.Helper()
 	group := "contactinformation"
-	if kind == "0-18" {
+	switch kind {
+	case "0-18":
 		group = "communication"
+	case "0-27":
+		group = "task"
 	}
 	p := obj{"name": name, "label": name, "type": "string", "fieldType": "text", "groupName": group}
 	for k, v := range more {

@@ -109,6 +109,7 @@ type Server struct {
 	rand  *rand.Rand
 	// stores are by type id, such as "0-1".
 	stores map[string]*store
+	tasks  simcrm.Tally[*record]
 	owners []owner
 	tokens map[string]*token
 	// refreshToken is the one valid now.
@@ -163,6 +164,7 @@ func New(o Options) *Server {
 	s.stores = map[string]*store{
 		contactType:       newStore(contactType, "contact", "contacts", 101, contactProperties()),
 		communicationType: newStore(communicationType, "communication", "communications", 5000000001, communicationProperties()),
+		taskType:          newStore(taskType, "task", "tasks", 8000000001, taskProperties()),
 	}
 	if o.CommunicationAttachments == "refused" {
 		delete(s.stores[communicationType].props, attachmentIDs)

@@ -18,6 +18,10 @@ type Knobs struct {
 	// reads too.
 	MergedBatchRead bool `json:"merged_batch_read"`
 
+	// PlainTasks refuses custom properties of tasks. The properties guide lists
+	// tasks among the objects with properties and says nothing of custom ones.
+	PlainTasks bool `json:"plain_tasks"`
+
 	// FileMB is the largest file, in megabytes. Defaults to 20, which is the free
 	// tier's as far as known; paid ones take much more.
 	FileMB int `json:"file_mb"`

@@ -252,6 +252,11 @@ func (s *Server) plan(strict bool, st *store, target *record, in write, taken cl
 			return nil, nil, refused
 		}
 	}
+	if st.id == taskType {
+		if refused := checkTask(after.props); refused != nil {
+			return nil, nil, refused
+		}
+	}
 	if refused := s.checkUnique(st, target, after, taken); refused != nil {
 		return nil, nil, refused
 	}

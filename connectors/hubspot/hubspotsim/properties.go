@@ -139,9 +139,8 @@ func (s *Server) properties(c *call) (*reply, *refusal) {
 // define creates a property. A name that is archived comes back with the new
 // definition.
 func (s *Server) define(st *store, d definition) (*property, *refusal) {
-	if st.id == communicationType && s.opts.CustomCommunicationProperties == "refused" {
-		r := missingScope("crm.schemas.communications.write")
-		return nil, r
+	if s.refusesCustom(st) {
+		return nil, missingScope("crm.schemas." + st.plural + ".write")
 	}
 	for name, field := range map[string]*string{
 		"name": d.Name, "label": d.Label, "type": d.Type, "fieldType": d.FieldType, "groupName": d.GroupName,

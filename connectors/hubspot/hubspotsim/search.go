@@ -180,8 +180,14 @@ func (q *query) matches(st *store, r *record, v *state) bool {
 	return false
 }
 
+// searched are the properties which a query looks for words in. HubSpot: the
+// search guide's default searchable properties.
+var searched = []string{
+	"email", "firstname", "lastname", "phone", "company", "hs_full_name_or_email", "hs_communication_body", "hs_task_subject", "hs_task_body",
+}
+
 func mentions(st *store, r *record, v *state, words string) bool {
-	for _, name := range []string{"email", "firstname", "lastname", "phone", "company", "hs_full_name_or_email", "hs_communication_body"} {
+	for _, name := range searched {
 		if value, has := st.value(r, v, name); has && strings.Contains(strings.ToLower(value), words) {
 			return true
 		}
@@ -197,7 +203,7 @@ func (f *filter) holds(st *store, r *record, v *state) bool {
 	if of, is := strings.CutPrefix(f.Name, "associations."); is {
 		return slices.ContainsFunc(r.links, func(l link) bool {
 			id := text(strconv.FormatInt(l.to.id, 10))
-			return l.kind.singular == of && (id == f.Value || slices.Contains(f.Values, id))
+			return l.kind.singular == of && l.to.now.archived.IsZero() && (id == f.Value || slices.Contains(f.Values, id))
 		})
 	}
 	p := st.props[f.Name]

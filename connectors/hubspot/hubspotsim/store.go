@@ -16,6 +16,7 @@ import (
 const (
 	contactType       = "0-1"
 	communicationType = "0-18"
+	taskType          = "0-27"
 )
 
 // store keeps the records of one type.
@@ -40,7 +41,7 @@ type store struct {
 	live    int
 }
 
-// record is one contact or communication.
+// record is one contact, communication or task.
 type record struct {
 	id      int64
 	kind    *store
@@ -79,8 +80,8 @@ func newStore(id, singular, plural string, first int64, props []*property) *stor
 		index: newIndex(),
 	}
 	main := singular + "information"
-	if id == communicationType {
-		main = "communication"
+	if id == communicationType || id == taskType {
+		main = singular
 	}
 	st.groups = []group{{Name: main, Label: "Information"}}
 	for _, p := range props {
@@ -179,6 +180,7 @@ func (s *Server) put(st *store, r *record, next *state) {
 	if next.archived.IsZero() {
 		st.list(r, next)
 	}
+	s.tally(r)
 	s.publish(r, next)
 }
 
@@ -311,6 +313,7 @@ func (s *Server) archive(st *store, r *record, by author) {
 func (s *Server) erase(st *store, r *record) {
 	for _, l := range r.links {
 		l.to.links = slices.DeleteFunc(l.to.links, func(back link) bool { return back.to == r })
+		s.tally(l.to)
 	}
 	r.links = nil
 	now := s.Now()

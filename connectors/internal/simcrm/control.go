@@ -15,6 +15,8 @@ type CRM[V any] interface {
 	// number, else all; Messages likewise.
 	Contacts(id, phone string) []Contact
 	Messages(wamid, phone string) []Message
+	// Tasks returns the task with the id, else those of the contact, else all.
+	Tasks(id, contact string) []Task
 	// Edit and Delete do what a person would.
 	Edit(e Edit[V]) (Contact, error)
 	Delete(id string) bool
@@ -36,6 +38,8 @@ func Control[V any](w http.ResponseWriter, r *http.Request, crm CRM[V], stats fu
 		Tell(w, crm.Contacts(q.Get("id"), q.Get("phone")))
 	case "GET messages":
 		Tell(w, crm.Messages(q.Get("wamid"), q.Get("phone")))
+	case "GET tasks":
+		Tell(w, crm.Tasks(q.Get("id"), q.Get("contact_id")))
 	case "DELETE contacts":
 		if !crm.Delete(q.Get("id")) {
 			Wrong(w, http.StatusNotFound, "no contact has the id "+strconv.Quote(q.Get("id")))

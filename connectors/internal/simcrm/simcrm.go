@@ -1,6 +1,6 @@
 // Package simcrm is what the simulated CRMs have in common: their control
-// plane and clock, the people in them, a search index that lags, and the order
-// of changes.
+// plane and clock, the people in them, a search index that lags, the order of
+// changes, and how tasks are counted.
 package simcrm
 
 import (
@@ -19,12 +19,15 @@ type Stats struct {
 	Calls     int64 `json:"calls"`
 	Writes    int64 `json:"writes"`
 	Throttled int64 `json:"throttled"`
-	// Contacts and Messages are those there now; the duplicates are those
-	// beyond the first under one phone number or WhatsApp message id.
+	// Contacts, Messages and Tasks are those there now; the duplicates are
+	// those beyond the first under one phone number, WhatsApp message id, or
+	// key of a task, see [Tally].
 	Contacts          int   `json:"contacts"`
 	Messages          int   `json:"messages"`
+	Tasks             int   `json:"tasks"`
 	DuplicateContacts int   `json:"duplicate_contacts"`
 	DuplicateMessages int   `json:"duplicate_messages"`
+	DuplicateTasks    int   `json:"duplicate_tasks"`
 	Faults            int64 `json:"faults"`
 }
 
@@ -50,6 +53,21 @@ type Message struct {
 	CommittedAt string `json:"committed_at"`
 	// Files are those attached to the record that logs the message.
 	Files []File `json:"files,omitempty"`
+}
+
+// Task is a task for a person as the control plane shows it.
+type Task struct {
+	ID string `json:"id"`
+	// ContactID is empty once the contact is deleted.
+	ContactID string `json:"contact_id"`
+	Title     string `json:"title"`
+	Text      string `json:"text"`
+	// Owner and Priority are in the vendor's own words.
+	Owner string `json:"owner"`
+	// Due is a day where the vendor keeps no time of day.
+	Due       string `json:"due"`
+	Priority  string `json:"priority"`
+	CreatedAt string `json:"created_at"`
 }
 
 // File is a file as the control plane shows it.

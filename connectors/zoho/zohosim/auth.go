@@ -234,8 +234,8 @@ func (s *Server) needs(c *call) []string {
 		return []string{area + ".CREATE"}
 	case len(c.path) > 2 && c.path[2] == attachments:
 		return []string{area + ".READ", "ZohoCRM.modules.attachments." + right}
-	case len(c.path) > 2 && c.path[2] == "Notes":
-		return []string{area + ".READ", "ZohoCRM.modules.notes." + right}
+	case len(c.path) > 2 && (c.path[2] == notesModule || c.path[2] == tasksModule):
+		return []string{area + ".READ", s.area(c.path[2]) + "." + right}
 	}
 	return []string{area + "." + right}
 }

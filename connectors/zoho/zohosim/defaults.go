@@ -119,6 +119,7 @@ func (s *Server) standardModules() {
 		{"Contacts", "Contact", "Full_Name", "Email", contactFields},
 		{"Accounts", "Account", "Account_Name", "Account_Name", accountFields},
 		{notesModule, "Note", "Note_Title", "", noteFields},
+		{tasksModule, "Task", "Subject", "", taskFields},
 	} {
 		s.addModule(m.name, m.singular, m.name, m.display, m.system, parseFields(m.fields))
 	}

@@ -176,6 +176,9 @@ func (s *Server) createField(m *module, in newField, n int) (*field, *refusal) {
 		}
 		f.length = in.Length
 	}
+	if s.knobs.PlainTasks && m.name == tasksModule && (in.unique() || in.External != nil) {
+		return nil, bad("NOT_SUPPORTED", "the field cannot be unique", at("unique", nil))
+	}
 	if in.unique() {
 		switch {
 		case !slices.Contains(strings.Fields("text email phone integer bigint website"), in.Kind):

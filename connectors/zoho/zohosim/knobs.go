@@ -45,6 +45,12 @@ type Knobs struct {
 	AttachmentMB int `json:"attachment_mb"`
 	// RequireHTTPS refuses a notify_url that is not https, as Zoho does.
 	RequireHTTPS bool `json:"require_https"`
+	// PlainTasks refuses custom fields of tasks that none may share. Zoho's help
+	// on duplicate records says that a field of any module can be unique.
+	PlainTasks bool `json:"plain_tasks"`
+	// DropTasks deletes a contact's tasks with it, which otherwise stay and
+	// belong to nobody. Zoho says neither.
+	DropTasks bool `json:"drop_tasks"`
 
 	// QuietTrigger makes trigger:[] silence notices too.
 	QuietTrigger bool `json:"quiet_trigger"`

@@ -38,15 +38,25 @@ func (s *Server) relatedNotes(c *call, m *module) (*reply, *refusal) {
 	case c.Method == http.MethodGet && id != "":
 		return s.get(c, notes, id)
 	case c.Method == http.MethodGet:
-		return s.notesOf(c, notes, parent)
+		return s.belonging(c, notes, "Parent_Id", parent)
 	case c.Method == http.MethodPost && id == "":
 		return s.createNotes(c, notes, parent)
 	}
 	return nil, noMethod()
 }
 
-// notesOf lists a record's notes, the oldest first.
-func (s *Server) notesOf(c *call, notes *module, parent *record) (*reply, *refusal) {
+// relatedTasks answers /Contacts/{id}/Tasks. Zoho: get related records, which
+// are under the names that settings/related_lists has.
+func (s *Server) relatedTasks(c *call, m *module) (*reply, *refusal) {
+	parent := m.get(c.path[1])
+	if parent == nil || m.name != "Contacts" {
+		return nil, bad(invalidData, "the related id given seems to be invalid", obj{"resource_path_index": 1})
+	}
+	return s.belonging(c, s.modules[tasksModule], "Who_Id", parent)
+}
+
+// belonging lists the records of a module that point at one, the oldest first.
+func (s *Server) belonging(c *call, m *module, link string, parent *record) (*reply, *refusal) {
 	names, refused := fieldList(c, true)
 	if refused != nil {
 		return nil, refused
@@ -58,7 +68,7 @@ func (s *Server) notesOf(c *call, notes *module, parent *record) (*reply, *refus
 	if page*perPage > pagedRecords {
 		return nil, bad("DISCRETE_PAGINATION_LIMIT_EXCEEDED", "as the number of records is beyond the limit, use page_token", obj{"limit": pagedRecords, "param_name": "page"})
 	}
-	all := slices.Clone(notes.indexed("Parent_Id")[fold(parent)])
+	all := slices.Clone(m.indexed(link)[fold(parent)])
 	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.id, b.id) })
 	all = all[min((page-1)*perPage, len(all)):]
 	more := len(all) > perPage

@@ -149,6 +149,7 @@ func (s *Server) discard(r *record, by *user, quiet bool) {
 		s.count.workflows++
 	}
 	s.changed(r, "delete", nil)
+	s.dropTasks(r, by, quiet)
 }
 
 // remove deletes records. Zoho: delete records.

@@ -44,7 +44,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Stats: simcrm.Stats{
 			Calls: calls, Writes: s.count.writes, Throttled: s.count.throttled, Faults: hits, Contacts: people.live, Messages: s.logged,
-			DuplicateContacts: people.doubles, DuplicateMessages: s.doubles,
+			DuplicateContacts: people.doubles, DuplicateMessages: s.doubles, Tasks: s.tasks.Len(), DuplicateTasks: s.tasks.Doubles(),
 		},
 		Refreshes: s.count.refreshes, Credits: s.count.credits,
 		Workflows: s.count.workflows, Notices: s.count.notices, ByCall: maps.Clone(s.byCall),

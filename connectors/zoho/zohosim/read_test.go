@@ -325,7 +325,7 @@ func TestWhatTheOfficialSDKDoesIsUnderstood(t *testing.T) {
 			}
 		}
 	}
-	same(t, "modules", modules.count("modules"), 5)
+	same(t, "modules", modules.count("modules"), 6)
 	if untyped != 1 {
 		t.Errorf("got %d fields without json_type, want one, as in real organisations", untyped)
 	}

@@ -240,6 +240,8 @@ func (s *Server) dispatch(c *call) (*reply, *refusal) {
 		return s.attachments(c, m)
 	case len(c.path) >= 3 && c.path[2] == "Notes":
 		return s.relatedNotes(c, m)
+	case c.is("*/*/" + tasksModule):
+		return s.on(http.MethodGet, c, m, s.relatedTasks)
 	case len(c.path) == 2:
 		return s.single(c, m)
 	}

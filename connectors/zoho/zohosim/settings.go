@@ -85,11 +85,19 @@ func (s *Server) layouts(m *module) *reply {
 }
 
 func (s *Server) relatedLists(m *module) *reply {
-	notes := s.modules[notesModule]
-	return ok(obj{"related_lists": []obj{{
-		"id": strconv.FormatInt(m.id+2, 10), "api_name": notesModule, "name": notesModule, "display_label": notesModule, "sequence_number": "1",
-		"module": obj{"api_name": notesModule, "id": strconv.FormatInt(notes.id, 10)}, "href": m.name + "/{ENTITYID}/Notes", "type": "default", "action": nil,
-	}}})
+	names := []string{notesModule}
+	if m.name == "Contacts" {
+		names = append(names, tasksModule)
+	}
+	var lists []obj
+	for n, name := range names {
+		lists = append(lists, obj{
+			"id": strconv.FormatInt(m.id+2+int64(n), 10), "api_name": name, "name": name, "display_label": name, "sequence_number": strconv.Itoa(n + 1),
+			"module": obj{"api_name": name, "id": strconv.FormatInt(s.modules[name].id, 10)}, "href": m.name + "/{ENTITYID}/" + name,
+			"type": "default", "action": nil,
+		})
+	}
+	return ok(obj{"related_lists": lists})
 }
 
 func (m *module) definition(n int) obj {

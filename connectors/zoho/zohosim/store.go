@@ -162,6 +162,9 @@ func (s *Server) enlist(r *record) {
 			}
 		}
 	}
+	if m.name == tasksModule {
+		s.tallyTask(r)
+	}
 	if l := message(r); l.is {
 		s.logged++
 		if l.wamid != "" {
@@ -185,6 +188,9 @@ func (s *Server) unlist(r *record) {
 		for _, d := range numbers(r.now.values) {
 			m.doubles -= without(m.phones, d, r)
 		}
+	}
+	if m.name == tasksModule {
+		s.tasks.Drop(r)
 	}
 	if l := message(r); l.is {
 		s.logged--

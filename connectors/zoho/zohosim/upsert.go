@@ -10,7 +10,7 @@ const maxChecks = 10
 
 // upsert inserts or updates. Zoho: upsert records.
 func (s *Server) upsert(c *call, m *module) (*reply, *refusal) {
-	if m.name == notesModule {
+	if m.name == notesModule || m.name == tasksModule {
 		return nil, bad("NOT_SUPPORTED", "upsert is not supported for this module", obj{"module": m.name})
 	}
 	p, refused := c.payload()

@@ -243,6 +243,11 @@ func (s *Server) insert(c *call, m *module) (*reply, *refusal) {
 		return nil, refused
 	}
 	return s.rows(p.Data, http.StatusCreated, func(n int, in obj) (obj, *refusal) {
+		if m.name == tasksModule {
+			if refused := s.relate(w, n, in); refused != nil {
+				return nil, refused
+			}
+		}
 		it, refused := s.plan(w, m, n, in, nil)
 		if refused != nil {
 			return nil, refused

@@ -91,6 +91,7 @@ type Server struct {
 	outbox []change
 	// wamids finds live records by the WhatsApp message they log.
 	wamids  map[string][]*record
+	tasks   simcrm.Tally[*record]
 	doubles int
 	logged  int
 	count   counters
