@@ -314,10 +314,11 @@ func WhichAccount(ctx context.Context, c connectors.Writer, name, kind string) (
 
 // FieldsOf are the account's fields that a mapping writes.
 func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
-	lines := m.Lines(account)
-	fields := make([]connectors.Field, len(lines))
-	for i, l := range lines {
-		fields[i] = connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options}
+	var fields []connectors.Field
+	for _, l := range m.Lines(account) {
+		if l.Written {
+			fields = append(fields, connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options})
+		}
 	}
 	return fields
 }
