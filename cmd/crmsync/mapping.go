@@ -11,7 +11,7 @@ import (
 
 func mappingCommand() *cobra.Command {
 	c := &cobra.Command{Use: "mapping", Short: "Work on a mapping document", RunE: needsCommand}
-	c.AddCommand(mappingCheckCommand())
+	c.AddCommand(mappingCheckCommand(), mappingSchemaCommand())
 	return c
 }
 
