@@ -81,7 +81,9 @@ func runExample(ctx context.Context, file string, m *mapping.Mapping, name strin
 		for field, f := range a.Fields {
 			t.Fields[field] = f.Value
 		}
-		_, t.Refused = m.Translate(account, contact.Fields)
+		for _, refused := range a.Refused {
+			t.Refused = append(t.Refused, mapping.Refusal{Line: mapping.Line{To: refused.Field, Number: refused.Line}, Reason: refused.Reason})
+		}
 		return t
 	}), nil
 }

@@ -296,9 +296,10 @@ func (d *differ) compareIn(standing *store.StandingLink, view map[string]any, a 
 	if err != nil {
 		return err
 	}
-	if len(before.refused) == 0 {
-		before.written = deliver.Written(before.fields, &link)
+	if len(before.refused) > 0 {
+		before.fields = nil
 	}
+	before.written = deliver.Written(before.fields, &link)
 	switch {
 	case len(after.refused) > 0 && len(before.refused) == 0:
 		a.refused++
@@ -328,9 +329,13 @@ func (d *differ) compareFields(link *directory.Link, before, after made, a *acco
 		changed = true
 	}
 	for name, value := range before.fields {
-		_, still := after.fields[name]
-		told, known := link.Shadow[name]
-		if !still && !directory.Kept(told) && (known && directory.Told(told) != "" || link.RecordID == "" && value != nil) {
+		now, still := after.fields[name]
+		told := link.Shadow[name]
+		stopped := !still && directory.Told(told) != "" && !directory.Kept(told)
+		if link.RecordID == "" {
+			stopped = value != nil && now == nil
+		}
+		if stopped {
 			a.note(name, fieldStopped, link, func() (string, string) { return d.shown(name, link.Account, value), "" })
 		}
 	}
