@@ -64,21 +64,9 @@ func value(v any) *yaml.Node {
 			n.Content = append(n.Content, value(text))
 		}
 	case string:
-		if n.SetString(v); len(v) > 0 && n.Style == 0 && plainOther(v) {
-			n.Style = yaml.DoubleQuotedStyle
-		}
+		n.SetString(v)
 	default:
 		_ = n.Encode(v) // nil, bool and numbers
 	}
 	return n
-}
-
-// plainOther reports whether a text without quotes would be read as something
-// else.
-func plainOther(text string) bool {
-	var n yaml.Node
-	if err := yaml.Load([]byte(text), &n); err != nil || len(n.Content) != 1 {
-		return true
-	}
-	return n.Content[0].Kind != yaml.ScalarNode || n.Content[0].Tag != "!!str" || n.Content[0].Value != text
 }

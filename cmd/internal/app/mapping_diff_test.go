@@ -145,6 +145,7 @@ func TestWhatTheOldMappingWouldWriteAnywayDoesNotCount(t *testing.T) {
 		"a new field":            {"first: full_name, mail: email, lang: language, also: language", "4 of 4, 0 refused, 0 accepted; also +4 ~0 00 x0"},
 		"another value":          {"first: {field: full_name, write: upper(value)}, mail: email, lang: language", "3 of 4, 0 refused, 0 accepted; first +0 ~3 00 x0"},
 		"a line less":            {"first: full_name, mail: email", "0 of 4, 0 refused, 0 accepted; lang +0 ~0 00 x2"},
+		"a line of names less":   {"mail: email, lang: language", "0 of 4, 0 refused, 0 accepted; first +0 ~0 00 x3"},
 		"the other way only":     {"first: full_name, mail: email, lang: {field: language, direction: from}", "0 of 4, 0 refused, 0 accepted; lang +0 ~0 00 x2"},
 		"empty where it was not": {"first: full_name, mail: {value: \"''\"}, lang: language", "2 of 4, 0 refused, 0 accepted; mail +0 ~0 02 x1"},
 		"refused":                {"first: {field: full_name, max_length: 2, overflow: refuse}, mail: email, lang: language", "0 of 4, 4 refused, 0 accepted; first refuses 4"},
@@ -170,11 +171,14 @@ func TestWhatTheOldMappingWouldWriteAnywayDoesNotCount(t *testing.T) {
 func TestExamplesOfADiffAreMasked(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t, asItIs)
-	for range 1200 { // pages are compared beside each other
-		s.has(map[string]directory.Value{"full_name": text("Zoë O'Hara 3"), "email": text(strings.Repeat("long@", 20) + "example.com"), "consent": text("opted_out")},
-			told("1", "first", "Ada", "mail", directory.ShadowOf(strings.Repeat("x", 100))), nil)
+	for i := range 1200 { // pages are compared beside each other
+		fields := map[string]directory.Value{"full_name": text("Zoë O'Hara 3"), "email": text(strings.Repeat("long@", 20) + "example.com"), "consent": text("opted_out")}
+		if i%500 == 99 {
+			fields["source_id"] = text("ad-7")
+		}
+		s.has(fields, told("1", "first", "Ada", "mail", directory.ShadowOf(strings.Repeat("x", 100))), nil)
 	}
-	next := "version: 1\naccounts:\n  hubspot: {contact: {first: full_name, mail: {field: email, write: upper(value)}, lang: language, consent: consent, long: email, other: {value: 'full_name == \"\" ? \"\" : \"constant\"'}}}\n  zoho: {contact: {First: full_name}}\n"
+	next := "version: 1\naccounts:\n  hubspot: {contact: {first: full_name, mail: {field: email, write: upper(value)}, lang: language, consent: consent, long: email, rare: source_id, other: {value: 'full_name == \"\" ? \"\" : \"constant\"'}}}\n  zoho: {contact: {First: full_name}}\n"
 	d := s.diff(next, app.DiffOptions{})
 	examples := func(d *app.MappingDiff, field string) []app.DiffExample {
 		for _, f := range d.Accounts[0].Fields {
@@ -185,12 +189,15 @@ func TestExamplesOfADiffAreMasked(t *testing.T) {
 		t.Fatalf("there is no field %s in %+v", field, d.Accounts[0])
 		return nil
 	}
-	if got := sums(d, "hubspot"); got != "1200 of 1200, 0 refused, 0 accepted; mail +0 ~1200 00 x0; consent +1200 ~0 00 x0; long +1200 ~0 00 x0; other +1200 ~0 00 x0" {
+	if got := sums(d, "hubspot"); got != "1200 of 1200, 0 refused, 0 accepted; mail +0 ~1200 00 x0; consent +1200 ~0 00 x0; long +1200 ~0 00 x0; rare +3 ~0 00 x0; other +1200 ~0 00 x0" {
 		t.Errorf("it is %s", got)
 	}
 	mail := examples(d, "mail")
 	if len(mail) != 3 || mail[0].Contact != 1 || mail[1].Contact != 2 || mail[2].Contact != 3 {
 		t.Errorf("examples %+v", mail)
+	}
+	if rare := examples(d, "rare"); len(rare) != 3 || rare[0].Contact != 100 || rare[1].Contact != 600 || rare[2].Contact != 1100 {
+		t.Errorf("examples from all pages: %+v", rare)
 	}
 	if mail[0].Before != "(a long text)" || !strings.HasPrefix(mail[0].After, "XXXX@XXXX@") || !strings.HasSuffix(mail[0].After, "…") {
 		t.Errorf("mail: %+v", mail[0])
