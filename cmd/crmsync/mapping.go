@@ -12,6 +12,7 @@ import (
 func mappingCommand() *cobra.Command {
 	c := &cobra.Command{Use: "mapping", Short: "Work on a mapping document", RunE: needsCommand}
 	c.AddCommand(mappingCheckCommand(), mappingSchemaCommand())
+	c.AddCommand(mappingHistory(), mappingRollback())
 	return c
 }
 
