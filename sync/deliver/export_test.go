@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"crmsync/sync/directory"
@@ -17,7 +18,10 @@ func (w *Worker) Begin(ctx context.Context) error {
 // Deliver delivers what is due, a batch of each kind.
 func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
 	list, err := w.Store.Due(ctx, w.Account, scanLimit)
-	w.enqueue(list)
+	if err := w.takeDue(ctx); err != nil {
+		return 0, err
+	}
+	later, laterErr := w.Store.DueLater(ctx, w.Account, scanLimit)
 	for _, l := range w.all() {
 		for range 3 { // newcomers pass on those that have a record
 			if l.queue.len() == 0 {
@@ -26,7 +30,7 @@ func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
 			l.next(ctx, time.Time{})
 		}
 	}
-	return len(list), err
+	return len(list) + len(later), errors.Join(err, laterErr)
 }
 
 // PullSome reads records of which there was news.

@@ -1,0 +1,14 @@
+-- +goose Up
+
+-- The mapping with which an account's contacts were last compared, all of them.
+CREATE TABLE account_mappings (
+    account  TEXT PRIMARY KEY,
+    revision TEXT NOT NULL,
+    at       TIMESTAMPTZ NOT NULL
+);
+
+ALTER TABLE sweeps ADD COLUMN remapped BIGINT NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE sweeps DROP COLUMN remapped;
+DROP TABLE account_mappings;
