@@ -82,7 +82,9 @@ func (l *Line) MaxLength() int { return l.most }
 // does not change them.
 func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
 
-func revisionOf(source []byte) string {
+// RevisionOf is the revision that a document has, valid or not; see
+// [Mapping.Revision].
+func RevisionOf(source []byte) string {
 	sum := sha256.Sum256(source)
 	return hex.EncodeToString(sum[:])[:12]
 }

@@ -69,7 +69,7 @@ func populateFrom(t *testing.T, info sandbox.Info, from, people int) {
 
 func mappingIn(t *testing.T, info sandbox.Info) *mapping.Mapping {
 	t.Helper()
-	source, err := os.ReadFile(mappingOf(info))
+	source, err := os.ReadFile(mappingPath(info))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func mappingIn(t *testing.T, info sandbox.Info) *mapping.Mapping {
 	return m
 }
 
-func mappingOf(info sandbox.Info) string {
+func mappingPath(info sandbox.Info) string {
 	return filepath.Join(filepath.Dir(info.Config), "mapping.yaml")
 }
 
@@ -116,7 +116,7 @@ func somebodyKnown(n int) *directory.Contact {
 // another writes another mapping beside the configuration's, with changes.
 func another(t *testing.T, info sandbox.Info, changes ...string) string {
 	t.Helper()
-	source, err := os.ReadFile(mappingOf(info))
+	source, err := os.ReadFile(mappingPath(info))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestAMappingIsComparedBeforeItIsInForce(t *testing.T) {
 	info := simulate(t)
 	populate(t, info, 30)
 
-	same := diffOf(t, info, mappingOf(info))
+	same := diffOf(t, info, mappingPath(info))
 	if same.Contacts != 30 || len(same.Accounts) != 3 {
 		t.Fatalf("the mapping itself: %+v", same)
 	}
@@ -195,7 +195,7 @@ func TestAMappingIsComparedBeforeItIsInForce(t *testing.T) {
 	if e := in(diffOf(t, info, file, "--values"), "hubspot", "firstname").Examples[0]; e.Before != "Given0" || e.After != "Family0" {
 		t.Errorf("with values an example is %+v", e)
 	}
-	if back := diffOf(t, info, mappingOf(info), "--old", file); in(back, "hubspot", "firstname").Changed != 0 || back.Accounts[0].Changed != 0 {
+	if back := diffOf(t, info, mappingPath(info), "--old", file); in(back, "hubspot", "firstname").Changed != 0 || back.Accounts[0].Changed != 0 {
 		t.Errorf("the one that the accounts were told by, compared with another: %+v", back)
 	}
 	if one := diffOf(t, info, file, "--account", "zoho"); len(one.Accounts) != 1 || one.Accounts[0].Account != "zoho" {
@@ -248,10 +248,10 @@ func TestAMappingThatIsNotValidIsNotCompared(t *testing.T) {
 		}
 	}
 	for what, args := range map[string][]string{
-		"an account of WhatsApp":   {"mapping", "diff", mappingOf(info), "--config", info.Config, "--account", "whatsapp"},
-		"a time that is none":      {"mapping", "diff", mappingOf(info), "--config", info.Config, "--since", "soon"},
+		"an account of WhatsApp":   {"mapping", "diff", mappingPath(info), "--config", info.Config, "--account", "whatsapp"},
+		"a time that is none":      {"mapping", "diff", mappingPath(info), "--config", info.Config, "--since", "soon"},
 		"nothing to compare":       {"mapping", "diff", "--config", info.Config},
-		"a contact without a book": {"mapping", "try", mappingOf(info), "--contact", "contact:1"},
+		"a contact without a book": {"mapping", "try", mappingPath(info), "--contact", "contact:1"},
 	} {
 		if out, errs, code := runCommand(t, args...); code != exitUsage {
 			t.Errorf("%s: exit code %d: %s%s", what, code, out, errs)

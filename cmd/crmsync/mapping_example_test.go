@@ -87,7 +87,7 @@ func TestAnExampleIsMadeOfAContact(t *testing.T) {
 	info := simulate(t)
 	populate(t, info, 11)
 	make := func(args ...string) (out, errs string, code int) {
-		return runCommand(t, append([]string{"mapping", "example", mappingOf(info), "--config", info.Config, "--from-contact", "contact:11"}, args...)...)
+		return runCommand(t, append([]string{"mapping", "example", mappingPath(info), "--config", info.Config, "--from-contact", "contact:11"}, args...)...)
 	}
 	out, errs, code := make()
 	file := filepath.Join(filepath.Dir(info.Config), "mapping.examples", "contact-11.yaml")
@@ -109,7 +109,7 @@ func TestAnExampleIsMadeOfAContact(t *testing.T) {
 			t.Errorf("the example lacks %q:\n%s", kept, text)
 		}
 	}
-	if out, _, code := runCommand(t, "mapping", "check", mappingOf(info)); code != 0 || !strings.Contains(out, "1 example: all as expected") {
+	if out, _, code := runCommand(t, "mapping", "check", mappingPath(info)); code != 0 || !strings.Contains(out, "1 example: all as expected") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	if _, errs, code := make(); code != exitFailed || !strings.Contains(errs, "is there already and stays as it is") {
@@ -126,12 +126,12 @@ func TestAnExampleIsMadeOfAContact(t *testing.T) {
 	if text, err = os.ReadFile(written.File); err != nil || !strings.Contains(string(text), "firstname: Given10") || !strings.Contains(string(text), "n10@example.com") {
 		t.Errorf("as it is (error %v):\n%s", err, text)
 	}
-	if out, _, code := runCommand(t, "mapping", "check", mappingOf(info)); code != 0 || !strings.Contains(out, "2 examples: all as expected") {
+	if out, _, code := runCommand(t, "mapping", "check", mappingPath(info)); code != 0 || !strings.Contains(out, "2 examples: all as expected") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	for says, args := range map[string][]string{
-		"--from-contact":   {"mapping", "example", mappingOf(info), "--config", info.Config},
-		"without a folder": {"mapping", "example", mappingOf(info), "--config", info.Config, "--from-contact", "contact:1", "--name", "../x"},
+		"--from-contact":   {"mapping", "example", mappingPath(info), "--config", info.Config},
+		"without a folder": {"mapping", "example", mappingPath(info), "--config", info.Config, "--from-contact", "contact:1", "--name", "../x"},
 	} {
 		if _, errs, code := runCommand(t, args...); code != exitUsage || !strings.Contains(errs, says) {
 			t.Errorf("%v: exit code %d: %s", args, code, errs)

@@ -239,7 +239,7 @@ func TestAWebhookIsTriedForANumberOfTheConfiguration(t *testing.T) {
 	contact, message := textFrom("393331234567", "Ada Lovelace", "basta")
 	edit(t, info.Config, "accounts:\n", "consent:\n  stop_words: [basta]\naccounts:\n")
 	payload := ofNumber("messages", `"contacts":[`+contact+`],"messages":[`+message+`]`)
-	out, errs, code := tryOn(t, payload, mappingOf(info), "--payload", "-", "--config", info.Config, "--output", "json")
+	out, errs, code := tryOn(t, payload, mappingPath(info), "--payload", "-", "--config", info.Config, "--output", "json")
 	var r app.Rehearsed
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || len(r.Contacts) != 1 {
 		t.Fatalf("%v, exit code %d: %s%s", err, code, out, errs)
@@ -250,10 +250,10 @@ func TestAWebhookIsTriedForANumberOfTheConfiguration(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(info.Config), "data")); !os.IsNotExist(err) {
 		t.Errorf("trying has created the data directory (error %v)", err)
 	}
-	if _, errs, code := tryOn(t, payload, mappingOf(info), "--payload", "-", "--config", info.Config, "--account", "hubspot"); code != exitUsage || !strings.Contains(errs, `no WhatsApp account "hubspot"`) {
+	if _, errs, code := tryOn(t, payload, mappingPath(info), "--payload", "-", "--config", info.Config, "--account", "hubspot"); code != exitUsage || !strings.Contains(errs, `no WhatsApp account "hubspot"`) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
-	if _, errs, code := tryOn(t, "", mappingOf(info), "--contact", "contact:1", "--config", info.Config); code != exitFailed || !strings.Contains(errs, "no database yet") {
+	if _, errs, code := tryOn(t, "", mappingPath(info), "--contact", "contact:1", "--config", info.Config); code != exitFailed || !strings.Contains(errs, "no database yet") {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

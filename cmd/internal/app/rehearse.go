@@ -142,9 +142,15 @@ type Rehearsal struct {
 	account string
 }
 
-// ReadMapping reads and compiles a mapping.
+// ReadMapping reads and compiles a mapping. Of a file that is larger than any no more
+// is read than it takes to say so.
 func ReadMapping(file string) (*mapping.Mapping, error) {
-	source, err := os.ReadFile(file)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the mapping: %w", err)
+	}
+	defer f.Close()
+	source, err := io.ReadAll(io.LimitReader(f, mapping.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the mapping: %w", err)
 	}
