@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	_ "time/tzdata" // a container has no time zones of its own
 	"unicode"
 
 	"cel.dev/cel-go/common/types"

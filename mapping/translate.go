@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,29 @@ func (m *Mapping) Translate(account string, view map[string]any) (fields map[str
 		}
 	}
 	return fields, refused
+}
+
+// A Computed is a value that follows from others: of a field of the document's own,
+// or of a line of an account.
+type Computed struct {
+	// Name is that of the field, else of the account's.
+	Name, Label string
+	// Number is the line in the document.
+	Number int
+	Value  any
+	// Err is why there is none.
+	Err error
+}
+
+// Compute returns the document's computed fields, by name, for a contact's view.
+func (m *Mapping) Compute(view map[string]any) []Computed {
+	known := values{m: m, view: view}
+	var all []Computed
+	for _, name := range slices.Sorted(maps.Keys(m.computed)) {
+		v, _, err := known.field(name)
+		all = append(all, Computed{Name: name, Label: m.fields[name].Label, Number: m.computed[name].node.Line, Value: v, Err: err})
+	}
+	return all
 }
 
 // Writes is what the line writes of a contact's view; see [Mapping.Translate].
@@ -150,6 +174,8 @@ type values struct {
 	value any            // of the line that is looked at
 	known map[string]any // computed ones
 	more  map[string]any // of what else there is, beside the contact
+	event *Event         // that rules look at
+	done  map[string]any // what they have done, as the view has it
 }
 
 var _ cel.Activation = (*values)(nil)
@@ -165,6 +191,11 @@ func (v *values) ResolveName(name string) (any, bool) {
 	}
 	if value, is := v.more[name]; is {
 		return value, true
+	}
+	if v.event != nil {
+		if value, is := v.event.value(name); is {
+			return value, true
+		}
 	}
 	value, _, err := v.field(name)
 	if err != nil {
@@ -197,7 +228,9 @@ func (v *values) field(name string) (value any, known bool, err error) {
 		v.known[name] = value
 		return value, true, nil
 	}
-	value, known = v.view[name]
+	if value, known = v.done[name]; !known {
+		value, known = v.view[name]
+	}
 	info, own := v.m.fields[name]
 	if text, is := value.(string); own && is {
 		if value, is = Typed(info.Type, text); !is {

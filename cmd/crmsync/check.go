@@ -59,7 +59,9 @@ func checkCommand() *cobra.Command {
 type checkReport struct {
 	OK              bool   `json:"ok"`
 	MappingRevision string `json:"mapping_revision,omitempty"`
-	Findings        []any  `json:"findings"`
+	// Examples is how many examples of the mapping were run.
+	Examples *int  `json:"examples,omitempty"`
+	Findings []any `json:"findings"`
 	// Notes are no faults.
 	Notes  config.Findings `json:"notes,omitempty"`
 	Checks []app.Check     `json:"checks,omitempty"`
