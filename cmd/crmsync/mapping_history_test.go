@@ -90,6 +90,11 @@ func TestTheMappingIsRolledBack(t *testing.T) {
 		}
 	}
 
+	eventually(t, 10*time.Second, "the list of accounts says so too", func() bool {
+		out, _, _ := runCommand(t, "accounts", "list", "--config", s.worker.Config, "--output", "json")
+		return strings.Count(out, `"mapping_revision":"`+two+`"`) == 3
+	})
+
 	// From nonsense it goes back to what is in force.
 	out, errs, code := runCommand(t, "mapping", "rollback", "--config", s.worker.Config, "--dry-run")
 	if code != 0 || !strings.Contains(out, "-       phone: fone\n+       phone: phone\n") {

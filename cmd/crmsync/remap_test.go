@@ -223,8 +223,8 @@ func TestTheMappingIsEditedUnderLoad(t *testing.T) {
 		}
 	}
 	<-over
-	last := m.inForce(t, info, "last_name", "last_message_direction")
-	last = m.inForce(t, info, "last_name", "first_name")
+	m.inForce(t, info, "last_name", "last_message_direction")
+	last := m.inForce(t, info, "last_name", "first_name")
 	if len(l.refused)+len(l.unknown) > 0 || len(l.acked) == 0 {
 		t.Errorf("%d acknowledged, %d refused, %d not answered", len(l.acked), len(l.refused), len(l.unknown))
 	}

@@ -41,3 +41,9 @@ func (w *Worker) MergeNext(ctx context.Context) (due bool, err error) { return w
 
 // Enqueue lets something wait to be delivered.
 func (w *Worker) Enqueue(e directory.Entity) { w.enqueue([]directory.Entity{e}) }
+
+// TakeDue takes in what is due, and returns how much waits then.
+func (w *Worker) TakeDue(ctx context.Context) (waiting int, err error) {
+	err = w.takeDue(ctx)
+	return w.waiting(), err
+}

@@ -183,7 +183,7 @@ func (f *filing) fetch(ctx context.Context, todo directory.Work, s *settled) (co
 
 // attach adds a file to its message.
 func (f *filing) attach(ctx context.Context, todo directory.Work, content []byte, s *settled) error {
-	m, failure := shownAs(f.Mapping(), f.Account, todo)
+	m, failure := shownAs(s.mapping, f.Account, todo)
 	if s.err = failure; failure != nil {
 		f.fail(s)
 		return nil

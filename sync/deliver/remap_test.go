@@ -193,3 +193,51 @@ func (v *vendor) all() map[string]map[string]any {
 	}
 	return all
 }
+
+// However many contacts have to be written again, a few calls' worth wait at a time:
+// what is new comes soon.
+func TestAnEditedMappingDoesNotHoldUpWhatIsNew(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.vendor.batch = 10
+	here, there := editions(t)
+	var now atomic.Pointer[mapping.Mapping]
+	now.Store(here)
+	h.mapping = now.Load
+	h.start()
+	const people = 600
+	for i := range people {
+		h.receive(fmt.Sprint("w", i), fmt.Sprintf("1555%04d", i))
+	}
+	h.settled(2 * people)
+	h.stop()
+	now.Store(there)
+	if found, err := (&deliver.Remap{Account: "crm", Store: h.db, Mapping: there}).Run(context.Background()); err != nil || found.Owed != people {
+		t.Fatalf("found %+v, error %v", found, err)
+	}
+	if err := h.worker.Begin(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	h.receive("new", "15559999")
+	for range 3 {
+		if waiting, err := h.worker.TakeDue(context.Background()); err != nil || waiting < 100 || waiting > 102 {
+			t.Errorf("%d wait, error %v, want 100 and what is new", waiting, err)
+		}
+	}
+	for left := people; ; {
+		due, err := h.worker.Deliver(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(h.vendor.count()) == people+1 && left == people {
+			left = int(h.states()[directory.Pending])
+			if left < people-50 {
+				t.Errorf("the new message came when %d were left", left)
+			}
+		}
+		if due == 0 {
+			break
+		}
+	}
+	h.settled(2*people + 2)
+}

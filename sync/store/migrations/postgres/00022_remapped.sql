@@ -9,6 +9,10 @@ CREATE TABLE account_mappings (
 
 ALTER TABLE sweeps ADD COLUMN remapped BIGINT NOT NULL DEFAULT 0;
 
+-- The mapping that a replica has in force.
+ALTER TABLE reports ADD COLUMN revision TEXT NOT NULL DEFAULT '';
+
 -- +goose Down
+ALTER TABLE reports DROP COLUMN revision;
 ALTER TABLE sweeps DROP COLUMN remapped;
 DROP TABLE account_mappings;
