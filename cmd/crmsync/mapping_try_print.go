@@ -121,6 +121,9 @@ type messageText struct{ text, accounts string }
 func textsOfMessage(m app.RehearsedMessage) (texts []messageText) {
 	for _, account := range slices.Sorted(maps.Keys(m.Accounts)) {
 		text := m.Accounts[account].Text
+		if why := m.Accounts[account].Refused; why != "" {
+			text = "it is refused: " + why
+		}
 		i := slices.IndexFunc(texts, func(t messageText) bool { return t.text == text })
 		if i < 0 {
 			texts = append(texts, messageText{text, account})

@@ -19,6 +19,8 @@ type Translation struct {
 	Reached bool
 	Fields  map[string]any
 	Refused []mapping.Refusal
+	// Messages are what would be logged, in the order of their time.
+	Messages []string
 }
 
 // Compare reports where what a mapping does is not what the example expects, at
@@ -49,6 +51,7 @@ func namesOf(lines []mapping.Line) []string {
 }
 
 func (r *reader) compare(e *Example, a Account, got Translation, names []string) {
+	r.messages(a, got.Messages)
 	r.refusals(a, got.Refused)
 	if len(got.Refused) > 0 {
 		return
@@ -79,6 +82,21 @@ func (r *reader) compare(e *Example, a Account, got Translation, names []string)
 		if !named[name] {
 			r.at(a.at, "%s %s is %s, and the example does not name it (exact: true)", a.Name, name, quoted(got.Fields[name]))
 		}
+	}
+}
+
+// messages compares what is logged.
+func (r *reader) messages(a Account, got []string) {
+	for i, f := range a.Messages {
+		switch {
+		case i >= len(got):
+			r.at(f.at, "%s logs %d messages, want %s too", a.Name, len(got), strconv.Quote(f.Name))
+		case got[i] != f.Name:
+			r.at(f.at, "%s logs the message %s, want %s", a.Name, strconv.Quote(got[i]), strconv.Quote(f.Name))
+		}
+	}
+	if a.Messages != nil && len(got) > len(a.Messages) {
+		r.at(a.at, "%s logs %d messages, and the example has %d", a.Name, len(got), len(a.Messages))
 	}
 }
 

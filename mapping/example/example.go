@@ -47,6 +47,9 @@ type Account struct {
 	// Absent are fields that are not written, Refused those because of which the
 	// contact cannot be.
 	Absent, Refused []Field
+	// Messages are the texts of all that are logged of a webhook, nil if nothing is
+	// expected of them.
+	Messages []Field
 
 	at *yaml.Node
 }
@@ -109,7 +112,7 @@ func (r *reader) syntax(err error) {
 }
 
 // keys are those of an example.
-var keys = []string{"about", "contact", "payload", "expect", "absent", "refused", "exact"}
+var keys = []string{"about", "contact", "payload", "expect", "absent", "refused", "messages", "exact"}
 
 func (r *reader) document(root *yaml.Node, e *Example) {
 	r.each(root, "an example", func(key, value *yaml.Node) {
@@ -128,12 +131,14 @@ func (r *reader) document(root *yaml.Node, e *Example) {
 			r.accounts(value, e, "absent", func(a *Account, node *yaml.Node) { a.Absent = r.names(node, "absent") })
 		case "refused":
 			r.accounts(value, e, "refused", func(a *Account, node *yaml.Node) { a.Refused = r.names(node, "refused") })
+		case "messages":
+			r.accounts(value, e, "messages", func(a *Account, node *yaml.Node) { a.Messages = r.names(node, "messages") })
 		case "exact":
 			if e.Exact = value.Value == "true"; !e.Exact && value.Value != "false" {
 				r.at(value, "exact is true or false")
 			}
 		default:
-			r.at(key, "there is no %q; %s", key.Value, hint(key.Value, keys, "there are about, contact, payload, expect, absent, refused and exact"))
+			r.at(key, "there is no %q; %s", key.Value, hint(key.Value, keys, "there are about, contact, payload, expect, absent, refused, messages and exact"))
 		}
 	})
 	switch {
@@ -210,7 +215,7 @@ func (r *reader) values(node *yaml.Node) (fields []Field) {
 // names reads a list of fields.
 func (r *reader) names(node *yaml.Node, what string) (fields []Field) {
 	if node.Kind != yaml.SequenceNode || !scalars(node) {
-		r.at(node, "%s has a list of fields for each account, such as [email]", what)
+		r.at(node, "%s has a list for each account, such as %s: {hubspot: [%s]}", what, what, map[bool]string{true: "Hello!", false: "email"}[what == "messages"])
 		return nil
 	}
 	for _, n := range node.Content {

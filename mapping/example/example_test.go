@@ -49,7 +49,7 @@ func run(t *testing.T, text string) []string {
 	if err == nil {
 		found = e.Compare(m, func(account string) example.Translation {
 			fields, refused := m.Translate(account, e.Contact)
-			return example.Translation{Reached: true, Fields: fields, Refused: refused}
+			return example.Translation{Reached: true, Fields: fields, Refused: refused, Messages: []string{"in: Hello!", "out: Hi."}}
 		})
 	}
 	var texts []string
@@ -82,6 +82,10 @@ func TestAnExampleIsComparedWithWhatTheMappingDoes(t *testing.T) {
 		"refused":            {"contact: {full_name: Ada Lovelace}\nrefused: {crm: [short]}\n", nil},
 		"refused otherwise":  {"contact: {full_name: Ada Lovelace}\nexpect: {crm: {first: Ada}}\n", []string{`x.yaml:2:10: crm refuses the contact, nothing is written: short (line 14 of the mapping)`}},
 		"not refused":        {"contact: {full_name: Ada}\nrefused: {crm: [short]}\n", []string{`x.yaml:2:17: crm short lets the contact through, want it refused`}},
+		"all messages":       {ada + "messages: {crm: [\"in: Hello!\", \"out: Hi.\"]}\n", nil},
+		"another message":    {ada + "messages: {crm: [\"in: Hello!\", Hi.]}\n", []string{`x.yaml:2:32: crm logs the message "out: Hi.", want "Hi."`}},
+		"a message less":     {ada + "messages: {crm: [\"in: Hello!\"]}\n", []string{`x.yaml:2:12: crm logs 2 messages, and the example has 1`}},
+		"a message more":     {ada + "messages: {crm: [\"in: Hello!\", \"out: Hi.\", more]}\n", []string{`x.yaml:2:44: crm logs 2 messages, want "more" too`}},
 		"several at once":    {ada + "expect: {crm: {first: Eva, count: 4}}\n", []string{"x.yaml:2:23: ", "x.yaml:2:35: "}},
 	}
 	for name, tt := range tests {
@@ -121,7 +125,7 @@ func TestEveryFaultOfAnExampleIsFoundAtItsPlace(t *testing.T) {
 		"a field twice":           {"contact: {}\nexpect: {crm: {first: Ada, first: Eva}}\n", "x.yaml:2:28: first is there twice"},
 		"an alias":                {"contact: &a {}\n" + expected, "x.yaml:1:10: anchors and aliases are not used"},
 		"a mapping for a value":   {"contact: {}\nexpect: {crm: {first: {is: Ada}}}\n", "x.yaml:2:23: the value of first is a text"},
-		"a word for a list":       {"contact: {}\nabsent: {crm: first}\n", "x.yaml:2:15: absent has a list of fields"},
+		"a word for a list":       {"contact: {}\nabsent: {crm: first}\n", "x.yaml:2:15: absent has a list for each account, such as absent: {hubspot: [email]}"},
 		"exact in words":          {"contact: {}\nexact: maybe\n" + expected, "x.yaml:2:8: exact is true or false"},
 		"no payload after all":    {"payload:\n" + expected, "x.yaml:1:9: payload is a webhook, or the name of a file"},
 		"larger than any webhook": {"about: " + strings.Repeat("x", 5<<20), "x.yaml:1:1: the file is larger than 4 MB"},

@@ -25,5 +25,8 @@ func OnlyFilledIn(m *mapping.Mapping, account string) map[string]bool {
 	return names
 }
 
-// Logged is a message as it would be logged.
-func Logged(todo directory.Work) connectors.MessageChange { return changeOf(todo) }
+// Logged is a message as it would be logged in an account. The failure is why it
+// would not be.
+func Logged(m *mapping.Mapping, account string, todo directory.Work) (connectors.MessageChange, *connectors.Error) {
+	return shownAs(m, account, todo)
+}

@@ -81,6 +81,11 @@ func runExample(ctx context.Context, file string, m *mapping.Mapping, name strin
 		for field, f := range a.Fields {
 			t.Fields[field] = f.Value
 		}
+		for _, m := range contact.Messages {
+			if text, logged := m.Accounts[account]; logged && text.Refused == "" {
+				t.Messages = append(t.Messages, text.Text)
+			}
+		}
 		for _, refused := range a.Refused {
 			t.Refused = append(t.Refused, mapping.Refusal{Line: mapping.Line{To: refused.Field, Number: refused.Line}, Reason: refused.Reason})
 		}

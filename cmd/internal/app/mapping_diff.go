@@ -7,11 +7,13 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"crmsync/config"
+	"crmsync/connectors"
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
 	"crmsync/sync/directory"
@@ -393,11 +395,36 @@ func (d *differ) notes() []string {
 			notes = append(notes, fmt.Sprintf("%s: duplicates become %s", name, map[bool]string{true: "merge, which cannot be undone", false: "report"}[is]))
 		}
 		notes = append(notes, d.readings(name)...)
+		if was, is := sampleMessages(d.mapping, name), sampleMessages(d.next, name); was != is {
+			notes = append(notes, fmt.Sprintf("%s: messages would be logged in another form: %s, and not %s", name, is, was))
+		}
 	}
 	if d.mapping.People() != d.next.People() {
 		notes = append(notes, "people: other rules say who is one person; they count for what comes from now on")
 	}
 	return notes
+}
+
+// sampleMessages are a message in each direction as an account would log them.
+func sampleMessages(m *mapping.Mapping, account string) string {
+	at := time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC)
+	var shown []string
+	for _, sample := range []mapping.Message{
+		{Text: "Hello!", Kind: "text", Direction: string(connectors.In), At: at},
+		{Text: "Hi.", Kind: "text", Direction: string(connectors.Out), Status: "read", At: at},
+	} {
+		text, err := m.Message(account, sample)
+		if err != nil {
+			text = "it is refused: " + err.Error()
+		}
+		for _, word := range []string{sample.Direction, sample.Status} {
+			if own := m.Words(account)[word]; own != "" {
+				text += " (" + own + ")"
+			}
+		}
+		shown = append(shown, strconv.Quote(text))
+	}
+	return strings.Join(shown, ", ")
 }
 
 // readings say what would be read in another way: that changes nothing in an

@@ -245,12 +245,14 @@ accounts:
   hubspot:
     on_delete: erase
     duplicates: merge
+    message: {language: it, text: "${direction_word}: ${text}"}
     contact: {first: full_name, mail: {field: email, direction: to}, lang: language}
 `, app.DiffOptions{})
 	want := []string{
 		"the new mapping has no fields for zoho: crmsync would not start with it",
 		"hubspot: on_delete becomes erase, it was unlink", "hubspot: duplicates become merge, which cannot be undone",
-		"hubspot: what people enter in mail would not be taken over any more", "hubspot: the owner of language becomes hubspot, it was newest (line 9)",
+		"hubspot: what people enter in mail would not be taken over any more", "hubspot: the owner of language becomes hubspot, it was newest (line 10)",
+		`hubspot: messages would be logged in another form: "ricevuto: Hello! (ricevuto)", "da noi: Hi. (da noi) (letto)", and not "Hello!", "Hi."`,
 		"zoho: what people enter in First would not be taken over any more",
 		"people: other rules say who is one person; they count for what comes from now on",
 	}

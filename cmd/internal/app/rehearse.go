@@ -128,9 +128,13 @@ type RehearsedMessage struct {
 	Accounts map[string]RehearsedText `json:"accounts"`
 }
 
-// RehearsedText is the text of a message in an account.
+// RehearsedText is a message in an account. Unless Refused is empty it is not
+// logged, and that is why.
 type RehearsedText struct {
-	Text string `json:"text"`
+	Text    string `json:"text"`
+	Refused string `json:"refused,omitempty"`
+	// Words are the account's own for directions and statuses, by WhatsApp's.
+	Words map[string]string `json:"words,omitempty"`
 }
 
 // A Rehearsal says what a mapping would do. It writes nothing and calls nobody.
@@ -311,11 +315,11 @@ func (r *Rehearsal) messages(ctx context.Context, db *store.DB, owed []directory
 			ids[t.Account] = append(ids[t.Account], t.Entity.ID)
 		}
 	}
-	return logged(ctx, db, ids)
+	return logged(ctx, db, r.mapping, ids)
 }
 
 // logged are messages as accounts would log them, by contact.
-func logged(ctx context.Context, db *store.DB, ids map[string][]int64) (map[int64][]RehearsedMessage, error) {
+func logged(ctx context.Context, db *store.DB, m *mapping.Mapping, ids map[string][]int64) (map[int64][]RehearsedMessage, error) {
 	seen := map[int64]RehearsedMessage{}
 	of := map[int64][]int64{}
 	for account, ids := range ids {
@@ -325,17 +329,22 @@ func logged(ctx context.Context, db *store.DB, ids map[string][]int64) (map[int6
 				return nil, err
 			}
 			for _, todo := range work {
-				id, change := todo.Message.ID, deliver.Logged(todo)
-				m, known := seen[id]
+				id := todo.Message.ID
+				change, failure := deliver.Logged(m, account, todo)
+				shown, known := seen[id]
 				if !known {
-					m = RehearsedMessage{
+					shown = RehearsedMessage{
 						WAMID: change.WAMID, Direction: string(change.Direction), At: change.At.UTC(), Status: change.Status,
 						Accounts: map[string]RehearsedText{},
 					}
 					of[todo.Message.ContactID] = append(of[todo.Message.ContactID], id)
 				}
-				m.Accounts[account] = RehearsedText{change.Text}
-				seen[id] = m
+				text := RehearsedText{Text: change.Text, Words: change.Words}
+				if failure != nil {
+					text.Text, text.Refused = "", failure.Reason
+				}
+				shown.Accounts[account] = text
+				seen[id] = shown
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func RehearseContact(ctx context.Context, c *config.Config, file, who string) (*
 			owed[l.Account] = append(owed[l.Account], l.Entity.ID)
 		}
 	}
-	messages, err := logged(ctx, b.db, owed)
+	messages, err := logged(ctx, b.db, m, owed)
 	if err != nil {
 		return nil, err
 	}
