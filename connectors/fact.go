@@ -123,10 +123,31 @@ type Message struct {
 	// ReplyTo is the wamid of the message that this one answers.
 	ReplyTo string `json:"reply_to,omitempty"`
 	// GroupID is set for a message in a group.
-	GroupID  string    `json:"group_id,omitempty"`
+	GroupID string `json:"group_id,omitempty"`
+	// History is set for what was taken from the past and is no news.
+	History bool `json:"history,omitempty"`
+	// Reply is set where somebody has pressed a button or chosen from a list, and
+	// Text is what that says.
+	Reply    *Reply    `json:"reply,omitempty"`
 	Media    *Media    `json:"media,omitempty"`
 	Referral *Referral `json:"referral,omitempty"`
 }
+
+// A Reply is the button or the line of a list that somebody has chosen.
+type Reply struct {
+	Kind ReplyKind `json:"kind"`
+	// ID is what the sender of the buttons calls it.
+	ID string `json:"id,omitempty"`
+}
+
+// ReplyKind says what was chosen from.
+type ReplyKind string
+
+// The kinds of replies.
+const (
+	ButtonReply ReplyKind = "button"
+	ListReply   ReplyKind = "list"
+)
 
 // Media is a file that belongs to a message, not yet downloaded.
 type Media struct {

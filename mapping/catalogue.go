@@ -52,6 +52,7 @@ var Contact = map[string]Info{
 	"country":      {Type: Text, Shared: true, Label: "Country", Guess: "country"},
 	"labels":       {Type: Labels, Shared: true, Label: "WhatsApp labels"},
 	"owner":        {Type: Owner, Label: "Owner"},
+	"priority":     {Type: Enum, Shared: true, Label: "Priority", Options: priorities},
 
 	"consent":    {Type: Enum, Shared: true, Label: "WhatsApp consent", Options: []string{"unknown", "transactional", "marketing", "opted_out"}},
 	"consent_at": {Type: Time, Label: "WhatsApp consent since"},

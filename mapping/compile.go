@@ -61,6 +61,10 @@ type compiler struct {
 	tables      map[string]map[string]string
 	// contact has the contact's fields, and those are what expressions may name.
 	contact *scope
+	// event has what rules may name beside.
+	event *scope
+	teams map[string][]string
+	hours map[string]*hours
 }
 
 func (c *compiler) found(line, column int, format string, args ...any) {
@@ -73,7 +77,7 @@ func (c *compiler) at(n *yaml.Node, format string, args ...any) {
 
 func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 	sections := map[string]*yaml.Node{}
-	names := []string{"version", "tables", "fields", "people", "accounts"}
+	names := []string{"version", "tables", "fields", "people", "accounts", "teams", "hours", "rules"}
 	seen := c.each(doc, "the document", func(key, value *yaml.Node) {
 		if !slices.Contains(names, key.Value) {
 			c.unknown(key, names, "there "+are(names))
@@ -105,6 +109,15 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 		c.each(accounts, "accounts", func(name, account *yaml.Node) { c.account(name.Value, account, m) })
 	}
 	c.own(owners, m)
+	if teams := sections["teams"]; teams != nil {
+		c.teams = c.readTeams(teams)
+	}
+	if hours := sections["hours"]; hours != nil {
+		c.hours = c.readHours(hours)
+	}
+	if rules := sections["rules"]; rules != nil {
+		c.readRules(rules, m)
+	}
 	if len(c.findings) == 0 && len(m.accounts) == 0 {
 		c.found(1, 1, "there are no accounts, so nothing would be written; see config/mapping.yaml")
 	}

@@ -23,6 +23,10 @@ type Mapping struct {
 	people   People
 	onDelete map[string]OnDelete
 	merges   map[string]bool
+
+	rules     []Rule
+	keywords  keywords
+	receivers []ReceiverUse
 }
 
 // A Line says which of an account's fields carries which contact field.

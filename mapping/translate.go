@@ -150,6 +150,8 @@ type values struct {
 	value any            // of the line that is looked at
 	known map[string]any // computed ones
 	more  map[string]any // of what else there is, beside the contact
+	event *Event         // that rules look at
+	done  map[string]any // what they have done, as the view has it
 }
 
 var _ cel.Activation = (*values)(nil)
@@ -165,6 +167,11 @@ func (v *values) ResolveName(name string) (any, bool) {
 	}
 	if value, is := v.more[name]; is {
 		return value, true
+	}
+	if v.event != nil {
+		if value, is := v.event.value(name); is {
+			return value, true
+		}
 	}
 	value, _, err := v.field(name)
 	if err != nil {
@@ -197,7 +204,9 @@ func (v *values) field(name string) (value any, known bool, err error) {
 		v.known[name] = value
 		return value, true, nil
 	}
-	value, known = v.view[name]
+	if value, known = v.done[name]; !known {
+		value, known = v.view[name]
+	}
 	info, own := v.m.fields[name]
 	if text, is := value.(string); own && is {
 		if value, is = Typed(info.Type, text); !is {

@@ -172,31 +172,31 @@ func TestHistory(t *testing.T) {
 	tests := map[string]struct{ body, want string }{
 		"written by the person": {
 			thread(message(`"from":"393331234567","history_context":{"status":"READ"}`)),
-			person + `"message":{"wamid":"w","direction":"in","text":"x","status":"read"}`,
+			person + `"message":{"wamid":"w","direction":"in","text":"x","status":"read","history":true}`,
 		},
 		"written by the business": {
 			thread(message(`"from":"390212345678","to":"393331234567","history_context":{"status":"DELIVERED"}`)),
-			person + `"message":{"wamid":"w","direction":"out","text":"x","status":"delivered"}`,
+			person + `"message":{"wamid":"w","direction":"out","text":"x","status":"delivered","history":true}`,
 		},
 		"written by the business, the thread says to whom": {
 			thread(message(`"from":"390212345678","history_context":{"status":"ERROR"}`)),
-			person + `"message":{"wamid":"w","direction":"out","text":"x","status":"failed"}`,
+			person + `"message":{"wamid":"w","direction":"out","text":"x","status":"failed","history":true}`,
 		},
 		"written by the business under another form of its number": {
 			thread(message(`"from":"0212345678","to":"393331234567","history_context":{"status":"PENDING"}`)),
-			person + `"message":{"wamid":"w","direction":"out","text":"x"}`,
+			person + `"message":{"wamid":"w","direction":"out","text":"x","history":true}`,
 		},
 		"without status": {
 			thread(message(`"from":"393331234567","to":"390212345678"`)),
-			person + `"message":{"wamid":"w","direction":"in","text":"x"}`,
+			person + `"message":{"wamid":"w","direction":"in","text":"x","history":true}`,
 		},
 		"file that follows later": {
 			envelope(change("history", `"messages":[{"from":"390212345678","to":"393331234567","id":"w","timestamp":"1767225600","type":"image","image":{"id":"9"}}]`)),
-			person + `"message":{"wamid":"w","direction":"out","text":"[Image]","media":{"id":"9"}}`,
+			person + `"message":{"wamid":"w","direction":"out","text":"[Image]","history":true,"media":{"id":"9"}}`,
 		},
 		"file from the person that follows later": {
 			envelope(change("history", `"messages":[{"from":"393331234567","id":"w","timestamp":"1767225600","type":"image","image":{"id":"9"}}]`)),
-			person + `"message":{"wamid":"w","direction":"in","text":"[Image]","media":{"id":"9"}}`,
+			person + `"message":{"wamid":"w","direction":"in","text":"[Image]","history":true,"media":{"id":"9"}}`,
 		},
 	}
 	for name, tt := range tests {

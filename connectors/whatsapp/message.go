@@ -48,6 +48,7 @@ func (c *change) past(p part, thread string) (connectors.Fact, *contact) {
 	}
 	f, about := c.read(p, direction, person)
 	if f.Message != nil {
+		f.Message.History = true
 		// Media come twice, first with a placeholder in their stead.
 		f.Message.Status = pastStatus(p.object("history_context").lenient().text("status"))
 		f.Key = keyOf("history", c.number, f.Message.WAMID, f.Type, f.Message.Status)

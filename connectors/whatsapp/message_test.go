@@ -110,8 +110,17 @@ func TestWhatAMessageCarries(t *testing.T) {
 			`"type":"text","text":{"body":"x"},"referral":{"source_url":"https://fb.me/x","source_id":"120","source_type":"ad","headline":"Sconti","body":"b","ctwa_clid":"ARA"}`,
 			`"referral":{"source_type":"ad","source_id":"120","source_url":"https://fb.me/x","headline":"Sconti","click_id":"ARA"}`,
 		},
-		"group":  {`"type":"text","text":{"body":"x"},"group_id":"g1"`, `"group_id":"g1"`},
-		"edited": {`"type":"edit","edit":{"original_message_id":"wamid.A0","message":{"type":"text","text":{"body":"nuovo"}}}`, `"text":"nuovo","target":"wamid.A0"`},
+		"button": {
+			`"type":"interactive","interactive":{"type":"button_reply","button_reply":{"id":"yes-1","title":"Conferma"}}`,
+			`"text":"Conferma","reply":{"kind":"button","id":"yes-1"}}`,
+		},
+		"list": {
+			`"type":"interactive","interactive":{"type":"list_reply","list_reply":{"id":7,"title":"Lunedì"}}`,
+			`"text":"Lunedì","reply":{"kind":"list","id":"7"}}`,
+		},
+		"button of a template": {`"type":"button","button":{"payload":"P","text":"Sì"}`, `"text":"Sì","reply":{"kind":"button","id":"P"}}`},
+		"group":                {`"type":"text","text":{"body":"x"},"group_id":"g1"`, `"group_id":"g1"`},
+		"edited":               {`"type":"edit","edit":{"original_message_id":"wamid.A0","message":{"type":"text","text":{"body":"nuovo"}}}`, `"text":"nuovo","target":"wamid.A0"`},
 		"edited caption": {
 			`"type":"edit","edit":{"original_message_id":"wamid.A0","message":{"type":"image","image":{"id":"9","caption":"c"}}}`,
 			`"text":"[Image] c","target":"wamid.A0"`,

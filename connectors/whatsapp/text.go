@@ -73,9 +73,10 @@ func describe(p, in part, kind string, m *connectors.Message) (text string, know
 	case "contacts":
 		return cardsText(p.each(kind)), true
 	case "button":
+		m.Reply = &connectors.Reply{Kind: connectors.ButtonReply, ID: in.text("payload")}
 		return first(in.text("text"), in.text("payload"), "[Button]"), true
 	case "interactive":
-		return replyText(in)
+		return replyText(in, m)
 	case "reaction":
 		m.ReplyTo = in.lenient().text("message_id")
 		if emoji := in.text("emoji"); emoji != "" {
@@ -181,11 +182,12 @@ func cardName(card part) string {
 }
 
 // replyText renders the answer to an interactive message.
-func replyText(in part) (text string, known bool) {
+func replyText(in part, m *connectors.Message) (text string, known bool) {
 	kind := in.text("type")
 	switch kind {
 	case "button_reply", "list_reply":
 		reply := in.object(kind)
+		m.Reply = &connectors.Reply{Kind: connectors.ReplyKind(strings.TrimSuffix(kind, "_reply")), ID: reply.id("id")}
 		return first(reply.text("title"), reply.text("description"), reply.id("id"), "[Reply]"), true
 	case "nfm_reply":
 		reply := in.object(kind)

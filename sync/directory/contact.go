@@ -45,6 +45,8 @@ type Value struct {
 	// value came from a CRM's field; empty and 0 for what WhatsApp said.
 	Revision string `json:"m,omitempty"`
 	Line     int    `json:"l,omitempty"`
+	// Rule is the mapping's rule that has given it, Line then the rule's.
+	Rule string `json:"r,omitempty"`
 	// Before is the value that another account's people or rules had given it,
 	// as a shadow, and Turns how often the two have given it in turn.
 	Before string `json:"b,omitempty"`

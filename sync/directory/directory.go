@@ -65,6 +65,8 @@ const (
 	MessageEntity EntityKind = "message"
 	// FileEntity is the file of the message with the same ID.
 	FileEntity EntityKind = "file"
+	// TaskEntity is a task that a rule has made.
+	TaskEntity EntityKind = "task"
 )
 
 func (e Entity) String() string { return fmt.Sprintf("%s %d", e.Kind, e.ID) }

@@ -87,6 +87,16 @@ type Tx interface {
 	// SettleLetters discards the open letters about a contact.
 	SettleLetters(contactID int64, note string) error
 
+	// Standing says where a message of a contact stands in its conversation.
+	Standing(messageID int64) (Standing, error)
+	// Turn returns a number for those who take turns under a name: 0, then one more
+	// each time.
+	Turn(of string) (int, error)
+	// SaveNotices stores what receivers are owed, SaveTasks tasks, which get their
+	// IDs. Of what is there already nothing changes.
+	SaveNotices(notices []Notice) error
+	SaveTasks(tasks []*Task) error
+
 	// Erase leaves nothing of a contact and of those that have become a part of
 	// it but that there was one, and makes the accounts that have records of
 	// theirs owe that these are deleted. It returns those accounts.

@@ -16,6 +16,7 @@ type batch struct {
 	tx        directory.Tx
 	deliverTo func(account string) []string
 	wantsFile func(account string) bool
+	wantsTask func(account string) bool
 	mapping   *mapping.Mapping
 	region    string
 	words     func() Words
@@ -43,6 +44,13 @@ type batch struct {
 	touched       map[int64][]*directory.Fact              // what was reported of a contact
 	talked        map[int64]bool                           // contacts whose messages changed
 	triggers      []directory.Trigger
+
+	fresh       map[*directory.Contact]*directory.Fact // contacts that are new, with what has brought them
+	occurrences []occurrence                           // what rules look at
+	fired       []Fired
+	notices     []directory.Notice
+	tasks       []*directory.Task
+	tasked      map[string]*directory.Fact // by the task's key
 }
 
 // load reads everything that the new ones among the facts refer to.
@@ -78,6 +86,8 @@ func (b *batch) load(facts []directory.Fact) error {
 	b.touched = map[int64][]*directory.Fact{}
 	b.talked = map[int64]bool{}
 	b.doubles = map[directory.RecordKey]double{}
+	b.fresh = map[*directory.Contact]*directory.Fact{}
+	b.tasked = map[string]*directory.Fact{}
 
 	messages, err := b.tx.Messages(messageKeys)
 	if err != nil {
@@ -178,6 +188,9 @@ func (b *batch) save() error {
 	}
 	for id, talk := range talks {
 		b.contacts[id].SumUp(talk)
+	}
+	if err := b.fire(); err != nil {
+		return err
 	}
 	var changed, dirty []*directory.Contact
 	for _, id := range slices.Sorted(maps.Keys(b.contacts)) {
@@ -360,6 +373,11 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 	for m := range b.files {
 		add(directory.Entity{Kind: directory.FileEntity, ID: m.ID}, 1, b.heard[m], b.fed(b.heard[m]))
 	}
+	for _, t := range b.tasks {
+		f := b.tasked[t.Key]
+		accounts := slices.DeleteFunc(slices.Clone(b.deliverTo(f.Account)), func(a string) bool { return b.wantsTask == nil || !b.wantsTask(a) })
+		add(directory.Entity{Kind: directory.TaskEntity, ID: t.ID}, 1, []*directory.Fact{f}, accounts)
+	}
 	return b.tx.Want(wants)
 }
 
@@ -377,5 +395,5 @@ func contactEntity(id int64) directory.Entity {
 }
 
 func (b *batch) result() Result {
-	return Result{Triggers: b.triggers, Malformed: b.malformed, Recorded: b.facts}
+	return Result{Triggers: b.triggers, Malformed: b.malformed, Recorded: b.facts, Fired: b.fired}
 }

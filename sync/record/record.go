@@ -30,6 +30,9 @@ type Recorder struct {
 	// WantsFiles reports whether the files that come with an account's
 	// messages are delivered too; nil is never.
 	WantsFiles func(account string) bool
+	// WantsTasks reports whether the tasks that rules make are delivered to an
+	// account; nil is never.
+	WantsTasks func(account string) bool
 }
 
 // Store is the database.
@@ -49,6 +52,8 @@ type Result struct {
 	Malformed []*directory.Fact
 	// Recorded are the facts that were new, and all news of records.
 	Recorded []*directory.Fact
+	// Fired are the rules that have fired, in order.
+	Fired []Fired
 }
 
 // Record records facts. One that the database refuses although it is well
@@ -72,6 +77,7 @@ func (all *Result) add(some Result) {
 	all.Triggers = append(all.Triggers, some.Triggers...)
 	all.Malformed = append(all.Malformed, some.Malformed...)
 	all.Recorded = append(all.Recorded, some.Recorded...)
+	all.Fired = append(all.Fired, some.Fired...)
 }
 
 func (r *Recorder) record(ctx context.Context, facts []directory.Fact) (Result, error) {
@@ -152,7 +158,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping(), region: r.Region, words: r.Words}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, wantsTask: r.WantsTasks, mapping: r.Mapping(), region: r.Region, words: r.Words}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err
@@ -323,7 +329,9 @@ func (b *batch) message(f *directory.Fact) string {
 	}
 	set("business_number", f.BusinessNumber)
 	set("business_phone", phone.Of(f.BusinessPhone))
+	consent := contact.Text("consent")
 	b.wish(contact, f)
+	b.occurs(f, contact, m, append(kindsOf(f.Message), choice(consent, contact.Text("consent"))...)...)
 	if from := f.Message.Referral; from != nil {
 		set("source_type", from.SourceType)
 		set("source_id", from.SourceID)
@@ -358,10 +366,13 @@ func (b *batch) status(f *directory.Fact) string {
 	m.SetAt(f.When(), true)
 	m.Advance(f.Status.Status, f.When(), f.Status.ErrorCode)
 	if m.ContactID == 0 {
-		b.assign(m, b.person(f, f.Person), f)
+		contact := b.person(f, f.Person)
+		b.assign(m, contact, f)
+		b.occurs(f, contact, m, mapping.StatusEvent)
 		return directory.Applied
 	}
 	b.touch(m.ContactID, f)
+	b.occurs(f, b.contacts[m.ContactID], m, mapping.StatusEvent)
 	// It may carry the first news of the person's other names.
 	if found := directory.Find(directory.KeysOf(f.Person), b.identities, f.When()); found == 0 || found == m.ContactID {
 		contact := b.contacts[m.ContactID]
@@ -379,11 +390,13 @@ func (b *batch) preference(f *directory.Fact) string {
 	if contact == nil {
 		return "skipped: names nobody"
 	}
+	consent := contact.Text("consent")
 	if f.Preference.Value == "stop" {
 		optOut(contact, f)
 	} else {
 		agreeTo(contact, f, "marketing")
 	}
+	b.occurs(f, contact, nil, choice(consent, contact.Text("consent"))...)
 	return directory.Applied
 }
 
@@ -457,6 +470,7 @@ func (b *batch) person(f *directory.Fact, p *connectors.Person) *directory.Conta
 	id := directory.Find(keys, b.identities, at)
 	if id == 0 {
 		id = b.newContact()
+		b.fresh[b.contacts[id]] = f
 	}
 	contact := b.contacts[id]
 	b.know(contact, p)

@@ -46,7 +46,7 @@ func veiled(id string) bool { return strings.HasPrefix(id, veilMark) }
 func (tx *recordTx) Erase(e directory.Erasure) ([]string, error) {
 	erasing := eraser{db: tx.db, now: tx.now, e: e}
 	for _, step := range []func() error{
-		erasing.who, erasing.letters, erasing.links, erasing.facts, erasing.conversation, erasing.contact, erasing.records,
+		erasing.who, erasing.letters, erasing.links, erasing.facts, erasing.conversation, erasing.promises, erasing.contact, erasing.records,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("erase contact %d: %w", e.Contact, err)
