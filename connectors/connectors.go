@@ -19,6 +19,7 @@ type Connector interface {
 	Reader
 	Merger
 	Eraser
+	Tasker
 	// Subscribe has the vendor send webhooks about changed contacts, or
 	// prolongs that. renewBy is when it has to be called again, zero for
 	// never. Where people set that up in the vendor's own pages, the failure
@@ -98,6 +99,28 @@ type Eraser interface {
 	// EraseMessages deletes messages that were written before, by their RecordID.
 	// Where a vendor deletes them with their contact there is nothing to do.
 	EraseMessages(ctx context.Context, ids []string) []Result
+}
+
+// A Tasker gives the account's people something to do.
+//
+// What a vendor needs for that is learnt with the first task, and created then if
+// [Writer.Setup] was last allowed to create: who uses no tasks needs nothing. That
+// tasks are not allowed, for want of a scope or otherwise, is Rejected, and says
+// nothing about the rest of the account.
+type Tasker interface {
+	// FindTasks looks for tasks that an earlier CreateTasks may or may not have
+	// written. A result without RecordID and without Err means that the task is
+	// not there.
+	FindTasks(ctx context.Context, changes []TaskChange) []Result
+
+	// CreateTasks writes tasks that the account does not have yet and returns one
+	// result per change, in order. It is not repeated after an [UnknownOutcome]
+	// before FindTasks has been asked. A contact that is not there is a Conflict.
+	CreateTasks(ctx context.Context, changes []TaskChange) []Result
+
+	// EraseTasks deletes tasks by their RecordID, as [Eraser.EraseMessages] does
+	// messages.
+	EraseTasks(ctx context.Context, ids []string) []Result
 }
 
 // Limits is how much one call of a [Connector] may carry, in records.
@@ -188,6 +211,33 @@ type FileChange struct {
 	// InDoubt says that an earlier call may have added it.
 	InDoubt bool
 }
+
+// A TaskChange is something that a person is to do about a contact.
+type TaskChange struct {
+	// ContactRecordID is the vendor's id of the contact that it is about.
+	ContactRecordID string
+	// Key tells the task apart from all others of the account: up to 64 small
+	// letters and digits.
+	Key string
+	// Title is one line, never empty. Text is for who has more time.
+	Title, Text string
+	// Owner is who is to do it: the vendor's id of a user or an e-mail address.
+	// Empty is whoever owns the contact.
+	Owner string
+	// Due is until when. Where a vendor has only days it is that of Due's zone.
+	Due      time.Time
+	Priority Priority
+}
+
+// Priority says how urgent a task is.
+type Priority string
+
+// The priorities of tasks. An empty one is normal.
+const (
+	LowPriority    Priority = "low"
+	NormalPriority Priority = "normal"
+	HighPriority   Priority = "high"
+)
 
 // Direction says who wrote a message.
 type Direction string

@@ -74,6 +74,20 @@ func Run(t *testing.T, v Vendor) {
 	}
 }
 
+// RunTasks holds a vendor against the part of the suite that is about tasks, in an
+// account where these are written in another way.
+func RunTasks(t *testing.T, v Vendor) {
+	t.Helper()
+	for name, run := range map[string]func(*testing.T, Vendor){
+		"life": taskLife, "same": sameTaskInABatch, "owner": taskOfContactsOwner, "bad": badTasks, "lost": lostTask,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, v)
+		})
+	}
+}
+
 // cases are the tests, in the order in which they are read.
 var cases = []struct {
 	name string
@@ -101,6 +115,10 @@ var cases = []struct {
 	{"messages of two numbers may have one wamid", sameWAMID},
 	{"a long message arrives", longMessage},
 	{"a file is attached once, and stays", fileOnce},
+	{"a task is created once, found and erased", taskLife},
+	{"the same task twice in a batch is one task", sameTaskInABatch},
+	{"a task without an owner is the contact's owner's", taskOfContactsOwner},
+	{"bad tasks of a batch do not hold up the others", badTasks},
 	{"fields are described", describe},
 	{"reading equals listing", readEqualsList},
 	{"listing loses and doubles nothing while records change", listWhileChanging},
@@ -109,6 +127,7 @@ var cases = []struct {
 	{"each failure has its class", failureClasses},
 	{"a lost answer leaves one contact after the retry", lostContact},
 	{"a lost answer leaves one message after looking", lostMessage},
+	{"a lost answer leaves one task after looking", lostTask},
 	{"a lost answer leaves one file after looking", lostFile},
 	{"an expired token is no trouble", expiredToken},
 	{"a cancelled call returns at once", cancelled},
@@ -245,7 +264,7 @@ type shownMessage struct {
 }
 
 type stats struct {
-	Contacts, Messages, DuplicateContacts, DuplicateMessages, Faults int
+	Contacts, Messages, Tasks, DuplicateContacts, DuplicateMessages, DuplicateTasks, Faults int
 }
 
 // stats are the simulator's counters. One that is missing would read as 0, and
@@ -256,6 +275,7 @@ func (a *Account) stats(t *testing.T) (s stats) {
 	a.get(t, "stats", &all)
 	for name, into := range map[string]*int{
 		"contacts": &s.Contacts, "messages": &s.Messages, "faults": &s.Faults,
+		"tasks": &s.Tasks, "duplicate_tasks": &s.DuplicateTasks,
 		"duplicate_contacts": &s.DuplicateContacts, "duplicate_messages": &s.DuplicateMessages,
 	} {
 		n, ok := all[name].(float64)

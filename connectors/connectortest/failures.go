@@ -49,6 +49,13 @@ func failureClasses(t *testing.T, v Vendor) {
 			if r := a.CreateMessages(t.Context(), []connectors.MessageChange{message(id, 1)})[0]; r.Err == nil || !slices.Contains(f.create, r.Err.Class) {
 				t.Errorf("creating a message: %v, want class %v", r.Err, f.create)
 			}
+			a.fault(t, map[string]any{"mode": "none"})
+			a.learnTasks(t, id)
+			a.fault(t, f.spec)
+			create := append(slices.Clone(f.create), f.read...) // what a task needs is read before it
+			if r := a.CreateTasks(t.Context(), []connectors.TaskChange{task(id, 1)})[0]; r.Err == nil || !slices.Contains(create, r.Err.Class) {
+				t.Errorf("creating a task: %v, want class %v", r.Err, create)
+			}
 		})
 	}
 	t.Run("reject", func(t *testing.T) {
@@ -160,6 +167,11 @@ func privacy(t *testing.T, v Vendor) {
 			}
 		}
 		for _, r := range a.CreateMessages(t.Context(), []connectors.MessageChange{message(contact, 1)}) {
+			if r.Err != nil {
+				failures = append(failures, r.Err)
+			}
+		}
+		for _, r := range a.CreateTasks(t.Context(), []connectors.TaskChange{task(contact, 1)}) {
 			if r.Err != nil {
 				failures = append(failures, r.Err)
 			}

@@ -140,6 +140,21 @@ func (g *Guard) EraseMessages(ctx context.Context, ids []string) []connectors.Re
 	return pass(ctx, g, ids, g.connector.EraseMessages, failure)
 }
 
+// FindTasks passes on, unless the breaker is open.
+func (g *Guard) FindTasks(ctx context.Context, changes []connectors.TaskChange) []connectors.Result {
+	return pass(ctx, g, changes, g.connector.FindTasks, failure)
+}
+
+// CreateTasks passes on, unless the breaker is open.
+func (g *Guard) CreateTasks(ctx context.Context, changes []connectors.TaskChange) []connectors.Result {
+	return pass(ctx, g, changes, g.connector.CreateTasks, failure)
+}
+
+// EraseTasks passes on, unless the breaker is open.
+func (g *Guard) EraseTasks(ctx context.Context, ids []string) []connectors.Result {
+	return pass(ctx, g, ids, g.connector.EraseTasks, failure)
+}
+
 // Limits are the connector's.
 func (g *Guard) Limits() connectors.Limits { return g.connector.Limits() }
 

@@ -105,6 +105,18 @@ func (v *vendor) EraseMessages(ctx context.Context, ids []string) []connectors.R
 	return v.answer(ctx, len(ids))
 }
 
+func (v *vendor) FindTasks(ctx context.Context, ch []connectors.TaskChange) []connectors.Result {
+	return v.answer(ctx, len(ch))
+}
+
+func (v *vendor) CreateTasks(ctx context.Context, ch []connectors.TaskChange) []connectors.Result {
+	return v.answer(ctx, len(ch))
+}
+
+func (v *vendor) EraseTasks(ctx context.Context, ids []string) []connectors.Result {
+	return v.answer(ctx, len(ids))
+}
+
 func (v *vendor) err(ctx context.Context) error {
 	if e := v.answer(ctx, 1)[0].Err; e != nil {
 		return e
@@ -279,6 +291,15 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 		}
 		return len(got) == 2, nil
 	},
+	"EraseTasks": func(ctx context.Context, g *Guard) (bool, error) {
+		return two(g.EraseTasks(ctx, []string{"1", "2"}))
+	},
+	"FindTasks": func(ctx context.Context, g *Guard) (bool, error) {
+		return two(g.FindTasks(ctx, make([]connectors.TaskChange, 2)))
+	},
+	"CreateTasks": func(ctx context.Context, g *Guard) (bool, error) {
+		return two(g.CreateTasks(ctx, make([]connectors.TaskChange, 2)))
+	},
 	"MergeContacts": func(ctx context.Context, g *Guard) (bool, error) {
 		got := g.MergeContacts(ctx, "1", "2")
 		if got.Err != nil {
@@ -290,6 +311,13 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 		got, err := g.ListUsers(ctx)
 		return len(got) == 1 && got[0].ID == "7", err
 	},
+}
+
+func two(got []connectors.Result) (bool, error) {
+	if e := got[1].Err; e != nil {
+		return len(got) == 2, e
+	}
+	return len(got) == 2, nil
 }
 
 func TestReadingGoesThroughTheBreakerAndTheQuotaToo(t *testing.T) {

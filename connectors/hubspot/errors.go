@@ -197,7 +197,7 @@ func (f *fault) valueTaken(e *connectors.Error) bool {
 	if m := coordinates.FindStringSubmatch(message); m != nil {
 		e.Field = m[1]
 	}
-	if e.Field != "" && e.Field != keyProperty && e.Field != messageKeyProperty {
+	if e.Field != "" && e.Field != keyProperty && e.Field != messageKeyProperty && e.Field != taskKeyProperty {
 		// Not our key: the record that has it is somebody else's.
 		e.Class = connectors.Rejected
 		return true

@@ -99,6 +99,10 @@ type Client struct {
 
 	mu     sync.Mutex
 	schema *schema
+	// create says that the last Setup was allowed to create, tasks whether
+	// tasks have our property, nil while nobody has asked.
+	create bool
+	tasks  *bool
 	fields fields
 	owners owners
 
@@ -181,7 +185,7 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 	}
 	c.learnFields(s.fields)
 	c.mu.Lock()
-	c.schema = s.schema
+	c.schema, c.create, c.tasks = s.schema, fix, nil
 	c.mu.Unlock()
 	return s.findings, nil
 }
@@ -241,7 +245,7 @@ func (c *Client) Limits() connectors.Limits {
 	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, MessageCalls: 3, FileCalls: fileCalls, LookAfter: 5 * time.Second}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.schema != nil && c.schema.key {
+	if c.schema != nil && c.schema.key && (c.tasks == nil || *c.tasks) {
 		l.LookAfter = time.Second
 	}
 	return l

@@ -81,9 +81,7 @@ func (l *logging) findByKey(ctx context.Context, notes []*note) {
 }
 
 // findOnTimeline reads what is logged for a contact and compares last lines.
-// Associations are storage and not the search index, so they do not lag.
 func (l *logging) findOnTimeline(ctx context.Context, contactID string, notes []*note) {
-	c := l.client
 	fail := func(err *connectors.Error) {
 		for _, n := range notes {
 			l.give(n, connectors.Result{Err: err})
@@ -97,13 +95,29 @@ func (l *logging) findOnTimeline(ctx context.Context, contactID string, notes []
 	for _, n := range notes {
 		wanted[n.WAMID] = n
 	}
-	path := c.paths.associations + contacts + "/" + url.PathEscape(contactID) + "/associations/" + communications
+	err := l.client.hanging(ctx, contactID, communications, bodyProperty, func(id, body string) bool {
+		wamid := marked(body)
+		if n := wanted[wamid]; n != nil {
+			l.give(n, connectors.Result{RecordID: id})
+			delete(wanted, wamid)
+		}
+		return len(wanted) > 0
+	})
+	if err != nil {
+		fail(err)
+	}
+}
+
+// hanging shows what hangs on a contact, with one property of it, a page at a
+// time for as long as more is wanted. Associations are storage and not the search
+// index, so they do not lag.
+func (c *Client) hanging(ctx context.Context, contactID, typ, property string, show func(id, value string) (more bool)) *connectors.Error {
+	path := c.paths.associations + contacts + "/" + url.PathEscape(contactID) + "/associations/" + typ
 	q := url.Values{"limit": {"500"}}
-	for len(wanted) > 0 {
+	for {
 		var p associationPage
 		if err := c.call(ctx, named, http.MethodGet, path, q, nil, &p); err != nil {
-			fail(err)
-			return
+			return err
 		}
 		var ids []string
 		for _, r := range p.Results {
@@ -114,22 +128,18 @@ func (l *logging) findOnTimeline(ctx context.Context, contactID string, notes []
 			}
 		}
 		slices.Sort(ids)
-		// A communication deleted since is missing, which is fine.
-		objects, _, err := c.read(ctx, communications, "", slices.Compact(ids), []string{bodyProperty})
+		// What was deleted since is missing, which is fine.
+		objects, _, err := c.read(ctx, typ, "", slices.Compact(ids), []string{property})
 		if err != nil {
-			fail(err)
-			return
+			return err
 		}
+		more := true
 		for i := range objects {
-			wamid := marked(string(objects[i].Properties[bodyProperty]))
-			if n := wanted[wamid]; n != nil {
-				l.give(n, connectors.Result{RecordID: string(objects[i].ID)})
-				delete(wanted, wamid)
-			}
+			more = show(string(objects[i].ID), string(objects[i].Properties[property]))
 		}
 		after := string(p.Paging.Next.After)
-		if after == "" || after == q.Get("after") {
-			return
+		if !more || after == "" || after == q.Get("after") {
+			return nil
 		}
 		q.Set("after", after)
 	}

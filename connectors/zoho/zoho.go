@@ -113,6 +113,10 @@ type Client struct {
 
 	mu     sync.Mutex
 	schema *schema
+	// create says that the last Setup was allowed to create, tasks what our field
+	// of tasks is called, nil while nobody has asked.
+	create bool
+	tasks  *string
 	// throttledSince is when Zoho first refused a call for its limits, with
 	// none accepted since.
 	throttledSince time.Time
@@ -194,7 +198,7 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 		return nil, err
 	}
 	c.mu.Lock()
-	c.schema = s.schema
+	c.schema, c.create, c.tasks = s.schema, fix, nil
 	c.mu.Unlock()
 	return s.findings, nil
 }
@@ -252,7 +256,7 @@ func (c *Client) Limits() connectors.Limits {
 	l := connectors.Limits{Contacts: perBatch, Messages: perBatch, MessageCalls: 3, LookAfter: 5 * time.Second}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.schema != nil && c.schema.module != nil {
+	if c.schema != nil && c.schema.module != nil && (c.tasks == nil || *c.tasks != "") {
 		l.LookAfter = time.Second
 	}
 	return l

@@ -1,5 +1,5 @@
-// Package journal makes one message of a call of all changes that mean the same
-// one.
+// Package journal makes one message or task of a call of all changes that mean the
+// same one.
 package journal
 
 import "crmsync/connectors"

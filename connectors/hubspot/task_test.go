@@ -1,0 +1,119 @@
+package hubspot_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/connectors/connectortest"
+	"crmsync/connectors/hubspot"
+	"crmsync/connectors/hubspot/hubspotsim"
+)
+
+// taskAccount opens an account behind something that may answer in its place.
+func taskAccount(t *testing.T, knobs hubspotsim.Knobs, instead func(r *http.Request) (status int, body string)) *connectortest.Account {
+	sim := hubspotsim.New(hubspotsim.Options{Token: "pat-na1-secret", Quota: "off", Lag: true, Knobs: knobs})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if instead != nil {
+			if status, body := instead(r); status != 0 {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte(body))
+				return
+			}
+		}
+		sim.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { server.Close(); sim.Close() })
+	return &connectortest.Account{
+		Connector: hubspot.New(hubspot.Options{BaseURL: server.URL, Token: hubspot.StaticToken("pat-na1-secret"), Timeout: time.Second, BatchTimeout: time.Second}),
+		Sim:       server.URL, Secrets: []string{"pat-na1-secret"},
+	}
+}
+
+func TestTasksCarryTheirKeyInALineWhereHubSpotAllowsNoProperty(t *testing.T) {
+	t.Parallel()
+	v := vendor
+	v.Open = func(t *testing.T) *connectortest.Account {
+		return taskAccount(t, hubspotsim.Knobs{PlainTasks: true}, nil)
+	}
+	connectortest.RunTasks(t, v)
+}
+
+func aTask(contact string) []connectors.TaskChange {
+	return []connectors.TaskChange{{ContactRecordID: contact, Key: "k1", Title: "Call back", Due: time.Now()}}
+}
+
+func newContact(t *testing.T, a *connectortest.Account) string {
+	t.Helper()
+	r := a.WriteContacts(t.Context(), []connectors.ContactChange{{Key: "393471", Phones: []string{"+393471"}, Fields: map[string]any{"firstname": "Zoe"}}})[0]
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	return r.RecordID
+}
+
+func TestATokenThatMayNotWriteTasksIsTheTasksTrouble(t *testing.T) {
+	t.Parallel()
+	a := taskAccount(t, hubspotsim.Knobs{}, func(r *http.Request) (int, string) {
+		if !strings.Contains(r.URL.Path, "/tasks") {
+			return 0, ""
+		}
+		return http.StatusForbidden, `{"status":"error","message":"This app hasn't been granted all required scopes","category":"MISSING_SCOPES",` +
+			`"errors":[{"message":"one or more","context":{"requiredGranularScopes":["crm.objects.contacts.write"]}}]}`
+	})
+	findings, err := a.Setup(t.Context(), nil, true)
+	if err != nil || len(findings) != 0 {
+		t.Fatalf("set-up finds %+v, error %v, want nothing: no task is wanted yet", findings, err)
+	}
+	r := a.CreateTasks(t.Context(), aTask(newContact(t, a)))[0]
+	if r.Err == nil || r.Err.Class != connectors.Rejected || !strings.Contains(r.Err.Reason, "crm.objects.contacts.write") {
+		t.Errorf("%v, want it refused with the scope's name", r.Err)
+	}
+}
+
+func TestNothingIsCreatedForTasksBeforeThereIsOneOrAgainstTheSettings(t *testing.T) {
+	t.Parallel()
+	made := 0
+	a := taskAccount(t, hubspotsim.Knobs{}, func(r *http.Request) (int, string) {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/tasks") && strings.Contains(r.URL.Path, "properties") {
+			made++
+		}
+		return 0, ""
+	})
+	if _, err := a.Setup(t.Context(), nil, true); err != nil || made != 0 {
+		t.Fatalf("set-up made %d properties of tasks (error %v), want none", made, err)
+	}
+	contact := newContact(t, a)
+	if _, err := a.Setup(t.Context(), nil, false); err != nil {
+		t.Fatal(err)
+	}
+	if r := a.CreateTasks(t.Context(), aTask(contact))[0]; r.Err != nil || made != 0 {
+		t.Fatalf("%+v, %d properties made; want a task and no property: nobody has allowed one", r, made)
+	}
+	if _, err := a.Setup(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	another := aTask(contact)
+	another[0].Key = "k2"
+	if r := a.CreateTasks(t.Context(), another)[0]; r.Err != nil || made != 1 {
+		t.Errorf("%+v, %d properties made, want one", r, made)
+	}
+}
+
+func TestATaskThatIsThereAlreadyIsAsGoodAsCreated(t *testing.T) {
+	t.Parallel()
+	a := taskAccount(t, hubspotsim.Knobs{}, nil)
+	if _, err := a.Setup(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	contact := newContact(t, a)
+	first := a.CreateTasks(t.Context(), aTask(contact))[0]
+	again := a.CreateTasks(t.Context(), aTask(contact))[0]
+	if first.Err != nil || again.Err != nil || again.Created || first.RecordID != again.RecordID {
+		t.Errorf("first %+v, again %+v, want the same task", first, again)
+	}
+}
