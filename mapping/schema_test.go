@@ -74,7 +74,9 @@ func TestTheSchemaForEditors(t *testing.T) {
 		unknown-key-of-a-line line-without-field field-and-value misspelt-direction misspelt-when-empty length-that-is-none length-below-one required-maybe
 		nothing-for-a-field list-for-a-field option-without-value table-that-is-a-list own-field-without-type own-field-of-no-type own-field-with-a-bad-name
 		own-option-twice unknown-rule-of-a-field matching-without-the-phone same-phone-misspelt duplicates-deleted deleting-somehow message-key-misspelt
-		message-word-for-no-status message-of-an-unknown-language expression-empty expression-too-long`) {
+		message-word-for-no-status message-of-an-unknown-language expression-empty expression-too-long rules-that-are-no-list rule-without-a-name rule-that-does-nothing rule-with-an-empty-do
+		rule-doing-two-things-in-one-line rule-doing-something-unknown rule-on-an-unknown-event rule-with-a-misspelt-condition rule-longer-than-many
+		rule-with-a-task-due-some-time rule-that-stops-perhaps team-without-people team-with-somebody-twice hours-without-a-zone`) {
 		source, err := os.ReadFile(filepath.Join("testdata/bad", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)
