@@ -24,7 +24,7 @@ type mappingFile struct {
 	name, sample string
 }
 
-func mappingOf(t *testing.T, info sandbox.Info) mappingFile {
+func sampleOf(t *testing.T, info sandbox.Info) mappingFile {
 	t.Helper()
 	name := filepath.Join(filepath.Dir(info.Config), "mapping.yaml")
 	sample, err := os.ReadFile(name)
@@ -53,14 +53,23 @@ func (m mappingFile) write(t *testing.T, text string) {
 // inForce writes a mapping and waits until the worker has put it in force.
 func (m mappingFile) inForce(t *testing.T, info sandbox.Info, first, second string) (revision string) {
 	t.Helper()
-	was := readinessOf(t, info).Revision
+	was := ""
+	eventually(t, 20*time.Second, "the worker is ready", func() bool { was = readyOrNot(info).Revision; return was != "" })
 	m.write(t, m.text(first, second))
 	eventually(t, 20*time.Second, "the mapping is in force", func() bool {
-		r := readinessOf(t, info)
+		r := readyOrNot(info)
 		revision = r.Revision
 		return r.Configuration == "ok" && revision != was
 	})
 	return revision
+}
+
+// readyOrNot is what /readyz says, nothing while it is busy.
+func readyOrNot(info sandbox.Info) (r readiness) {
+	if !ask200(info.Worker.URL+"/readyz", &r) {
+		return readiness{}
+	}
+	return r
 }
 
 // pairsIn are the editable fields as a CRM shows them, by contact, of those who
@@ -91,7 +100,7 @@ func pairsIn(t *testing.T, crm sandbox.CRM) map[string][2]string {
 func TestAnEditedMappingIsBroughtAboutByTheNextFullSync(t *testing.T) {
 	t.Parallel()
 	info := simulate(t, "--quota", "off")
-	m := mappingOf(t, info)
+	m := sampleOf(t, info)
 	worker := serve(t, info, withoutQuota(info)...)
 	l := newLoad(info)
 	const people = 12
@@ -181,7 +190,7 @@ func TestTheMappingIsEditedUnderLoad(t *testing.T) {
 		lasting = 2 * time.Minute
 	}
 	info := simulate(t)
-	m := mappingOf(t, info)
+	m := sampleOf(t, info)
 	m.write(t, m.text("first_name", "last_name"))
 	worker := serve(t, info)
 	worker.deliversTo(info, info.Worker.URL, 20*time.Second)
@@ -215,7 +224,7 @@ func TestTheMappingIsEditedUnderLoad(t *testing.T) {
 			edits++
 		case 1:
 			m.write(t, strings.Replace(m.text("first_name", "first_name"), "country: country", "country: contry", 1))
-			eventually(t, 15*time.Second, "the mapping is refused", func() bool { return strings.Contains(readinessOf(t, info).Configuration, "not valid") })
+			eventually(t, 15*time.Second, "the mapping is refused", func() bool { return strings.Contains(readyOrNot(info).Configuration, "not valid") })
 			refused++
 		case 2:
 			m.inForce(t, info, "first_name", "last_name")
