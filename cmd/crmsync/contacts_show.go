@@ -152,6 +152,8 @@ func writeDebts(w io.Writer, debts []app.ContactDebt) {
 		text := d.State
 		if d.Since != nil {
 			text += " since " + momentText(*d.Since)
+		} else if d.MappingRevision != "" {
+			text += ", as the mapping was edited since it was written under " + d.MappingRevision
 		}
 		if d.Attempts > 0 {
 			text += ", failed " + timesFailed(d.Attempts)
