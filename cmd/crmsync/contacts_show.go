@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -214,17 +215,18 @@ func fieldText(value any) string {
 		if len(v) == 0 {
 			return "(none)"
 		}
-		return strings.Join(v, ", ")
+		return inOneLine(strings.Join(v, ", "))
 	case string:
 		return inOneLine(v)
 	}
 	return fmt.Sprint(value)
 }
 
-// inOneLine is a text in one line of bearable length.
+// inOneLine is a text in one line of bearable length, without characters by which
+// somebody could take charge of a terminal.
 func inOneLine(text string) string {
 	const most = 120
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most]) + "…"
 	}
