@@ -44,7 +44,7 @@ type Link struct {
 	// WrittenAt is when a call was last known to have written to a contact's
 	// record, by the clock of the account's worker, and Revision under which
 	// mapping. SeenAt is when the record last showed something new. Not known of
-	// messages and files.
+	// messages, files and tasks.
 	WrittenAt, SeenAt time.Time
 	Revision          string
 	// UpdatedAt is when it was last stored; only known of links of records.
@@ -87,12 +87,13 @@ type Want struct {
 // about one entity.
 type Work struct {
 	Link Link
-	// Contact is set for contacts, Message for messages and files.
+	// Contact is set for contacts, Message for messages and files, Task for tasks.
 	Contact *Contact
 	Message *Message
+	Task    *Task
 	// File is set for files; Message is the one that it came with.
 	File *File
-	// ContactRecordID is the record of a message's contact in this account,
+	// ContactRecordID is the record of a message's or task's contact in this account,
 	// empty while it has none; MessageRecordID that of a file's message.
 	ContactRecordID, MessageRecordID string
 	// Namesakes are the links in this account, with a record, of other
