@@ -11,7 +11,7 @@ import (
 
 // Samples are the annotated sample files of this folder.
 //
-//go:embed crmsync.yaml mapping.yaml
+//go:embed crmsync.yaml mapping.yaml mapping.schema.json
 var Samples embed.FS
 
 // Config is a whole configuration. A value comes from the environment, else

@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A Finding is one fault of a document.
+// A Finding is one fault of a document. Line is 0 for what has no place in it.
 type Finding struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
@@ -18,6 +18,9 @@ type Finding struct {
 }
 
 func (f Finding) String() string {
+	if f.Line == 0 {
+		return f.File + ": " + f.Problem
+	}
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Problem)
 }
 
@@ -37,7 +40,7 @@ func (f Findings) Error() string {
 func Compile(file string, source []byte) (*Mapping, error) {
 	c := compiler{file: file, tables: map[string]map[string]string{}}
 	m := &Mapping{
-		revision: revisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
+		revision: RevisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
 		fields: map[string]Info{}, computed: map[string]*computed{}, messages: map[string]logging{},
 	}
 	if doc := c.parse(source); doc != nil {

@@ -136,9 +136,13 @@ const maxComputed = 200
 
 // compute compiles the computed fields, each after those that it follows from.
 func (c *compiler) compute(m *Mapping) {
-	names := map[string]Type{}
+	names, unknown := map[string]Type{}, map[string]Type{}
 	for name, info := range allFields(m.fields) {
-		if _, usable := celTypes[info.Type]; usable && fieldName.MatchString(name) && !slices.Contains(taken, name) {
+		switch {
+		case !fieldName.MatchString(name), slices.Contains(taken, name):
+		case m.computed[name] != nil:
+			unknown[name] = info.Type
+		default:
 			names[name] = info.Type
 		}
 	}
@@ -146,6 +150,7 @@ func (c *compiler) compute(m *Mapping) {
 	all := slices.Sorted(maps.Keys(m.computed))
 	if len(all) > maxComputed {
 		c.at(m.computed[all[0]].node, "there are more than %d computed fields", maxComputed)
+		c.contact = newScope(c.contact, unknown)
 		return
 	}
 	follows := map[string][]string{}
@@ -153,6 +158,7 @@ func (c *compiler) compute(m *Mapping) {
 		follows[name] = slices.DeleteFunc(c.mentions(m.computed[name].node), func(other string) bool { return m.computed[other] == nil })
 	}
 	if c.circles(all, follows, m) {
+		c.contact = newScope(c.contact, unknown)
 		return
 	}
 	for len(all) > 0 {

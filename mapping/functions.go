@@ -47,7 +47,9 @@ type overloaded struct {
 	call  func(args []ref.Val) ref.Val
 }
 
-var str, num, when, texts, yes, anything = cel.StringType, cel.IntType, cel.TimestampType, cel.ListType(cel.StringType), cel.BoolType, cel.DynType
+var (
+	str, num, when, texts, yes, anything = cel.StringType, cel.IntType, cel.TimestampType, cel.ListType(cel.StringType), cel.BoolType, cel.DynType
+)
 
 // library are crmsync's own functions. CEL's are there too: size, contains,
 // startsWith, endsWith, matches, int, double, timestamp, duration and the parts of
@@ -122,13 +124,18 @@ func declare(name string, overloads []overloaded) cel.EnvOption {
 	return cel.Function(name, list...)
 }
 
-// functionNames are those that people may have meant.
-func functionNames() []string {
-	names := []string{"size", "contains", "startsWith", "endsWith", "matches", "int", "double", "timestamp", "duration", "true", "false"}
-	for _, f := range library {
-		names = append(names, f.name)
+// Functions are the names of crmsync's own functions in expressions.
+func Functions() []string {
+	names := make([]string, len(library))
+	for i, f := range library {
+		names[i] = f.name
 	}
 	return names
+}
+
+// functionNames are those that people may have meant.
+func functionNames() []string {
+	return append(Functions(), "size", "contains", "startsWith", "endsWith", "matches", "int", "double", "timestamp", "duration", "true", "false")
 }
 
 // usage says how a function of the library is called.

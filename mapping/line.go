@@ -32,7 +32,7 @@ func (c *compiler) line(to, from *yaml.Node, m *Mapping) (l Line, ok bool) {
 			keys[key.Value] = value
 		})
 	}
-	l = Line{To: to.Value, Number: to.Line, Written: true, of: m}
+	l = Line{To: to.Value, Number: to.Line, Column: to.Column, Written: true, of: m}
 	switch field, value := keys["field"], keys["value"]; {
 	case len(c.findings) > faults:
 		return l, false
@@ -186,6 +186,9 @@ func (c *compiler) gaps(l *Line, keys map[string]*yaml.Node) {
 			c.at(node, "the default of %s must be %s", l.To, nameOf(kindOf(l.Theirs.Type)))
 		default:
 			l.otherwise = v
+			if l.Theirs.Type == Enum && !slices.Contains(l.Theirs.Options, word) {
+				l.Theirs.Options = append(slices.Clone(l.Theirs.Options), word)
+			}
 		}
 	}
 	if node := keys["when_empty"]; node != nil {

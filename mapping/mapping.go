@@ -42,8 +42,8 @@ type Line struct {
 	// Owner is the account whose value counts where two sides have changed the
 	// field since they last agreed; empty where the newest does.
 	Owner string
-	// Number is the line in the document, for explanations.
-	Number int
+	// Number is the line in the document, and Column where it begins in it.
+	Number, Column int
 
 	plain bool // it says nothing of a direction
 	of    *Mapping
@@ -74,11 +74,17 @@ func (m *Mapping) Accounts() []string {
 	return names
 }
 
+// MaxLength is how many characters of a text the line writes at most, 0 for any
+// number.
+func (l *Line) MaxLength() int { return l.most }
+
 // Lines returns an account's lines in the order of the document. The caller
 // does not change them.
 func (m *Mapping) Lines(account string) []Line { return m.accounts[account] }
 
-func revisionOf(source []byte) string {
+// RevisionOf is the revision that a document has, valid or not; see
+// [Mapping.Revision].
+func RevisionOf(source []byte) string {
 	sum := sha256.Sum256(source)
 	return hex.EncodeToString(sum[:])[:12]
 }

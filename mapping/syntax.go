@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// maxSize is the largest document accepted. A thousand lines are 30 KB.
-	maxSize = 256 << 10
+	// MaxSize is the largest document accepted, in bytes. A thousand lines are 30 KB.
+	MaxSize = 256 << 10
 	// maxDepth is how deep sections may lie in each other, maxFindings how many
 	// findings are told of.
 	maxDepth    = 20
@@ -21,7 +21,7 @@ const (
 // parse reads the YAML. It returns nil, with findings, for what is none, or none
 // that a mapping is written in.
 func (c *compiler) parse(source []byte) *yaml.Node {
-	if len(source) > maxSize {
+	if len(source) > MaxSize {
 		c.found(1, 1, "the document is larger than 256 KB; a mapping of a thousand lines has 30 KB")
 		return nil
 	}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,29 @@ func (m *Mapping) Translate(account string, view map[string]any) (fields map[str
 		}
 	}
 	return fields, refused
+}
+
+// A Computed is a value that follows from others: of a field of the document's own,
+// or of a line of an account.
+type Computed struct {
+	// Name is that of the field, else of the account's.
+	Name, Label string
+	// Number is the line in the document.
+	Number int
+	Value  any
+	// Err is why there is none.
+	Err error
+}
+
+// Compute returns the document's computed fields, by name, for a contact's view.
+func (m *Mapping) Compute(view map[string]any) []Computed {
+	known := values{m: m, view: view}
+	var all []Computed
+	for _, name := range slices.Sorted(maps.Keys(m.computed)) {
+		v, _, err := known.field(name)
+		all = append(all, Computed{Name: name, Label: m.fields[name].Label, Number: m.computed[name].node.Line, Value: v, Err: err})
+	}
+	return all
 }
 
 // Writes is what the line writes of a contact's view; see [Mapping.Translate].

@@ -69,9 +69,9 @@ func writeAccounts(w io.Writer, list []app.AccountState) {
 		if a.State == app.Receiving {
 			waiting = "-"
 		}
-		rows[i] = []any{a.Name, a.Kind, stateText(a), waiting, ago(a.OldestWaiting), ago(a.LastSuccess), quota, cmp.Or(why(a), "-")}
+		rows[i] = []any{a.Name, a.Kind, stateText(a), waiting, ago(a.OldestWaiting), ago(a.LastSuccess), quota, cmp.Or(a.MappingRevision, "-"), cmp.Or(why(a), "-")}
 	}
-	writeTable(w, []any{"Account", "Kind", "State", "Waiting", "Oldest", "Last success", "Quota", "Why"}, rows)
+	writeTable(w, []any{"Account", "Kind", "State", "Waiting", "Oldest", "Last success", "Quota", "Mapping", "Why"}, rows)
 }
 
 // stateText is a state in words.

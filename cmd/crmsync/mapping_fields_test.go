@@ -75,6 +75,12 @@ func TestAMappingSaysHowEachCRMHasAField(t *testing.T) {
 	})
 	shows(zoho, "WhatsApp_Language", "en")
 	shows(hubspot, "crmsync_language", "Other")
+	out, errs, code := runCommand(t, "contacts", "explain", "+"+ada, "--config", info.Config)
+	for _, want := range []string{"tier  B\n", "by line ", "crmsync_tier (line ", "crmsync_summary  Byron, Ada (1)\n", "segment  silver\n"} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("explain does not say %q:\n%s%s", want, out, errs)
+		}
+	}
 	settled(t, info)
 	before := writesOf(t, info)
 	for range 2 {

@@ -12,6 +12,7 @@ import (
 // readiness is what /readyz says.
 type readiness struct {
 	Configuration string
+	Revision      string `json:"mapping_revision"`
 	Accounts      map[string]string
 }
 

@@ -237,6 +237,9 @@ func writeSyncStatus(w io.Writer, s app.SyncStatus) {
 	} else {
 		fmt.Fprintf(w, "%s: every contact was compared in the last %s\n", s.Account, ago(s.Oldest))
 	}
+	if s.InLine != nil {
+		fmt.Fprintf(w, "All are in line with mapping %s, since %s; what has been remapped since may still be on its way.\n", s.MappingRevision, momentText(*s.InLine))
+	}
 	if !s.Fits {
 		fmt.Fprintf(w, "Not all are compared each time: %s. Those that have changed are, and the others a part at a time.\n", s.Why)
 	}
@@ -267,9 +270,9 @@ func writeSyncs(w io.Writer, syncs []app.Sync) {
 			state += ", " + s.Kind
 		}
 		rows[i] = []any{
-			s.Account, began.Local().Format(time.DateTime), state, s.Read, s.Compared, s.Here, s.There, s.Conflicts, s.Skipped, s.Gone,
+			s.Account, began.Local().Format(time.DateTime), state, s.Read, s.Compared, s.Here, s.There, s.Conflicts, s.Skipped, s.Gone, s.Remapped,
 			cmp.Or(brief(time.Duration(s.Seconds*float64(time.Second))), "-"), s.Calls,
 		}
 	}
-	writeTable(w, []any{"Account", "Began", "State", "Read", "Compared", "Changed here", "Changed there", "Conflicts", "Skipped", "Gone", "Took", "Calls"}, rows)
+	writeTable(w, []any{"Account", "Began", "State", "Read", "Compared", "Changed here", "Changed there", "Conflicts", "Skipped", "Gone", "Remapped", "Took", "Calls"}, rows)
 }

@@ -18,28 +18,28 @@ const keyShadow = "(key)"
 
 // writeContacts brings a batch of contacts to the account.
 func (w *Worker) writeContacts(ctx context.Context, work []directory.Work) ([]settled, error) {
-	erased, work, err := w.erase(ctx, work, w.Connector.EraseContacts)
+	m := w.Mapping() // one for the batch, whatever is put in force meanwhile
+	erased, work, err := w.erase(ctx, m, work, w.Connector.EraseContacts)
 	if err != nil || len(work) == 0 {
 		return erased, err
 	}
-	written, err := w.writeLiving(ctx, work)
+	written, err := w.writeLiving(ctx, m, work)
 	return append(erased, written...), err
 }
 
 // writeLiving is writeContacts of those who were not erased.
-func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]settled, error) {
+func (w *Worker) writeLiving(ctx context.Context, m *mapping.Mapping, work []directory.Work) ([]settled, error) {
 	batch := make([]settled, len(work))
 	var changes []contactChange
-	m := w.Mapping()
 	fill := guesses(m.Lines(w.Account))
 	lines := shared(m.Lines(w.Account))
 	listed := sync.OnceValue(func() bool { return w.Listed == nil || w.Listed(ctx) })
 	for i, todo := range work {
-		batch[i] = begin(todo, todo.Contact.Version)
+		batch[i] = begin(m, todo, todo.Contact.Version)
 		link := &batch[i].Link
 		fields, refused := m.Translate(w.Account, todo.Contact.View())
 		if len(refused) > 0 {
-			batch[i].refusedBy(m.Revision(), refused[0])
+			batch[i].refusedBy(refused[0])
 			continue
 		}
 		diff, shadow := changed(fields, link)
@@ -76,20 +76,20 @@ func (w *Worker) writeLiving(ctx context.Context, work []directory.Work) ([]sett
 	if err := w.Store.Sending(ctx, w.Account, w.lease, sent(changes, lines)); err != nil {
 		return nil, err
 	}
-	if err := w.send(ctx, changes, m.Revision()); err != nil {
+	if err := w.send(ctx, m, changes); err != nil {
 		return nil, err
 	}
 	if err := w.lookAfterOurs(ctx, changes, lines); err != nil {
 		return nil, err
 	}
-	return batch, w.lookForGone(ctx, changes, lines)
+	return batch, w.lookForGone(ctx, m, changes, lines)
 }
 
 // refusedBy buries a contact that a line of the mapping does not let through.
-func (s *settled) refusedBy(revision string, r mapping.Refusal) {
+func (s *settled) refusedBy(r mapping.Refusal) {
 	s.err = &connectors.Error{
 		Class: connectors.Rejected, Code: "MAPPING", Field: r.Line.To,
-		Reason: fmt.Sprintf("%s (line %d of the mapping, revision %s)", r.Reason, r.Line.Number, revision),
+		Reason: fmt.Sprintf("%s (line %d of the mapping, revision %s)", r.Reason, r.Line.Number, s.mapping.Revision()),
 	}
 }
 
@@ -101,8 +101,8 @@ type contactChange struct {
 	*settled
 }
 
-// send makes the call, under a revision of the mapping.
-func (w *Worker) send(ctx context.Context, changes []contactChange, revision string) error {
+// send makes the call.
+func (w *Worker) send(ctx context.Context, m *mapping.Mapping, changes []contactChange) error {
 	w.Observer.Batch(w.Account, len(changes))
 	list := make([]connectors.ContactChange, len(changes))
 	for i := range changes {
@@ -115,7 +115,7 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 	if err := w.refuseStrangers(ctx, changes, results); err != nil {
 		return err
 	}
-	doubles, err := w.toBeMerged(ctx, results)
+	doubles, err := w.toBeMerged(ctx, m, results)
 	if err != nil {
 		return err
 	}
@@ -137,22 +137,21 @@ func (w *Worker) send(ctx context.Context, changes []contactChange, revision str
 		for _, name := range r.Kept {
 			c.shadow[name] = directory.KeptShadow
 		}
-		c.agree(r.RecordID, c.shadow, outcome)
-		c.Link.Revision, c.Link.WrittenAt = revision, time.Now()
+		c.wrote(r.RecordID, c.shadow, outcome)
 	}
 	return nil
 }
 
 // toBeMerged are the records that failures name, because they have a value that only
 // one may have, and that are about to be merged with the contact's own, by id.
-func (w *Worker) toBeMerged(ctx context.Context, results []connectors.Result) (seen map[string]string, err error) {
+func (w *Worker) toBeMerged(ctx context.Context, m *mapping.Mapping, results []connectors.Result) (seen map[string]string, err error) {
 	var named []string
 	for _, r := range results {
 		if r.Err != nil && r.Err.Class == connectors.Conflict && r.Err.RecordID != "" {
 			named = append(named, r.Err.RecordID)
 		}
 	}
-	if len(named) == 0 || !w.Mapping().Merges(w.Account) {
+	if len(named) == 0 || !m.Merges(w.Account) {
 		return nil, nil
 	}
 	return w.Store.SeenDuplicates(ctx, w.Account, named)

@@ -23,11 +23,15 @@ type Store interface {
 	Identify(ctx context.Context, lease int64, is directory.Account) (other *directory.Account, err error)
 
 	Due(ctx context.Context, account string, limit int) ([]directory.Entity, error)
+	// DueLater returns what can wait for everything else.
+	DueLater(ctx context.Context, account string, limit int) ([]directory.Entity, error)
 	DueFiles(ctx context.Context, account string, except []string, limit int) ([]int64, error)
 	WaitingFor(ctx context.Context, account string, contactIDs []int64) ([]directory.Entity, error)
 	Load(ctx context.Context, account string, kind directory.EntityKind, ids []int64) ([]directory.Work, error)
 
 	Doubt(ctx context.Context, account string, lease int64, list []directory.Entity) error
+	// Remap makes contacts pending again, to be looked at later.
+	Remap(ctx context.Context, account string, contactIDs []int64) (n int64, err error)
 	Settle(ctx context.Context, account string, lease int64, outcomes []directory.Outcome) (still []directory.Entity, err error)
 	// EndWait lets those be loaded who were put off until the account's contacts
 	// have been listed.
@@ -133,6 +137,7 @@ const (
 	leaseTTL     = 3 * time.Second
 	scanEvery    = time.Second
 	scanLimit    = 5000
+	laterCalls   = 10
 	reopenEvery  = 250 * time.Millisecond
 	reopenTurn   = 5 * time.Second
 	setupEvery   = 10 * time.Second
@@ -315,10 +320,11 @@ func WhichAccount(ctx context.Context, c connectors.Writer, name, kind string) (
 
 // FieldsOf are the account's fields that a mapping writes.
 func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
-	lines := m.Lines(account)
-	fields := make([]connectors.Field, len(lines))
-	for i, l := range lines {
-		fields[i] = connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options}
+	var fields []connectors.Field
+	for _, l := range m.Lines(account) {
+		if l.Written {
+			fields = append(fields, connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options})
+		}
 	}
 	return fields
 }
@@ -327,15 +333,38 @@ func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
 // every second.
 func (w *Worker) scan(ctx context.Context) {
 	for {
-		due, err := w.Store.Due(ctx, w.Account, scanLimit)
-		if err != nil && ctx.Err() == nil {
+		if err := w.takeDue(ctx); err != nil && ctx.Err() == nil {
 			w.Log.Warn("cannot look for what is due", "error", err)
 		}
-		w.enqueue(due)
 		if !sleep(ctx, scanEvery) {
 			return
 		}
 	}
+}
+
+// takeDue takes in what is due, and of what can wait as much as goes out until
+// the next look: what is new never stands behind a long list of it.
+func (w *Worker) takeDue(ctx context.Context) error {
+	due, err := w.Store.Due(ctx, w.Account, scanLimit)
+	if err != nil {
+		return err
+	}
+	w.enqueue(due)
+	room := laterCalls*w.changes.limit - w.newcomers.queue.len() - w.changes.queue.len()
+	if room <= 0 {
+		return nil
+	}
+	later, err := w.Store.DueLater(ctx, w.Account, room)
+	if err != nil {
+		return err
+	}
+	for _, e := range later {
+		if e.Kind == directory.ContactEntity {
+			w.changes.have.note(e.ID, true) // past the newcomers
+		}
+	}
+	w.enqueue(later)
+	return nil
 }
 
 // reopen lets dead letters in that somebody wants tried again: as many as a call
@@ -450,6 +479,9 @@ func (w *Worker) settle(ctx context.Context, batch []settled) error {
 		return err
 	}
 	w.enqueue(still)
+	if err := w.overtaken(ctx, batch); err != nil {
+		return err
+	}
 	for _, s := range batch {
 		w.Observer.Delivery(w.Account, s.Link.Entity.Kind, s.outcome)
 		if s.Link.State == directory.Agreed && !s.since.IsZero() && s.Link.Entity.Kind != directory.FileEntity {
@@ -464,6 +496,24 @@ func (w *Worker) settle(ctx context.Context, batch []settled) error {
 		}
 	}
 	return w.Store.Delivered(ctx, healed)
+}
+
+// overtaken owes contacts again that were written under a mapping which is not in
+// force any more: whoever has compared all contacts with the new one meanwhile
+// has passed by them.
+func (w *Worker) overtaken(ctx context.Context, batch []settled) error {
+	var ids []int64
+	now := w.Mapping().Revision()
+	for _, s := range batch {
+		if s.Link.Entity.Kind == directory.ContactEntity && s.Link.State == directory.Agreed && s.mapping.Revision() != now {
+			ids = append(ids, s.Link.Entity.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := w.Store.Remap(ctx, w.Account, ids)
+	return err
 }
 
 // outlast returns a context for what is finished first when the program stops:

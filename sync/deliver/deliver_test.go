@@ -281,6 +281,8 @@ type house struct {
 	triggers chan directory.Trigger
 	worker   *deliver.Worker
 	stop     func()
+	// mapping returns the mapping in force, nil the usual one.
+	mapping func() *mapping.Mapping
 }
 
 const mappingText = `
@@ -341,6 +343,9 @@ func (h *house) start() {
 			return []byte("file " + m.ID + " to " + number), nil
 		},
 		Observer: silent{}, Log: slog.New(slog.DiscardHandler),
+	}
+	if h.mapping != nil {
+		worker.Mapping = h.mapping
 	}
 	h.worker = worker
 	ctx, cancel := context.WithCancel(context.Background())

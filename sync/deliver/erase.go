@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
 // erase has the account delete the records of people who were erased, and returns
 // what has become of them, and the work that is another one.
-func (w *Worker) erase(ctx context.Context, work []directory.Work, call func(ctx context.Context, ids []string) []connectors.Result) (done []settled, other []directory.Work, err error) {
+func (w *Worker) erase(ctx context.Context, m *mapping.Mapping, work []directory.Work, call func(ctx context.Context, ids []string) []connectors.Result) (done []settled, other []directory.Work, err error) {
 	var at []int
 	var ids []string
 	for _, todo := range work {
@@ -18,7 +19,7 @@ func (w *Worker) erase(ctx context.Context, work []directory.Work, call func(ctx
 			other = append(other, todo)
 			continue
 		}
-		s := begin(todo, todo.Link.Wanted)
+		s := begin(m, todo, todo.Link.Wanted)
 		if todo.Link.RecordID == "" {
 			s.erased()
 		} else {

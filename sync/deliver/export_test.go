@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"crmsync/sync/directory"
@@ -17,7 +18,10 @@ func (w *Worker) Begin(ctx context.Context) error {
 // Deliver delivers what is due, a batch of each kind.
 func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
 	list, err := w.Store.Due(ctx, w.Account, scanLimit)
-	w.enqueue(list)
+	if err := w.takeDue(ctx); err != nil {
+		return 0, err
+	}
+	later, laterErr := w.Store.DueLater(ctx, w.Account, scanLimit)
 	for _, l := range w.all() {
 		for range 3 { // newcomers pass on those that have a record
 			if l.queue.len() == 0 {
@@ -26,7 +30,7 @@ func (w *Worker) Deliver(ctx context.Context) (due int, err error) {
 			l.next(ctx, time.Time{})
 		}
 	}
-	return len(list), err
+	return len(list) + len(later), errors.Join(err, laterErr)
 }
 
 // PullSome reads records of which there was news.
@@ -37,3 +41,9 @@ func (w *Worker) MergeNext(ctx context.Context) (due bool, err error) { return w
 
 // Enqueue lets something wait to be delivered.
 func (w *Worker) Enqueue(e directory.Entity) { w.enqueue([]directory.Entity{e}) }
+
+// TakeDue takes in what is due, and returns how much waits then.
+func (w *Worker) TakeDue(ctx context.Context) (waiting int, err error) {
+	err = w.takeDue(ctx)
+	return w.waiting(), err
+}

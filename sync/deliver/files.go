@@ -122,7 +122,7 @@ func (f *filing) one(ctx context.Context, id int64) bool {
 	if len(work) == 0 || work[0].MessageRecordID == "" {
 		return false
 	}
-	s := begin(work[0], work[0].Link.Wanted)
+	s := begin(f.Mapping(), work[0], work[0].Link.Wanted)
 	content, ok := f.fetch(ctx, work[0], &s)
 	if ok {
 		err = f.attach(ctx, work[0], content, &s)
@@ -183,7 +183,7 @@ func (f *filing) fetch(ctx context.Context, todo directory.Work, s *settled) (co
 
 // attach adds a file to its message.
 func (f *filing) attach(ctx context.Context, todo directory.Work, content []byte, s *settled) error {
-	m, failure := shownAs(f.Mapping(), f.Account, todo)
+	m, failure := shownAs(s.mapping, f.Account, todo)
 	if s.err = failure; failure != nil {
 		f.fail(s)
 		return nil
@@ -201,7 +201,7 @@ func (f *filing) attach(ctx context.Context, todo directory.Work, content []byte
 	if r.Err == nil {
 		f.pause = 0
 		f.uploads.passed(todo.Link.Entity.ID)
-		s.agree(r.RecordID, nil, "created")
+		s.wrote(r.RecordID, nil, "created")
 		return nil
 	}
 	s.err, s.tried = r.Err, map[string]any{"file": content}

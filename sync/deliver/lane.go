@@ -192,8 +192,9 @@ func (l *lane) attempt(ctx context.Context, work []directory.Work) (batch []sett
 // wherever that was: a create may have been made.
 func (l *lane) stumbled(work []directory.Work) []settled {
 	batch := make([]settled, len(work))
+	m := l.worker.Mapping()
 	for i, todo := range work {
-		s := begin(todo, todo.Link.Wanted)
+		s := begin(m, todo, todo.Link.Wanted)
 		if (l.kind == directory.MessageEntity || l.kind == directory.TaskEntity) && todo.Link.RecordID == "" {
 			s.Link.InDoubtSince = time.Now()
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
@@ -46,7 +47,7 @@ type unseen struct{ Observer }
 func (unseen) Delivery(string, directory.EntityKind, string) {}
 
 func laneWorker(m *held) *Worker {
-	w := &Worker{Store: m, Observer: unseen{}, Log: slog.New(slog.DiscardHandler)}
+	w := &Worker{Store: m, Observer: unseen{}, Log: slog.New(slog.DiscardHandler), Mapping: none}
 	w.Wait = func(ctx context.Context, _ bool) error { return ctx.Err() }
 	return w
 }
@@ -335,7 +336,7 @@ func TestOnlyACallSetsThePace(t *testing.T) {
 // fault among those that it carried, though the others have passed.
 func TestRecordsThatFailTogetherInPartOfACallAreNotToBlame(t *testing.T) {
 	for lost, want := range map[int]int{1: 1, 2: 0, 5: 0, 10: 0} {
-		w := &Worker{Retry: RetryPolicy{Delays: []time.Duration{time.Second}}, Log: slog.New(slog.DiscardHandler)}
+		w := &Worker{Retry: RetryPolicy{Delays: []time.Duration{time.Second}}, Log: slog.New(slog.DiscardHandler), Mapping: none}
 		l := newLane(w, directory.MessageEntity, 100, 0, nil)
 		batch := make([]settled, 10)
 		for i := range batch {
@@ -357,3 +358,6 @@ func TestRecordsThatFailTogetherInPartOfACallAreNotToBlame(t *testing.T) {
 		}
 	}
 }
+
+// none is a mapping that maps nothing.
+func none() *mapping.Mapping { return &mapping.Mapping{} }

@@ -149,7 +149,7 @@ func (w *Worker) lookAfterOurs(ctx context.Context, changes []contactChange, lin
 
 // lookForGone looks for the records of changes that met with a conflict. That one
 // is gone is news like any other, and the recorder says what follows.
-func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines []mapping.Line) error {
+func (w *Worker) lookForGone(ctx context.Context, m *mapping.Mapping, changes []contactChange, lines []mapping.Line) error {
 	var lost []contactChange
 	for _, c := range changes {
 		if c.err != nil && c.err.Class == connectors.Conflict && c.err.RecordID == "" && c.Before.RecordID != "" {
@@ -167,7 +167,7 @@ func (w *Worker) lookForGone(ctx context.Context, changes []contactChange, lines
 		switch {
 		case r.Err != nil && r.Err.Class.AccountTrouble():
 			c.err = r.Err
-		case r.Err == nil && r.Record.ID == "" && w.Mapping().OnDelete(w.Account) == mapping.Erase:
+		case r.Err == nil && r.Record.ID == "" && m.OnDelete(w.Account) == mapping.Erase:
 			// The account tells of it, which says more than that it is not found.
 			c.err, c.outcome, c.retryAfter = nil, "unchanged", heldBack
 		case r.Err == nil && r.Record.ID == "":

@@ -14,11 +14,12 @@ import (
 // writeMessages brings a batch of messages to the account: those in doubt are
 // looked up, unknown ones created, known ones updated.
 func (w *Worker) writeMessages(ctx context.Context, work []directory.Work) ([]settled, error) {
-	erased, work, err := w.erase(ctx, work, w.Connector.EraseMessages)
+	m := w.Mapping()
+	erased, work, err := w.erase(ctx, m, work, w.Connector.EraseMessages)
 	if err != nil {
 		return nil, err
 	}
-	b := messageBatch{worker: w, mapping: w.Mapping()}
+	b := messageBatch{worker: w, mapping: m}
 	for _, todo := range work {
 		if todo.ContactRecordID == "" {
 			continue // looked at again when its contact has a record
@@ -50,7 +51,7 @@ type messageBatch struct {
 }
 
 func (b *messageBatch) add(todo directory.Work) {
-	s := begin(todo, todo.Message.Version)
+	s := begin(b.mapping, todo, todo.Message.Version)
 	change, failure := shownAs(b.mapping, b.worker.Account, todo)
 	change.RecordID = todo.Link.RecordID
 	diff, shadow := difference(map[string]any{"text": change.Text, "status": change.Status, "at": change.At}, todo.Link.Shadow)
@@ -153,7 +154,7 @@ func (b *messageBatch) create(ctx context.Context) error {
 		return err
 	}
 	err := b.call(ctx, b.toCreate, w.Connector.CreateMessages, func(i int, r connectors.Result) {
-		b.settled[i].agree(r.RecordID, b.shadows[i], "created")
+		b.settled[i].wrote(r.RecordID, b.shadows[i], "created")
 	})
 	if err != nil {
 		return err
@@ -177,7 +178,7 @@ func (b *messageBatch) afterCreate(ctx context.Context, i int) error {
 
 func (b *messageBatch) update(ctx context.Context) error {
 	return b.call(ctx, b.toUpdate, b.worker.Connector.UpdateMessages, func(i int, r connectors.Result) {
-		b.settled[i].agree(r.RecordID, b.shadows[i], "updated")
+		b.settled[i].wrote(r.RecordID, b.shadows[i], "updated")
 	})
 }
 

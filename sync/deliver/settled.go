@@ -17,6 +17,9 @@ import (
 // settled is what became of one entity.
 type settled struct {
 	directory.Outcome
+	// mapping is the one under which it is brought about, from its beginning to its
+	// end.
+	mapping *mapping.Mapping
 	// outcome is for metrics.
 	outcome string
 	// err is set when the account or the record made trouble.
@@ -32,8 +35,9 @@ type settled struct {
 	since       time.Time
 }
 
-func begin(todo directory.Work, version int64) settled {
+func begin(m *mapping.Mapping, todo directory.Work, version int64) settled {
 	return settled{
+		mapping:     m,
 		Outcome:     directory.Outcome{Link: todo.Link, Before: todo.Link, Loaded: version},
 		wasTroubled: todo.Link.Class != "",
 		since:       todo.Link.Since,
@@ -49,6 +53,12 @@ func (s *settled) agree(recordID string, shadow map[string]string, outcome strin
 		Revision: l.Revision, WrittenAt: l.WrittenAt, SeenAt: l.SeenAt,
 	}
 	s.outcome = outcome
+}
+
+// wrote is agree of what a call has just written.
+func (s *settled) wrote(recordID string, shadow map[string]string, outcome string) {
+	s.agree(recordID, shadow, outcome)
+	s.Link.Revision, s.Link.WrittenAt = s.mapping.Revision(), time.Now()
 }
 
 // liftDoubt ends the doubt about a create that failed, unless its answer was
@@ -105,8 +115,8 @@ func (w *Worker) fail(s *settled) {
 		ID: deadletter.ForEntity(w.Account, link.Entity), Account: w.Account, Entity: link.Entity,
 		Class: s.err.Class, Code: s.err.Code, Field: s.err.Field, Reason: s.err.Reason, Status: s.err.Status,
 		Attempts: link.Attempts, History: link.History, AttemptedAt: link.AttemptedAt,
-		Fields: shapes(s.tried, w.Mapping().Lines(w.Account)), RecordID: link.RecordID,
-		Revision: w.Mapping().Revision(), State: deadletter.Open,
+		Fields: shapes(s.tried, s.mapping.Lines(w.Account)), RecordID: link.RecordID,
+		Revision: s.mapping.Revision(), State: deadletter.Open,
 		CreatedAt: now, UpdatedAt: now, DueAt: now.Add(w.Retry.SettleWithin),
 	}
 	log.Error("delivery given up; a person must settle the dead letter", "letter", s.letter.ID)

@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/directory"
 )
 
 // writeTasks has the account show a batch of tasks: those in doubt are looked up,
 // and what is not there is created. What people then make of a task is theirs.
 func (w *Worker) writeTasks(ctx context.Context, work []directory.Work) ([]settled, error) {
-	erased, work, err := w.erase(ctx, work, w.Connector.EraseTasks)
+	b := taskBatch{worker: w, mapping: w.Mapping()}
+	erased, work, err := w.erase(ctx, b.mapping, work, w.Connector.EraseTasks)
 	if err != nil {
 		return nil, err
 	}
-	b := taskBatch{worker: w}
 	for _, todo := range work {
 		if todo.ContactRecordID == "" && todo.Link.RecordID == "" {
 			continue // looked at again when its contact has a record
@@ -35,6 +36,7 @@ func (w *Worker) writeTasks(ctx context.Context, work []directory.Work) ([]settl
 // taskBatch is a batch on its way; the slices run in parallel.
 type taskBatch struct {
 	worker           *Worker
+	mapping          *mapping.Mapping
 	work             []directory.Work
 	changes          []connectors.TaskChange
 	settled          []settled
@@ -42,7 +44,7 @@ type taskBatch struct {
 }
 
 func (b *taskBatch) add(todo directory.Work) {
-	s := begin(todo, todo.Link.Wanted)
+	s := begin(b.mapping, todo, todo.Link.Wanted)
 	i := len(b.settled)
 	switch {
 	case todo.Link.RecordID != "":
@@ -80,7 +82,7 @@ func (b *taskBatch) find(ctx context.Context) error {
 			b.toCreate = append(b.toCreate, i)
 			return
 		}
-		b.settled[i].agree(r.RecordID, nil, "created")
+		b.settled[i].wrote(r.RecordID, nil, "created")
 	})
 }
 
@@ -94,7 +96,7 @@ func (b *taskBatch) create(ctx context.Context) error {
 		return err
 	}
 	err := b.call(ctx, b.toCreate, w.Connector.CreateTasks, func(i int, r connectors.Result) {
-		b.settled[i].agree(r.RecordID, nil, "created")
+		b.settled[i].wrote(r.RecordID, nil, "created")
 	})
 	if err != nil {
 		return err

@@ -200,14 +200,16 @@ func TestATaskWhoseContactWasDeletedComesWithItsContact(t *testing.T) {
 	h.receive("w1", "16315555555")
 	h.settled(3)
 	h.vendor.mu.Lock()
+	deleted := true // until it is looked for by key
 	h.vendor.fail = func(method string, _ int, names []string) (*connectors.Error, bool) {
-		if method == "create" && h.vendor.contacts["record of 16315555555"] != nil && len(h.vendor.tasks) < 2 {
-			// The message comes after the task, so that it is the task that finds out.
-			return &connectors.Error{Class: connectors.Throttled}, false
+		if method == "contacts" && slices.Contains(names, "16315555555") {
+			deleted = false
+		}
+		if deleted && method == "create tasks" {
+			return &connectors.Error{Class: connectors.Conflict, Reason: "no such contact"}, false
 		}
 		return nil, false
 	}
-	delete(h.vendor.contacts, "record of 16315555555")
 	h.vendor.mu.Unlock()
 	h.receive("w2", "16315555555")
 	h.settled(5)

@@ -41,10 +41,9 @@ type Link struct {
 	AttemptedAt []time.Time
 	// Class and Reason say why the last attempt failed.
 	Class, Reason string
-	// WrittenAt is when a call was last known to have written to a contact's
-	// record, by the clock of the account's worker, and Revision under which
-	// mapping. SeenAt is when the record last showed something new. Not known of
-	// messages, files and tasks.
+	// WrittenAt is when a call was last known to have written to the record, by
+	// the clock of the account's worker, and Revision under which mapping. SeenAt
+	// is when a contact's record last showed something new.
 	WrittenAt, SeenAt time.Time
 	Revision          string
 	// UpdatedAt is when it was last stored; only known of links of records.

@@ -33,6 +33,9 @@ type Sweep struct {
 	// lost values. Missed were there, although the listing did not show them,
 	// and Repeated were in it twice.
 	Gone, Emptied, Missed, Repeated int64
+	// Remapped counts the contacts that are to be written again because the
+	// mapping translates them otherwise than before.
+	Remapped int64
 	// Partial says that it was gone on with after a restart, and could not tell
 	// what is gone.
 	Partial bool

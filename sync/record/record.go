@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"crmsync/connectors"
@@ -60,8 +61,10 @@ type Result struct {
 // again.
 func (r *Recorder) Record(ctx context.Context, facts []directory.Fact) (Result, error) {
 	var all Result
-	for part := range r.parts(facts) {
-		some, err := r.record(ctx, part)
+	one := *r
+	one.Mapping = sync.OnceValue(r.Mapping) // for all of them, whatever is put in force meanwhile
+	for part := range one.parts(facts) {
+		some, err := one.record(ctx, part)
 		all.add(some)
 		if err != nil {
 			return all, err

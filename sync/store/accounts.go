@@ -32,6 +32,8 @@ type Report struct {
 	State, Problem string
 	// QuotaUsed is the share of the account's quota in use.
 	QuotaUsed float64
+	// Revision is the mapping that the replica has in force.
+	Revision string
 	// LastSuccess is when the replica last brought something about there,
 	// zero if it has not.
 	LastSuccess *time.Time
@@ -109,7 +111,7 @@ func (db *DB) KeepReports(ctx context.Context, reports []Report) error {
 	err := db.gorm.WithContext(ctx).Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "account"}, {Name: "holder"}},
 		DoUpdates: clause.Assignments(map[string]any{
-			"state": gorm.Expr("excluded.state"), "problem": gorm.Expr("excluded.problem"), "quota_used": gorm.Expr("excluded.quota_used"),
+			"state": gorm.Expr("excluded.state"), "problem": gorm.Expr("excluded.problem"), "quota_used": gorm.Expr("excluded.quota_used"), "revision": gorm.Expr("excluded.revision"),
 			"last_success": gorm.Expr("COALESCE(excluded.last_success, reports.last_success)"), "reported_at": gorm.Expr("excluded.reported_at"),
 		}),
 	}).Create(&reports).Error

@@ -87,9 +87,19 @@ func (db *DB) lock(tx *gorm.DB, strength string) *gorm.DB {
 // may be made, the longest waiting first. Messages and tasks of a contact that has
 // no record there yet are not due.
 func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
+	return db.due(ctx, account, "l.since IS NOT NULL", limit)
+}
+
+// DueLater returns those for which nothing that somebody has reported waits; see
+// [DB.Remap].
+func (db *DB) DueLater(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
+	return db.due(ctx, account, "l.since IS NULL", limit)
+}
+
+func (db *DB) due(ctx context.Context, account, which string, limit int) ([]directory.Entity, error) {
 	var rows []linkRow
 	err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM links l
-		WHERE l.account = ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+		WHERE l.account = ? AND l.state = 'pending' AND `+which+` AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
 		AND (l.kind = 'contact' OR l.kind = 'message' AND l.erase = 1 OR l.kind = 'message' AND EXISTS (
 			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
 			WHERE m.id = l.entity_id AND c.record_id <> '')

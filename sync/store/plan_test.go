@@ -102,6 +102,8 @@ func TestNoTableIsReadFromEndToEnd(t *testing.T) {
 	check(err)
 	_, err = db.Due(ctx, "crm", 10)
 	check(err)
+	_, err = db.DueLater(ctx, "crm", 10)
+	check(err)
 	_, err = db.DueFiles(ctx, "crm", []string{"a"}, 10)
 	check(err)
 	_, err = db.WaitingFor(ctx, "crm", []int64{c.ID})

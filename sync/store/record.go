@@ -371,7 +371,7 @@ func (tx *recordTx) want(rows []linkRow, condition string, args ...any) error {
 		DoUpdates: clause.Assignments(map[string]any{
 			"wanted":       gorm.Expr("excluded.wanted"),
 			"latest":       gorm.Expr("excluded.latest"),
-			"since":        gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.since END"),
+			"since":        gorm.Expr("CASE WHEN links.state = 'pending' THEN COALESCE(links.since, excluded.since) ELSE excluded.since END"),
 			"attempts":     gorm.Expr("CASE WHEN links.state = 'dead' THEN 0 ELSE links.attempts END"),
 			"history":      gorm.Expr("CASE WHEN links.state = 'dead' THEN '' ELSE links.history END"),
 			"next_attempt": gorm.Expr("CASE WHEN links.state = 'dead' OR links.attempts = 0 THEN NULL ELSE links.next_attempt END"),

@@ -37,6 +37,7 @@ type sweepRow struct {
 	Partial    int64
 	Calls      int64
 	WorkedMs   int64
+	Remapped   int64
 }
 
 func (sweepRow) TableName() string { return "sweeps" }
@@ -47,7 +48,7 @@ func rowOfSweep(s *directory.Sweep) sweepRow {
 		Kind: string(s.Kind), AskedBy: connectors.Clean(s.AskedBy), MassChange: oneIf(s.MassChange), Cursor: s.Cursor, Known: s.Known,
 		Read: s.Read, Compared: s.Compared, Skipped: s.Skipped, Changed: s.Changed, There: s.There, Conflicts: s.Conflicts,
 		Gone: s.Gone, Emptied: s.Emptied, Missed: s.Missed, Repeated: s.Repeated, Partial: oneIf(s.Partial),
-		Calls: s.Calls, WorkedMs: s.Worked.Milliseconds(),
+		Calls: s.Calls, WorkedMs: s.Worked.Milliseconds(), Remapped: s.Remapped,
 	}
 }
 
@@ -57,7 +58,7 @@ func (r *sweepRow) sweep() directory.Sweep {
 		Kind: directory.SweepKind(r.Kind), AskedBy: r.AskedBy, MassChange: r.MassChange > 0, Cursor: r.Cursor, Known: r.Known,
 		Read: r.Read, Compared: r.Compared, Skipped: r.Skipped, Changed: r.Changed, There: r.There, Conflicts: r.Conflicts,
 		Gone: r.Gone, Emptied: r.Emptied, Missed: r.Missed, Repeated: r.Repeated, Partial: r.Partial > 0,
-		Calls: r.Calls, Worked: time.Duration(r.WorkedMs) * time.Millisecond,
+		Calls: r.Calls, Worked: time.Duration(r.WorkedMs) * time.Millisecond, Remapped: r.Remapped,
 	}
 }
 

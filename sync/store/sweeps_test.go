@@ -15,7 +15,7 @@ func TestASweepIsKeptAsItIs(t *testing.T) {
 		want := directory.Sweep{
 			Account: "crm", Due: at, Began: at.Add(time.Second), SeenAt: at.Add(time.Minute), Kind: directory.Rolling, AskedBy: "Ada", MassChange: true, Cursor: "7",
 			Known: 1, Read: 2, Compared: 3, Skipped: 4, Changed: 5, There: 6, Conflicts: 7, Gone: 8, Emptied: 9, Missed: 10, Repeated: 11,
-			Partial: true, Calls: 12, Worked: 13 * time.Second,
+			Partial: true, Calls: 12, Worked: 13 * time.Second, Remapped: 14,
 		}
 		for _, read := range []int64{2, 200} {
 			want.Read = read

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/mapping"
 	"crmsync/sync/deadletter"
 	"crmsync/sync/directory"
 	recording "crmsync/sync/record"
@@ -15,7 +16,8 @@ import (
 )
 
 func recorder(db *store.DB) *recording.Recorder {
-	return &recording.Recorder{Store: db, DeliverTo: func(string) []string { return []string{"hubspot"} }}
+	m := &mapping.Mapping{}
+	return &recording.Recorder{Store: db, Mapping: func() *mapping.Mapping { return m }, DeliverTo: func(string) []string { return []string{"hubspot"} }}
 }
 
 // Whatever happens after the transaction, a part that could not be read is on

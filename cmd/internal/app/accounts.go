@@ -292,6 +292,12 @@ func (s ownStore) Load(ctx context.Context, account string, kind directory.Entit
 	return s.own(ctx, kind, work, err)
 }
 
+// InAgreement leaves it out when mappings are compared.
+func (s ownStore) InAgreement(ctx context.Context, account string, after int64, limit int) ([]directory.Work, error) {
+	work, err := s.DB.InAgreement(ctx, account, after, limit)
+	return s.own(ctx, directory.ContactEntity, work, err)
+}
+
 // Sample leaves it out of a sample too.
 func (s ownStore) Sample(ctx context.Context, account string, kind directory.EntityKind, n int) ([]directory.Work, error) {
 	work, err := s.DB.Sample(ctx, account, kind, n)

@@ -80,7 +80,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 			a.close(ctx)
 		}
 	}()
-	compiled, err := LoadMapping(c)
+	compiled, text, err := readMapping(c)
 	if err != nil {
 		return a, err
 	}
@@ -101,6 +101,9 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 		return a, err
 	}
 	if err = a.countEvents(ctx); err != nil {
+		return a, err
+	}
+	if err = a.keepMapping(ctx, c, compiled, text); err != nil {
 		return a, err
 	}
 	fed, err := a.store.Fed(ctx)
@@ -131,18 +134,31 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 // LoadMapping compiles the mapping that a configuration names. It has fields
 // for every account that is delivered to; it may have more accounts.
 func LoadMapping(c *config.Config) (*mapping.Mapping, error) {
-	source, err := os.ReadFile(c.Mapping)
+	compiled, _, err := readMapping(c)
+	return compiled, err
+}
+
+// readMapping is LoadMapping, and returns the text too.
+func readMapping(c *config.Config) (*mapping.Mapping, []byte, error) {
+	text, err := os.ReadFile(c.Mapping)
 	if err != nil {
-		return nil, fmt.Errorf("read the mapping: %w", err)
+		return nil, nil, fmt.Errorf("read the mapping: %w", err)
 	}
-	compiled, err := mapping.Compile(c.Mapping, source)
+	compiled, err := compileMapping(c, c.Mapping, text)
+	return compiled, text, err
+}
+
+// compileMapping compiles the text of a mapping, by a name for findings, for the
+// accounts of a configuration.
+func compileMapping(c *config.Config, name string, text []byte) (*mapping.Mapping, error) {
+	compiled, err := mapping.Compile(name, text)
 	if err != nil {
 		return nil, err
 	}
 	var missing config.Findings
 	for _, account := range c.Accounts {
 		if account.Kind != config.WhatsApp && len(compiled.Lines(account.Name)) == 0 {
-			missing = append(missing, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
+			missing = append(missing, config.Finding{File: name, Problem: fmt.Sprintf(
 				"there are no fields for account %[1]s; list them under accounts: %[1]s: contact:", account.Name)})
 		}
 	}

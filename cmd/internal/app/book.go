@@ -27,11 +27,21 @@ type Book struct {
 // OpenBook opens the database that a configuration names.
 func OpenBook(ctx context.Context, c *config.Config) (*Book, error) {
 	if !hasStore(c) {
-		return nil, errors.New("there is no database yet, and so no contact; crmsync serve creates it")
+		return nil, errNoStore
 	}
 	m, err := LoadMapping(c)
 	if err != nil {
 		return nil, err
+	}
+	return openBook(ctx, c, m)
+}
+
+var errNoStore = errors.New("there is no database yet, and so no contact; crmsync serve creates it")
+
+// openBook is OpenBook with a mapping at hand.
+func openBook(ctx context.Context, c *config.Config, m *mapping.Mapping) (*Book, error) {
+	if !hasStore(c) {
+		return nil, errNoStore
 	}
 	db, err := OpenStore(ctx, c)
 	if err != nil {

@@ -140,6 +140,10 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
+	var remapErr error
+	if state.Kind != directory.Rolling { // which goes on with one of the others
+		remapErr = r.remap(ctx, state)
+	}
 	state.SeenAt = time.Now().UTC()
 	state.Worked += time.Since(began)
 	// A scheduled one that the account was in trouble for is gone on with the
@@ -159,17 +163,41 @@ func (r *syncRun) run(ctx context.Context, sweep *deliver.Sweep, state *director
 	if done && err == nil && state.Kind != directory.Changes {
 		ever, err = r.db.EverSwept(ctx, r.account.name)
 	}
-	err = errors.Join(err, r.db.SaveSweep(ctx, state))
+	err = errors.Join(err, remapErr, r.db.SaveSweep(ctx, state))
 	if !ever && err == nil {
 		err = r.endWait(ctx)
 	}
 	return done, err
 }
 
+// remap owes the account what the mapping in force translates otherwise than the
+// contacts were written, unless that is known since it is in force.
+func (r *syncRun) remap(ctx context.Context, state *directory.Sweep) error {
+	began, now := time.Now(), r.now.Load()
+	was, _, err := r.db.InLine(ctx, r.account.name)
+	if err != nil || was == now.mapping.Revision() {
+		return err
+	}
+	own := ownStore{r.db, func() []string { return now.notFeeding(r.account.name) }}
+	found, err := (&deliver.Remap{Account: r.account.name, Store: own, Mapping: now.mapping}).Run(ctx)
+	state.Remapped += found.Owed
+	if err != nil {
+		return err
+	}
+	log := r.log.With("account", r.account.name, "mapping_revision", now.mapping.Revision(), "before", was,
+		"compared", found.Compared, "remapped", found.Owed, "took", time.Since(began).Round(time.Millisecond).String())
+	if found.Refused > 0 {
+		log.Warn("contacts are brought into line with the mapping, but for those that it does not let through; they stay as they are", "refused", found.Refused)
+	} else {
+		log.Info("contacts are brought into line with the mapping")
+	}
+	return r.db.BroughtInLine(ctx, r.account.name, now.mapping.Revision())
+}
+
 // tell says what has become of a sweep.
 func (r *syncRun) tell(state *directory.Sweep, err error) {
 	log := r.log.With("account", state.Account, "kind", state.Kind, "read", state.Read, "compared", state.Compared,
-		"changed", state.Changed, "gone", state.Gone, "calls", state.Calls, "took", state.Worked.Round(time.Millisecond).String())
+		"changed", state.Changed, "gone", state.Gone, "remapped", state.Remapped, "calls", state.Calls, "took", state.Worked.Round(time.Millisecond).String())
 	if err != nil && !state.Ended.IsZero() {
 		state.Problem = err.Error()
 	}
@@ -188,7 +216,7 @@ func (r *syncRun) tell(state *directory.Sweep, err error) {
 	}
 	for outcome, n := range map[string]int64{
 		"read": state.Read, "compared": state.Compared, "changed_here": state.Changed, "changed_there": state.There,
-		"conflicts": state.Conflicts, "skipped": state.Skipped, "gone": state.Gone,
+		"conflicts": state.Conflicts, "skipped": state.Skipped, "gone": state.Gone, "remapped": state.Remapped,
 	} {
 		r.metrics.syncRecords.WithLabelValues(state.Account, outcome).Add(float64(n))
 	}

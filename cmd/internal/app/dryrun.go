@@ -146,7 +146,7 @@ func try(ctx context.Context, sweep *deliver.Sweep, tell func(SyncDifference), p
 // whenGone is what comes of a deletion, by the account's rule.
 var whenGone = map[mapping.OnDelete]string{
 	mapping.Unlink: "it would be unlinked", mapping.Recreate: "it would be made again",
-	mapping.Erase: "the person would be erased, in all accounts",
+	mapping.Erase: "it would be unlinked, and nobody erased, as a sync only misses it and the account has to tell of a deletion",
 }
 
 func differenceOf(account string, f deliver.Finding, rule mapping.OnDelete) SyncDifference {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -108,19 +109,46 @@ func (b *Book) Explain(ctx context.Context, who string) (*ContactExplained, erro
 		}
 	}
 	view := p.Contact.View()
-	for _, name := range FieldOrder(view) {
-		f := FieldExplained{Field: name, Label: mapping.Contact[name].Label, Value: view[name], Accounts: []FieldAccount{}}
-		f.origin(p)
+	add := func(f FieldExplained, carries func(l *mapping.Line) bool) {
+		f.Accounts = []FieldAccount{}
 		for _, l := range p.Links {
 			for _, line := range b.mapping.Lines(l.Account) {
-				if line.From == name {
+				if carries(&line) {
 					f.Accounts = append(f.Accounts, fieldIn(l, line, views[l.Account]))
 				}
 			}
 		}
 		e.Fields = append(e.Fields, f)
 	}
+	for _, name := range FieldOrder(view) {
+		info, _ := b.mapping.Field(name)
+		f := FieldExplained{Field: name, Label: info.Label, Value: view[name]}
+		f.origin(p)
+		add(f, func(l *mapping.Line) bool { return l.From == name })
+	}
+	for _, c := range b.mapping.Compute(view) {
+		add(computedField(c), func(l *mapping.Line) bool { return l.From == c.Name })
+	}
+	for _, l := range p.Links {
+		for _, line := range b.mapping.Lines(l.Account) {
+			if line.From == "" {
+				v, _, err := line.Writes(views[l.Account])
+				f := computedField(mapping.Computed{Name: line.To, Number: line.Number, Value: v, Err: err})
+				f.Accounts = []FieldAccount{fieldIn(l, line, views[l.Account])}
+				e.Fields = append(e.Fields, f)
+			}
+		}
+	}
 	return e, nil
+}
+
+// computedField explains a value that the mapping computes.
+func computedField(c mapping.Computed) FieldExplained {
+	f := FieldExplained{Field: c.Name, Label: c.Label, Value: c.Value, Follows: fmt.Sprintf("from other fields, by line %d of the mapping", c.Number)}
+	if c.Err != nil {
+		f.Follows += ": " + c.Err.Error()
+	}
+	return f
 }
 
 // foremost are the fields that people look for first.

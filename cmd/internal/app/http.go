@@ -55,6 +55,7 @@ func (a *App) ready(w http.ResponseWriter, r *http.Request) {
 		accounts[account.name] = account.state()
 	}
 	report["accounts"] = accounts
+	report["mapping_revision"] = a.now.Load().mapping.Revision()
 	report["configuration"] = "ok"
 	if why := a.rejected.Load(); why != nil {
 		report["configuration"] = *why

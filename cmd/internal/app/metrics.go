@@ -39,6 +39,8 @@ type metrics struct {
 	syncFits    *prometheus.GaugeVec
 	syncRecords *prometheus.CounterVec
 	renewBy     *prometheus.GaugeVec
+	rejected    prometheus.Gauge
+	mappingInfo *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -85,6 +87,12 @@ func newMetrics() *metrics {
 	m.syncRecords = counter("crmsync_contact_sync_records_total", "Records in contact syncs of the account, by what came out.", "account", "outcome")
 	m.unaccounted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmsync_audit_unaccounted", Help: "Facts and entities that the last audit found to be unaccounted for."})
 	m.registry.MustRegister(m.unaccounted)
+	m.rejected = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "crmsync_configuration_rejected",
+		Help: "1 while the configuration or the mapping on disk is not valid, and the one before stays in force.",
+	})
+	m.registry.MustRegister(m.rejected)
+	m.mappingInfo = gauge("crmsync_mapping_info", "1, with the revision of the mapping in force.", "revision")
 	m.renewBy = gauge("crmsync_watch_renew_by_timestamp_seconds", "Until when the account's webhooks have to be prolonged; crmsync does it by itself.", "account")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"crmsync/mapping"
 	"crmsync/sync/deliver"
 	"crmsync/sync/intake"
+	"crmsync/sync/store"
 )
 
 // inForce is what can change while the worker runs: the accounts and the
@@ -70,6 +73,8 @@ func formerly(fed map[string][]string, accounts []config.Account) map[string][]s
 // name, that go on as they are.
 func (a *App) enforce(c *config.Config, m *mapping.Mapping, kept map[string]*account) *inForce {
 	next := &inForce{config: c, mapping: m, media: a.mediaClients(c.Accounts)}
+	a.metrics.mappingInfo.Reset()
+	a.metrics.mappingInfo.WithLabelValues(m.Revision()).Set(1)
 	receivers := map[string]connectors.Receiver{}
 	var silent []string
 	for _, settings := range c.Accounts {
@@ -201,15 +206,15 @@ func (a *App) reload(ctx context.Context) {
 		err = c.Placeholders
 	}
 	var compiled *mapping.Mapping
+	var text []byte
 	if err == nil {
-		compiled, err = LoadMapping(c)
+		compiled, text, err = readMapping(c)
 	}
 	if err != nil {
-		a.log.Error("the configuration on disk is not valid; the one before stays in force", "problems", strings.Split(err.Error(), "\n"))
-		why := "what is on disk is not valid and not in force; the log says what is wrong"
-		a.rejected.Store(&why)
+		a.reject(err)
 		return
 	}
+	a.metrics.rejected.Set(0)
 	for _, note := range c.Notes {
 		a.log.Warn("odd configuration", "where", note.File, "problem", note.Problem)
 	}
@@ -221,8 +226,61 @@ func (a *App) reload(ctx context.Context) {
 	}
 	waiting := "a change waits for calls in flight to end"
 	a.rejected.Store(&waiting)
+	// What may have been in force is known, also after a crash.
+	if !a.untilDone(ctx, "keep the mapping", func(ctx context.Context) error { return a.keepMapping(ctx, c, compiled, text) }) {
+		return
+	}
 	a.bringAbout(ctx, c, compiled)
 	a.rejected.Store(later)
+}
+
+// reject says that what is on disk is not valid, and where.
+func (a *App) reject(err error) {
+	problems := strings.Split(err.Error(), "\n")
+	revision := a.now.Load().mapping.Revision()
+	a.log.Error("the configuration on disk is not valid; the one before stays in force",
+		"problems", problems, "findings", len(problems), "mapping_revision", revision)
+	why := "what is on disk is not valid and not in force; the log says what is wrong"
+	if first := firstFinding(err); first != "" {
+		why += ": " + first
+		if n := len(problems); n > 1 {
+			why += fmt.Sprintf(" is the first of %d findings", n)
+		} else {
+			why += " is the only finding"
+		}
+	}
+	a.rejected.Store(&why)
+	a.metrics.rejected.Set(1)
+}
+
+// firstFinding says where the first finding is, empty if err holds none. What it
+// is may quote the document, and whoever asks a health check need not know that.
+func firstFinding(err error) string {
+	var file string
+	var line, column int
+	if found, ok := errors.AsType[mapping.Findings](err); ok && len(found) > 0 {
+		file, line, column = found[0].File, found[0].Line, found[0].Column
+	} else if found, ok := errors.AsType[config.Findings](err); ok && len(found) > 0 {
+		file, line, column = found[0].File, found[0].Line, found[0].Column
+	}
+	switch {
+	case file == "":
+		return ""
+	case line == 0:
+		return filepath.Base(file)
+	}
+	return fmt.Sprintf("%s line %d column %d", filepath.Base(file), line, column)
+}
+
+// keepMapping keeps the text of a mapping that is about to be in force.
+func (a *App) keepMapping(ctx context.Context, c *config.Config, compiled *mapping.Mapping, text []byte) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = a.holder
+	}
+	return a.store.KeepMapping(ctx, store.MappingEvent{
+		Event: store.MappingInForce, Revision: compiled.Revision(), File: c.Mapping, Holder: a.holder, Who: host,
+	}, text)
 }
 
 // fixed puts back what cannot change while the worker runs, and returns the

@@ -54,6 +54,9 @@ type AccountState struct {
 	LastSuccess   *time.Time `json:"last_success,omitempty"`
 	// QuotaUsed is the share of its quota in use, 0 while nobody works for it.
 	QuotaUsed float64 `json:"quota_used"`
+	// MappingRevision is the mapping under which it is worked for, empty while
+	// nobody does.
+	MappingRevision string `json:"mapping_revision,omitempty"`
 }
 
 const (
@@ -185,7 +188,7 @@ func (s *AccountState) see(reports []store.Report, holder, here string) {
 		case holder == "":
 			s.State = StandingBy
 		case r.Holder == holder && r.State != StandingBy:
-			s.State, s.Problem, s.QuotaUsed = r.State, r.Problem, r.QuotaUsed
+			s.State, s.Problem, s.QuotaUsed, s.MappingRevision = r.State, r.Problem, r.QuotaUsed, r.Revision
 		}
 	}
 }
@@ -304,11 +307,12 @@ func (a *App) lastReport(ctx context.Context) {
 }
 
 func (a *App) reports() []store.Report {
-	accounts := a.now.Load().accounts
+	now := a.now.Load()
+	accounts := now.accounts
 	reports := make([]store.Report, len(accounts))
 	for i, account := range accounts {
 		r := &reports[i]
-		r.Account, r.Holder, r.LastSuccess = account.name, a.holder, account.succeeded.Load()
+		r.Account, r.Holder, r.Revision, r.LastSuccess = account.name, a.holder, now.mapping.Revision(), account.succeeded.Load()
 		r.State, r.Problem = account.report()
 		if account.limiter != nil {
 			r.QuotaUsed = account.limiter.Used()

@@ -33,6 +33,8 @@ type Sync struct {
 	Skipped   int64 `json:"skipped"`
 	Gone      int64 `json:"gone"`
 	Emptied   int64 `json:"emptied"`
+	// Remapped are those that are written again because of an edited mapping.
+	Remapped int64 `json:"remapped"`
 	// Missed are those that are there and that the account's listing left out.
 	Missed int64 `json:"missed"`
 	// Partial says that it went on after a restart, and could not tell what is
@@ -46,7 +48,7 @@ func syncOf(s directory.Sweep) Sync {
 	out := Sync{
 		Account: s.Account, State: s.State(), Kind: string(s.Kind), Due: s.Due, Ended: orNil(s.Ended), AskedBy: s.AskedBy, MassChange: s.MassChange, Problem: s.Problem,
 		Known: s.Known, Read: s.Read, Compared: s.Compared, Here: s.Changed, There: s.There, Conflicts: s.Conflicts, Skipped: s.Skipped,
-		Gone: s.Gone, Emptied: s.Emptied, Missed: s.Missed, Partial: s.Partial, Seconds: s.Worked.Seconds(), Calls: s.Calls,
+		Gone: s.Gone, Emptied: s.Emptied, Remapped: s.Remapped, Missed: s.Missed, Partial: s.Partial, Seconds: s.Worked.Seconds(), Calls: s.Calls,
 	}
 	if !s.SeenAt.IsZero() {
 		out.Began = orNil(s.Began)
@@ -105,6 +107,10 @@ type SyncStatus struct {
 	// Fits says that all contacts are compared each time; Why is why not.
 	Fits bool   `json:"fits"`
 	Why  string `json:"why,omitempty"`
+	// MappingRevision is the mapping with which all contacts were last compared,
+	// and InLine when; empty and nil if they never were.
+	MappingRevision string     `json:"mapping_revision"`
+	InLine          *time.Time `json:"in_line_since"`
 	// Recent are the newest syncs, the newest first, those under way and those
 	// that wait among them.
 	Recent []Sync `json:"syncs"`
@@ -128,6 +134,11 @@ func (r *Roster) Syncs(ctx context.Context, accounts []string, limit int) ([]Syn
 		if err != nil {
 			return nil, err
 		}
+		revision, inLine, err := r.db.InLine(ctx, account.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.MappingRevision, s.InLine = revision, orNil(inLine)
 		complete, err := r.db.CompleteSweeps(ctx, account.Name, 1)
 		if err != nil {
 			return nil, err

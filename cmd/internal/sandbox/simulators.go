@@ -320,9 +320,14 @@ func (s *Simulators) WriteConfig(dir, data string) error {
 	if err := ours(dir); err != nil {
 		return err
 	}
-	mapping, err := config.Samples.ReadFile("mapping.yaml")
-	if err != nil {
-		return err
+	for _, name := range []string{"mapping.yaml", "mapping.schema.json"} {
+		sample, err := config.Samples.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), sample, 0o600); err != nil {
+			return err
+		}
 	}
 	s.Info.Config = filepath.Join(dir, "crmsync.yaml")
 	quota := ""
@@ -370,9 +375,6 @@ accounts:
 	for _, crm := range i.CRMs() {
 		text += accounts[crm.Account]
 	}
-	if err := os.WriteFile(filepath.Join(dir, "mapping.yaml"), mapping, 0o600); err != nil {
-		return err
-	}
 	return os.WriteFile(s.Info.Config, []byte(text), 0o600)
 }
 
@@ -385,7 +387,7 @@ func ours(dir string) error {
 	if err == nil && strings.HasPrefix(string(text), written) {
 		return nil
 	}
-	for _, name := range []string{"crmsync.yaml", "mapping.yaml"} {
+	for _, name := range []string{"crmsync.yaml", "mapping.yaml", "mapping.schema.json"} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is a %s in %s that crmsync has not written; name another folder", name, dir)
 		}

@@ -1,0 +1,96 @@
+package app_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"crmsync/cmd/internal/app"
+)
+
+const aMessage = `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"messaging_product":"whatsapp",
+	"metadata":{"display_phone_number":"15550783881","phone_number_id":"106540352242922"},"contacts":[{"profile":{"name":"Ada Lovelace"},"wa_id":"393331234567"}],
+	"messages":[{"from":"393331234567","id":"wamid.1","timestamp":"1763800200","type":"text","text":{"body":"Hello!"}}]}}]}]}`
+
+// All that a line can say shows in a rehearsal: fields of the mapping's own, computed
+// ones, the account's type of a value, messages in the reader's words, refusals.
+func TestARehearsalGoesByTheWholeMapping(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "mapping.yaml")
+	write(t, file, `version: 1
+fields:
+  segment: {type: enum, options: [gold, silver]}
+accounts:
+  crm:
+    message: {language: it, text: "${direction_word}: ${text}"}
+    contact:
+      summary: {value: "last_name + ', ' + text(unread_count)"}
+      count: {field: unread_count, write: "text(value) + ' new'"}
+      segment: {field: segment, default: gold}
+      mail: email
+  strict:
+    message: {text: "${kind == 'image' ? text : ''}"}
+    contact:
+      name: {field: profile_name, max_length: 5, overflow: refuse}
+      mail: {field: email, required: true}
+`)
+	r, err := app.NewRehearsal(file, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Payload(t.Context(), []byte(aMessage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Contacts) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	c := got.Contacts[0]
+	want := map[string]app.RehearsedField{
+		"summary": {Value: "Lovelace, 1", Type: "text", Line: 8, Written: true},
+		"count":   {Value: "1 new", Type: "text", From: "unread_count", Line: 9, Written: true},
+		"segment": {Value: "gold", Type: "enum", From: "segment", Line: 10, Written: true, OnlyFilledIn: true},
+	}
+	for name, f := range want {
+		if c.Accounts["crm"].Fields[name] != f {
+			t.Errorf("%s is %+v, want %+v", name, c.Accounts["crm"].Fields[name], f)
+		}
+	}
+	if len(c.Accounts["crm"].Fields) != len(want) {
+		t.Errorf("fields %+v", c.Accounts["crm"].Fields)
+	}
+	var refused []string
+	for _, f := range c.Accounts["strict"].Refused {
+		refused = append(refused, f.Field)
+	}
+	if !slices.Equal(refused, []string{"name", "mail"}) || c.Accounts["strict"].Refused[0].Line != 15 || c.Accounts["strict"].Refused[0].Reason == "" {
+		t.Errorf("refused is %+v", c.Accounts["strict"].Refused)
+	}
+	for name, f := range c.Accounts["strict"].Fields {
+		if f.Written {
+			t.Errorf("%s of a refused contact is written", name)
+		}
+	}
+	m := c.Messages[0].Accounts
+	if m["crm"].Text != "ricevuto: Hello!" || m["crm"].Words["in"] != "ricevuto" || m["strict"].Refused == "" || m["strict"].Text != "" {
+		t.Errorf("messages %+v", m)
+	}
+	text, err := json.Marshal(got)
+	if err != nil || !json.Valid(text) {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+func TestTheSampleOfTheConfigurationHasExamplesThatPass(t *testing.T) {
+	t.Parallel()
+	const file = "../../../config/mapping.yaml"
+	m, err := app.ReadMapping(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, found, err := app.RunExamples(t.Context(), file, m, app.ExamplesOf(file))
+	if err != nil || n < 3 || len(found) > 0 {
+		t.Errorf("%d examples, findings %v (error %v)", n, found, err)
+	}
+}
