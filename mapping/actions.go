@@ -26,8 +26,8 @@ const (
 	RemoveLabelAction ActionKind = "remove_label"
 	// AssignAction gives the field owner the value Value.
 	AssignAction ActionKind = "assign"
-	// TaskAction makes a task for To, empty for nobody, with Title, Text, Due and
-	// Priority.
+	// TaskAction makes a task in the account Account for To, empty for whoever owns
+	// the contact there, with Title, Text, Due and Priority.
 	TaskAction ActionKind = "task"
 	// NotifyAction tells the receiver To the text Text.
 	NotifyAction ActionKind = "notify"
@@ -44,6 +44,7 @@ type Action struct {
 
 	Field, Value       string
 	To                 string
+	Account            string
 	Title, Text        string
 	Due                time.Duration
 	Priority           string
@@ -356,7 +357,7 @@ var priorities = []string{"low", "normal", "high"}
 
 // task reads a task.
 func (c *compiler) task(node *yaml.Node, m *Mapping) func(x *firing, a *Action) (bool, error) {
-	keys := c.keys(node, "a task", []string{"title", "text", "due", "to", "priority"})
+	keys := c.keys(node, "a task", []string{"title", "text", "due", "to", "priority", "account"})
 	if keys == nil {
 		return nil
 	}
@@ -371,6 +372,7 @@ func (c *compiler) task(node *yaml.Node, m *Mapping) func(x *firing, a *Action) 
 	if n := keys["due"]; n != nil {
 		due = c.duration(n, "due")
 	}
+	account := c.taskAccount(node, keys["account"], m)
 	var to *assignee
 	if n := keys["to"]; n != nil && n.Kind == yaml.ScalarNode && n.Value == "owner" {
 		to = &assignee{field: "owner"}
@@ -378,9 +380,26 @@ func (c *compiler) task(node *yaml.Node, m *Mapping) func(x *firing, a *Action) 
 		to = c.assignee(n, m)
 	}
 	return func(x *firing, a *Action) (bool, error) {
-		a.Priority, a.Due, a.To = priority, due, to.who(x)
+		a.Account, a.Priority, a.Due, a.To = account, priority, due, to.who(x)
 		return x.texts([]*template{title, text}, &a.Title, &a.Text)
 	}
+}
+
+// taskAccount reads in which account a task is: one team does it, so with several
+// accounts one has to be named.
+func (c *compiler) taskAccount(task, node *yaml.Node, m *Mapping) string {
+	names := m.Accounts()
+	switch {
+	case node == nil && len(names) == 1:
+		return names[0]
+	case node == nil && len(names) > 1:
+		c.at(task, "the task does not say in which account it is; write account: and one of %s", list(names, "or"))
+	case node != nil && !slices.Contains(names, node.Value):
+		c.unknown(node, names, "the document has "+list(names, "and"))
+	case node != nil:
+		return node.Value
+	}
+	return ""
 }
 
 // notify reads whom to tell what.

@@ -67,6 +67,7 @@ type Worker struct {
 		connectors.Writer
 		connectors.Merger
 		connectors.Eraser
+		connectors.Tasker
 		ReadContacts(ctx context.Context, ids, fields []string) []connectors.Reading
 	}
 	// Wait returns when the account may be called: its breaker is not open
@@ -432,6 +433,8 @@ func (w *Worker) enqueue(list []directory.Entity) {
 			}
 		case directory.MessageEntity:
 			w.messages.queue.add(e.ID)
+		case directory.TaskEntity:
+			w.tasks.queue.add(e.ID)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type vendor struct {
 	contacts map[string]map[string]any // by record id
 	messages []connectors.MessageChange
 	files    []connectors.FileChange
+	tasks    []task
 	calls    map[string]int
 	// fail is asked before each call; a failure with commit set carries the
 	// call out nevertheless.

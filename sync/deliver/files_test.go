@@ -23,6 +23,7 @@ type files struct {
 	connectors.Writer
 	connectors.Merger
 	connectors.Eraser
+	connectors.Tasker
 
 	mu       sync.Mutex
 	work     map[int64]directory.Work

@@ -195,7 +195,7 @@ func (l *lane) stumbled(work []directory.Work) []settled {
 	m := l.worker.Mapping()
 	for i, todo := range work {
 		s := begin(m, todo, todo.Link.Wanted)
-		if l.kind == directory.MessageEntity && todo.Link.RecordID == "" {
+		if (l.kind == directory.MessageEntity || l.kind == directory.TaskEntity) && todo.Link.RecordID == "" {
 			s.Link.InDoubtSince = time.Now()
 		}
 		if len(work) == 1 {
@@ -227,8 +227,8 @@ func (l *lane) later(d time.Duration, ids ...int64) {
 	time.AfterFunc(d+2*time.Millisecond, func() { l.queue.add(ids...) })
 }
 
-// releaseMessages looks at the messages that waited for their contact to have
-// a record.
+// releaseMessages looks at the messages and tasks that waited for their contact to
+// have a record.
 func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 	var linked []int64
 	for _, s := range batch {
@@ -242,7 +242,7 @@ func (l *lane) releaseMessages(ctx context.Context, batch []settled) {
 	w := l.worker
 	waiting, err := w.Store.WaitingFor(ctx, w.Account, linked)
 	if err != nil {
-		w.Log.Warn("cannot look for waiting messages; the scan finds them", "error", err)
+		w.Log.Warn("cannot look for what waits for contacts; the scan finds it", "error", err)
 	}
 	w.enqueue(waiting)
 }

@@ -9,13 +9,14 @@ import (
 )
 
 // lanes are what a worker does side by side. Contacts enter among the
-// newcomers, who wait for nobody: their messages wait for them. Those who have
-// a record go on to changes, which can wait.
+// newcomers, who wait for nobody: their messages and tasks wait for them. Those who
+// have a record go on to changes, which can wait. Tasks have a lane of their own, so
+// that one that somebody is to see at once waits for no conversation.
 type lanes struct {
-	newcomers, changes, messages *lane
+	newcomers, changes, messages, tasks *lane
 }
 
-func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages} }
+func (l *lanes) all() []*lane { return []*lane{l.newcomers, l.changes, l.messages, l.tasks} }
 
 // waiting is how much waits in them.
 func (l *lanes) waiting() int {
@@ -41,6 +42,7 @@ func (w *Worker) newLanes() lanes {
 		newcomers: newLane(w, directory.ContactEntity, limits.Contacts, 400*time.Millisecond, w.writeContacts),
 		changes:   newLane(w, directory.ContactEntity, limits.Contacts, time.Second, w.writeContacts),
 		messages:  newLane(w, directory.MessageEntity, limits.Messages, 170*time.Millisecond, w.writeMessages),
+		tasks:     newLane(w, directory.TaskEntity, limits.Messages, 170*time.Millisecond, w.writeTasks),
 	}
 	l.newcomers.others, l.changes.others = l.changes, l.newcomers
 	l.changes.linked = true

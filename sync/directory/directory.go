@@ -50,7 +50,7 @@ func (f *Fact) When() time.Time {
 	return f.At.UTC()
 }
 
-// An Entity names a contact, a message or a file of the directory.
+// An Entity names a contact, a message, a file or a task of the directory.
 type Entity struct {
 	Kind EntityKind `json:"kind"`
 	ID   int64      `json:"id"`

@@ -86,12 +86,13 @@ type Want struct {
 // about one entity.
 type Work struct {
 	Link Link
-	// Contact is set for contacts, Message for messages and files.
+	// Contact is set for contacts, Message for messages and files, Task for tasks.
 	Contact *Contact
 	Message *Message
+	Task    *Task
 	// File is set for files; Message is the one that it came with.
 	File *File
-	// ContactRecordID is the record of a message's contact in this account,
+	// ContactRecordID is the record of a message's or task's contact in this account,
 	// empty while it has none; MessageRecordID that of a file's message.
 	ContactRecordID, MessageRecordID string
 	// Namesakes are the links in this account, with a record, of other

@@ -145,7 +145,9 @@ type Task struct {
 	// once.
 	Key  string
 	Rule string
-	// Owner is an e-mail address or an id, empty for nobody in particular.
+	// Account is where somebody is to do it.
+	Account string
+	// Owner is an e-mail address or an id, empty for whoever owns the contact there.
 	Title, Text, Owner string
 	// Due is zero for no time, Priority low, normal or high.
 	Due      time.Time

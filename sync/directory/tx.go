@@ -58,8 +58,8 @@ type Tx interface {
 	// Join returns a join, nil if there is none.
 	Join(id int64) (*Join, error)
 	// SaveJoin stores a join and gives one with ID 0 its own. Unless it is
-	// waiting the joined contact is a part of the survivor from then on or, once
-	// split, none.
+	// waiting the joined contact is a part of the survivor from then on, who has its
+	// tasks for good, or, once split, none.
 	SaveJoin(j *Join) error
 	// WaitingJoins returns the joins that are yet to be made. DropJoin forgets
 	// one of them.
@@ -71,8 +71,8 @@ type Tx interface {
 	// Unlink forgets that accounts knew of a contact. They may not have been
 	// told of its messages.
 	Unlink(links []Link) error
-	// InDoubt returns the accounts in which it is not known whether messages of
-	// a contact are there.
+	// InDoubt returns the accounts in which it is not known whether messages or
+	// tasks of a contact are there.
 	InDoubt(contactID int64) ([]string, error)
 	// Owed returns the accounts that are owed messages of a contact.
 	Owed(contactID int64) ([]string, error)

@@ -16,7 +16,6 @@ type batch struct {
 	tx        directory.Tx
 	deliverTo func(account string) []string
 	wantsFile func(account string) bool
-	wantsTask func(account string) bool
 	mapping   *mapping.Mapping
 	region    string
 	words     func() Words
@@ -334,7 +333,12 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 	if err != nil {
 		return err
 	}
+	needed := map[int64]bool{} // by a task
+	for _, t := range b.tasks {
+		needed[t.ContactID] = true
+	}
 	var wants []directory.Want
+	asked := map[directory.Trigger]bool{}
 	add := func(e directory.Entity, version int64, facts []*directory.Fact, accounts []string) {
 		received := time.Time{}
 		for _, f := range facts {
@@ -344,14 +348,19 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 		}
 		slices.Sort(accounts)
 		for _, account := range slices.Compact(accounts) {
+			trigger := directory.Trigger{Account: account, Entity: e}
+			if asked[trigger] {
+				continue
+			}
+			asked[trigger] = true
 			wants = append(wants, directory.Want{
 				Account: account, Entity: e, Version: version, ReceivedAt: received,
-				Revive: e.Kind != directory.ContactEntity || b.talked[e.ID],
+				Revive: e.Kind != directory.ContactEntity || b.talked[e.ID] || needed[e.ID],
 			})
 			if e.Kind == directory.FileEntity {
 				continue // its message comes first; the store says when
 			}
-			b.triggers = append(b.triggers, directory.Trigger{Account: account, Entity: e})
+			b.triggers = append(b.triggers, trigger)
 		}
 	}
 	for _, c := range contacts {
@@ -374,9 +383,9 @@ func (b *batch) want(contacts []*directory.Contact, messages []*directory.Messag
 		add(directory.Entity{Kind: directory.FileEntity, ID: m.ID}, 1, b.heard[m], b.fed(b.heard[m]))
 	}
 	for _, t := range b.tasks {
-		f := b.tasked[t.Key]
-		accounts := slices.DeleteFunc(slices.Clone(b.deliverTo(f.Account)), func(a string) bool { return b.wantsTask == nil || !b.wantsTask(a) })
-		add(directory.Entity{Kind: directory.TaskEntity, ID: t.ID}, 1, []*directory.Fact{f}, accounts)
+		because := []*directory.Fact{b.tasked[t.Key]}
+		add(contactEntity(t.ContactID), b.contacts[t.ContactID].Version, because, []string{t.Account})
+		add(directory.Entity{Kind: directory.TaskEntity, ID: t.ID}, 1, because, []string{t.Account})
 	}
 	return b.tx.Want(wants)
 }

@@ -31,9 +31,6 @@ type Recorder struct {
 	// WantsFiles reports whether the files that come with an account's
 	// messages are delivered too; nil is never.
 	WantsFiles func(account string) bool
-	// WantsTasks reports whether the tasks that rules make are delivered to an
-	// account; nil is never.
-	WantsTasks func(account string) bool
 }
 
 // Store is the database.
@@ -161,7 +158,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, wantsTask: r.WantsTasks, mapping: r.Mapping(), region: r.Region, words: r.Words}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping(), region: r.Region, words: r.Words}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"crmsync/connectors"
@@ -152,6 +153,8 @@ func (b *batch) carryOutRule(o occurrence, rule mapping.Fired) {
 			}
 		case a.Kind == mapping.AddLabelAction, a.Kind == mapping.RemoveLabelAction:
 			c.Label(a.Value, a.Kind == mapping.AddLabelAction, why)
+		case a.Kind == mapping.TaskAction && !slices.Contains(b.deliverTo(f.Account), a.Account):
+			problem = "nothing of " + f.Account + " goes to account " + a.Account
 		case a.Kind == mapping.TaskAction:
 			b.tasks = append(b.tasks, taskOf(f, c, a, rule.Rule, id))
 			b.tasked[id] = f
@@ -167,7 +170,7 @@ func (b *batch) carryOutRule(o occurrence, rule mapping.Fired) {
 
 func taskOf(f *directory.Fact, c *directory.Contact, a mapping.Action, rule, key string) *directory.Task {
 	t := &directory.Task{
-		ContactID: c.ID, Key: key, Rule: rule, Title: connectors.Clean(a.Title), Text: connectors.Clean(a.Text), Owner: a.To, Priority: a.Priority, At: f.When(),
+		ContactID: c.ID, Key: key, Rule: rule, Account: a.Account, Title: connectors.Clean(a.Title), Text: connectors.Clean(a.Text), Owner: a.To, Priority: a.Priority, At: f.When(),
 	}
 	if a.Due > 0 {
 		t.Due = f.ReceivedAt.Add(a.Due).UTC()

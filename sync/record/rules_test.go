@@ -27,7 +27,7 @@ rules:
       - priority: high
       - set: {score: "${unread_count}", country: AT}
       - assign: {team: support}
-      - task: {title: "Complaint of ${name}", text: "${text}", due: 4h, to: owner, priority: high}
+      - task: {title: "Complaint of ${name}", text: "${text}", due: 4h, to: owner, priority: high, account: hubspot}
       - notify: {to: slack, text: "Complaint: ${name}"}
       - reply: {to: sender, template: complaint_received, language: it, parameters: ["${first_name}"]}
 `

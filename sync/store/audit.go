@@ -58,6 +58,7 @@ var entityTables = []struct{ kind, table, id, created, updated string }{
 	{"contact", "contacts", "id", "created_at", "updated_at"},
 	{"message", "messages", "id", "created_at", "updated_at"},
 	{"file", "files", "message_id", "created_at", "created_at"},
+	{"task", "tasks", "id", "created_at", "created_at"},
 }
 
 // within is the condition that something was recorded or changed in the
@@ -125,6 +126,7 @@ func (a *auditing) missing() error {
 	queries := map[string]string{
 		"message": `FROM feeds f JOIN messages e ON e.account = f.account WHERE e.contact_id <> 0 AND ` + fed("e.created_at"),
 		"file":    `FROM feeds f JOIN messages m ON m.account = f.account JOIN files e ON e.message_id = m.id WHERE m.contact_id <> 0 AND ` + fed("e.created_at"),
+		"task":    `FROM (SELECT DISTINCT account AS feeds FROM tasks) f JOIN tasks e ON e.account = f.feeds WHERE e.account <> ''`,
 		// A contact is for the accounts that are fed by one that reported any
 		// of its values, or of its messages.
 		"contact": `FROM feeds f JOIN contacts e ON 1 = 1 WHERE (` + fed("e.created_at") + ` AND e.fields LIKE '%"a":"' || f.account || '"%'
@@ -165,15 +167,17 @@ func (a *auditing) checks(kind string) []check {
 	}
 	recordless := check{"said to be in agreement, without a record", "l.state = 'agreed' AND l.record_id = ''", nil}
 	const behind = "changed since, and the account is not owed the change"
+	waiting := check{"waiting for a contact that will never have a record", `l.state = 'pending' AND l.erase = 0 AND NOT EXISTS (SELECT 1 FROM links c
+		WHERE c.account = l.account AND c.kind = 'contact' AND c.entity_id = e.contact_id AND (c.record_id <> '' OR c.state IN ('pending', 'dead')))`, nil}
 	switch kind {
+	case "task":
+		return append(list, recordless, waiting)
 	case "contact":
 		return append(list, recordless, check{behind, "l.wanted < e.version", nil})
 	case "message":
 		return append(list, recordless,
 			check{behind, `l.wanted < e.version AND EXISTS (SELECT 1 FROM feeds f WHERE f.account = e.account AND f.feeds = l.account
-				AND f.until IS NULL AND f.since <= e.updated_at)`, nil},
-			check{"waiting for a contact that will never have a record", `l.state = 'pending' AND l.erase = 0 AND NOT EXISTS (SELECT 1 FROM links c
-				WHERE c.account = l.account AND c.kind = 'contact' AND c.entity_id = e.contact_id AND (c.record_id <> '' OR c.state IN ('pending', 'dead')))`, nil})
+				AND f.until IS NULL AND f.since <= e.updated_at)`, nil}, waiting)
 	}
 	return append(list, check{"waiting for a message that will never have a record", `l.state = 'pending' AND NOT EXISTS (SELECT 1 FROM links m
 		WHERE m.account = l.account AND m.kind = 'message' AND m.entity_id = l.entity_id AND (m.record_id <> '' OR m.state IN ('pending', 'dead')))`, nil})
@@ -195,7 +199,7 @@ func (a *auditing) stranded() error {
 		}
 	}
 	in, args := a.within("l.updated_at", "l.updated_at")
-	_, err := a.find("of no known kind", link+" FROM links l WHERE l.kind NOT IN ('contact', 'message', 'file') AND "+in, args...)
+	_, err := a.find("of no known kind", link+" FROM links l WHERE l.kind NOT IN ('contact', 'message', 'file', 'task') AND "+in, args...)
 	return err
 }
 

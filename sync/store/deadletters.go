@@ -331,7 +331,7 @@ func eachLink(tx *gorm.DB, rows []letterRow, changes map[string]any) error {
 	return tx.Model(&linkRow{}).Where("state = 'dead' AND ("+strings.Join(where, " OR ")+")", args...).Updates(changes).Error
 }
 
-// skipOrphans skips the messages of discarded contacts that have no record, and
+// skipOrphans skips the messages and tasks of discarded contacts that have no record, and
 // the files of messages that have none: there is nowhere to write them.
 func skipOrphans(tx *gorm.DB, rows []letterRow, now time.Time) error {
 	accounts := map[string]bool{}
@@ -356,10 +356,11 @@ func skipOrphans(tx *gorm.DB, rows []letterRow, now time.Time) error {
 func skipMessagesOf(tx *gorm.DB, r letterRow, now time.Time) error {
 	if r.Kind == string(directory.ContactEntity) {
 		return tx.Exec(`UPDATE links SET state = 'skipped', reason = 'their contact was discarded by a person', updated_at = ?
-			WHERE account = ? AND kind = 'message' AND state = 'pending'
-			AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?)
+			WHERE account = ? AND state = 'pending'
+			AND (kind = 'message' AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?)
+				OR kind = 'task' AND entity_id IN (SELECT id FROM tasks WHERE contact_id = ?))
 			AND EXISTS (SELECT 1 FROM links c WHERE c.account = ? AND c.kind = 'contact' AND c.entity_id = ? AND c.record_id = '')`,
-			now, r.Account, r.EntityID, r.Account, r.EntityID).Error
+			now, r.Account, r.EntityID, r.EntityID, r.Account, r.EntityID).Error
 	}
 	return nil
 }

@@ -83,9 +83,9 @@ func (db *DB) lock(tx *gorm.DB, strength string) *gorm.DB {
 	return tx.Clauses(clause.Locking{Strength: strength})
 }
 
-// Due returns pending contacts and messages of an account whose next attempt
-// may be made, the longest waiting first. Messages of a contact that has no
-// record there yet are not due.
+// Due returns pending contacts, messages and tasks of an account whose next attempt
+// may be made, the longest waiting first. Messages and tasks of a contact that has
+// no record there yet are not due.
 func (db *DB) Due(ctx context.Context, account string, limit int) ([]directory.Entity, error) {
 	return db.due(ctx, account, "l.since IS NOT NULL", limit)
 }
@@ -102,7 +102,10 @@ func (db *DB) due(ctx context.Context, account, which string, limit int) ([]dire
 		WHERE l.account = ? AND l.state = 'pending' AND `+which+` AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
 		AND (l.kind = 'contact' OR l.kind = 'message' AND l.erase = 1 OR l.kind = 'message' AND EXISTS (
 			SELECT 1 FROM messages m JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = m.contact_id
-			WHERE m.id = l.entity_id AND c.record_id <> ''))
+			WHERE m.id = l.entity_id AND c.record_id <> '')
+			OR l.kind = 'task' AND l.erase = 1 OR l.kind = 'task' AND EXISTS (
+			SELECT 1 FROM tasks t JOIN links c ON c.account = l.account AND c.kind = 'contact' AND c.entity_id = t.contact_id
+			WHERE t.id = l.entity_id AND c.record_id <> ''))
 		ORDER BY l.since LIMIT ?`, account, db.now(), limit).Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("read what is due for %s: %w", account, err)
@@ -127,15 +130,19 @@ func (db *DB) DueFiles(ctx context.Context, account string, except []string, lim
 	return ids, nil
 }
 
-// WaitingFor returns the pending messages of the contacts.
+// WaitingFor returns the pending messages and tasks of the contacts.
 func (db *DB) WaitingFor(ctx context.Context, account string, contactIDs []int64) ([]directory.Entity, error) {
 	var all []directory.Entity
 	for part := range chunks(contactIDs) {
 		var rows []linkRow
-		err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id FROM messages m
+		now := db.now()
+		err := db.gorm.WithContext(ctx).Raw(`SELECT l.kind, l.entity_id, l.since FROM messages m
 			JOIN links l ON l.account = ? AND l.kind = 'message' AND l.entity_id = m.id
 			WHERE m.contact_id IN ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
-			ORDER BY l.since`, account, part, db.now()).Scan(&rows).Error
+			UNION ALL SELECT l.kind, l.entity_id, l.since FROM tasks t
+			JOIN links l ON l.account = ? AND l.kind = 'task' AND l.entity_id = t.id
+			WHERE t.contact_id IN ? AND l.state = 'pending' AND (l.next_attempt IS NULL OR l.next_attempt <= ?)
+			ORDER BY since`, account, part, now, account, part, now).Scan(&rows).Error
 		if err != nil {
 			return nil, fmt.Errorf("read what waits for contacts in %s: %w", account, err)
 		}
@@ -186,23 +193,26 @@ func (db *DB) Load(ctx context.Context, account string, kind directory.EntityKin
 		id := link.Entity.ID
 		if kind == directory.ContactEntity {
 			w.Contact = parts.contacts[id]
+		} else if w.Task = parts.tasks[id]; w.Task != nil {
+			w.ContactRecordID = parts.records[w.Task.ContactID]
 		} else if w.Message = parts.messages[id]; w.Message != nil {
 			w.ContactRecordID = parts.records[w.Message.ContactID]
 			w.File, w.MessageRecordID = parts.files[id], parts.logged[id]
 		}
-		if (w.Contact != nil || w.Message != nil) && (kind != directory.FileEntity || w.File != nil) {
+		if (w.Contact != nil || w.Message != nil || w.Task != nil) && (kind != directory.FileEntity || w.File != nil) {
 			work = append(work, w)
 		}
 	}
 	return work, nil
 }
 
-// workParts are the contacts, messages and files behind a batch, by id, and the
-// record ids of the messages' contacts and of the files' messages.
+// workParts are the contacts, messages, files and tasks behind a batch, by id, and
+// the record ids of the messages' and tasks' contacts and of the files' messages.
 type workParts struct {
 	contacts map[int64]*directory.Contact
 	messages map[int64]*directory.Message
 	files    map[int64]*directory.File
+	tasks    map[int64]*directory.Task
 	records  map[int64]string
 	logged   map[int64]string
 	// namesakes are by contact.
@@ -217,6 +227,9 @@ func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, 
 			p.contacts[c.ID] = c
 		}
 		return err
+	}
+	if kind == directory.TaskEntity {
+		return p.loadTasks(d, account, ids)
 	}
 	if kind == directory.FileEntity {
 		if err := p.loadFiles(d, account, ids); err != nil {
@@ -233,6 +246,22 @@ func (p *workParts) load(d *gorm.DB, account string, kind directory.EntityKind, 
 		p.messages[m.ID] = m
 		people[i] = m.ContactID
 	}
+	p.records, err = recordIDs(d, account, directory.ContactEntity, people)
+	return err
+}
+
+func (p *workParts) loadTasks(d *gorm.DB, account string, ids []int64) error {
+	var rows []taskRow
+	if err := d.Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return fmt.Errorf("load tasks: %w", err)
+	}
+	p.tasks = make(map[int64]*directory.Task, len(rows))
+	people := make([]int64, len(rows))
+	for i := range rows {
+		p.tasks[rows[i].ID] = rows[i].task()
+		people[i] = rows[i].ContactID
+	}
+	var err error
 	p.records, err = recordIDs(d, account, directory.ContactEntity, people)
 	return err
 }

@@ -60,9 +60,9 @@ type eraser struct {
 	db  *gorm.DB
 	now time.Time
 	e   directory.Erasure
-	// people are the contact and those that have become a part of it, messages
-	// theirs.
-	people, messages []int64
+	// people are the contact and those that have become a part of it, messages and
+	// tasks theirs.
+	people, messages, tasks []int64
 }
 
 // who finds out who and what it is about.
@@ -75,18 +75,25 @@ func (x *eraser) who() error {
 		}
 		next = slices.DeleteFunc(parts, func(id int64) bool { return slices.Contains(x.people, id) })
 	}
+	if err := x.db.Model(&taskRow{}).Where("contact_id IN ?", x.people).Order("id").Pluck("id", &x.tasks).Error; err != nil {
+		return err
+	}
 	return x.db.Model(&messageRow{}).Where("contact_id IN ?", x.people).Order("id").Pluck("id", &x.messages).Error
 }
 
 // each runs a statement for the contacts' entities of a kind, in parts.
 func (x *eraser) each(f func(kind string, ids []int64) error) error {
-	for _, kind := range []directory.EntityKind{directory.ContactEntity, directory.MessageEntity, directory.FileEntity} {
-		ids := x.messages
-		if kind == directory.ContactEntity {
-			ids = x.people
-		}
-		for part := range chunks(ids) {
-			if err := f(string(kind), part); err != nil {
+	for _, of := range []struct {
+		kind directory.EntityKind
+		ids  []int64
+	}{
+		{directory.ContactEntity, x.people},
+		{directory.MessageEntity, x.messages},
+		{directory.FileEntity, x.messages},
+		{directory.TaskEntity, x.tasks},
+	} {
+		for part := range chunks(of.ids) {
+			if err := f(string(of.kind), part); err != nil {
 				return err
 			}
 		}

@@ -75,7 +75,7 @@ func replaced(tx *gorm.DB, is directory.Account) (was, other *directory.Account,
 	// As the index links_record has it.
 	var linked []linkRow
 	err = tx.Select("entity_id").Where("account = ? AND kind IN ? AND record_id > ''", is.Name,
-		[]directory.EntityKind{directory.ContactEntity, directory.MessageEntity, directory.FileEntity}).Limit(1).Find(&linked).Error
+		[]directory.EntityKind{directory.ContactEntity, directory.MessageEntity, directory.FileEntity, directory.TaskEntity}).Limit(1).Find(&linked).Error
 	if err == nil && len(linked) > 0 {
 		other = &known
 	}

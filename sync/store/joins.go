@@ -116,6 +116,8 @@ func (tx *recordTx) SaveJoin(j *directory.Join) error {
 	into := j.Survivor
 	if !j.SplitAt.IsZero() {
 		into = 0
+	} else if err := tx.db.Exec("UPDATE tasks SET contact_id = ? WHERE contact_id = ?", j.Survivor, j.Joined).Error; err != nil {
+		return fmt.Errorf("move tasks: %w", err)
 	}
 	return tx.db.Exec("UPDATE contacts SET joined_into = ?, updated_at = ? WHERE id = ?", into, tx.now, j.Joined).Error
 }
@@ -164,11 +166,13 @@ func (tx *recordTx) Unlink(links []directory.Link) error {
 	return nil
 }
 
-// InDoubt returns the accounts in which it is not known whether messages of a
-// contact are there.
+// InDoubt returns the accounts in which it is not known whether messages or tasks of
+// a contact are there.
 func (tx *recordTx) InDoubt(contactID int64) (accounts []string, err error) {
 	err = tx.db.Raw(`SELECT DISTINCT l.account FROM messages m JOIN links l ON l.kind IN ('message', 'file') AND l.entity_id = m.id
-		WHERE m.contact_id = ? AND l.in_doubt_since IS NOT NULL AND l.state IN ('pending', 'dead')`, contactID).Scan(&accounts).Error
+		WHERE m.contact_id = ? AND l.in_doubt_since IS NOT NULL AND l.state IN ('pending', 'dead')
+		UNION SELECT l.account FROM tasks t JOIN links l ON l.kind = 'task' AND l.entity_id = t.id
+		WHERE t.contact_id = ? AND l.in_doubt_since IS NOT NULL AND l.state IN ('pending', 'dead')`, contactID, contactID).Scan(&accounts).Error
 	if err != nil {
 		return nil, fmt.Errorf("read which messages are in doubt: %w", err)
 	}

@@ -194,13 +194,19 @@ func (p *Profile) talk(tx *gorm.DB) error {
 	}
 	return tx.Raw(`SELECT l.account, l.kind, l.state, count(*) AS n FROM messages m
 		JOIN links l ON l.kind IN ('message', 'file') AND l.entity_id = m.id
-		WHERE m.contact_id = ? GROUP BY l.account, l.kind, l.state ORDER BY l.account, l.kind DESC, l.state`, id).Scan(&p.Settling).Error
+		WHERE m.contact_id = ? GROUP BY l.account, l.kind, l.state
+		UNION ALL SELECT l.account, l.kind, l.state, count(*) AS n FROM tasks t
+		JOIN links l ON l.kind = 'task' AND l.entity_id = t.id
+		WHERE t.contact_id = ? GROUP BY l.account, l.kind, l.state
+		ORDER BY 1, 2 DESC, 3`, id, id).Scan(&p.Settling).Error
 }
 
 func (p *Profile) owed(tx *gorm.DB) error {
 	var rows []linkRow
 	err := tx.Raw(`SELECT l.* FROM messages m JOIN links l ON l.kind IN ('message', 'file') AND l.entity_id = m.id
-		WHERE m.contact_id = ? AND l.state IN ('pending', 'dead') ORDER BY l.since, l.account LIMIT ?`, p.Contact.ID, mostOwed).Scan(&rows).Error
+		WHERE m.contact_id = ? AND l.state IN ('pending', 'dead')
+		UNION ALL SELECT l.* FROM tasks t JOIN links l ON l.kind = 'task' AND l.entity_id = t.id
+		WHERE t.contact_id = ? AND l.state IN ('pending', 'dead') ORDER BY since, account LIMIT ?`, p.Contact.ID, p.Contact.ID, mostOwed).Scan(&rows).Error
 	if err != nil {
 		return err
 	}
@@ -211,7 +217,8 @@ func (p *Profile) owed(tx *gorm.DB) error {
 func (p *Profile) letters(tx *gorm.DB) error {
 	var rows []letterRow
 	err := tx.Where(`state IN ('open', 'replaying') AND (kind = 'contact' AND entity_id = ?
-		OR kind IN ('message', 'file') AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?))`, p.Contact.ID, p.Contact.ID).
+		OR kind IN ('message', 'file') AND entity_id IN (SELECT id FROM messages WHERE contact_id = ?)
+		OR kind = 'task' AND entity_id IN (SELECT id FROM tasks WHERE contact_id = ?))`, p.Contact.ID, p.Contact.ID, p.Contact.ID).
 		Order("created_at, id").Find(&rows).Error
 	for i := range rows {
 		p.Letters = append(p.Letters, rows[i].letter())

@@ -96,10 +96,12 @@ func (tx *recordTx) SaveRecords(links []directory.Link) error {
 	}
 	err := insert(tx.db, "links", gone, clause.OnConflict{Columns: linkKey, DoUpdates: append(
 		clause.AssignmentColumns([]string{"record_id", "shadow", "sent", "reason", "wanted", "seen_at", "updated_at"}),
-		// Who has written meanwhile gets another record.
+		// Who has written meanwhile, or is to be seen to, gets another record.
 		clause.Assignment{Column: clause.Column{Name: "state"}, Value: gorm.Expr(`CASE WHEN EXISTS (SELECT 1 FROM messages m
 			JOIN links l ON l.account = links.account AND l.kind = 'message' AND l.entity_id = m.id
-			WHERE m.contact_id = links.entity_id AND l.state = 'pending') THEN 'pending' ELSE excluded.state END`)},
+			WHERE m.contact_id = links.entity_id AND l.state = 'pending') OR EXISTS (SELECT 1 FROM tasks t
+			JOIN links l ON l.account = links.account AND l.kind = 'task' AND l.entity_id = t.id
+			WHERE t.contact_id = links.entity_id AND l.state = 'pending') THEN 'pending' ELSE excluded.state END`)},
 		clause.Assignment{Column: clause.Column{Name: "since"}, Value: gorm.Expr("CASE WHEN links.state = 'pending' THEN links.since ELSE excluded.updated_at END")},
 	)})
 	if err != nil {

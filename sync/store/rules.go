@@ -34,6 +34,7 @@ type taskRow struct {
 	Key       string
 	ContactID int64
 	Rule      string
+	Account   string
 	Title     string
 	Text      string
 	Owner     string
@@ -47,7 +48,7 @@ func (taskRow) TableName() string { return "tasks" }
 
 func (r *taskRow) task() *directory.Task {
 	return &directory.Task{
-		ID: r.ID, ContactID: r.ContactID, Key: r.Key, Rule: r.Rule, Title: r.Title, Text: r.Text, Owner: r.Owner,
+		ID: r.ID, ContactID: r.ContactID, Key: r.Key, Rule: r.Rule, Account: r.Account, Title: r.Title, Text: r.Text, Owner: r.Owner,
 		Due: orZero(r.Due), Priority: r.Priority, At: r.At.UTC(),
 	}
 }
@@ -105,7 +106,7 @@ func (tx *recordTx) SaveNotices(notices []directory.Notice) error {
 func (tx *recordTx) SaveTasks(tasks []*directory.Task) error {
 	for _, t := range tasks {
 		row := taskRow{
-			Key: t.Key, ContactID: t.ContactID, Rule: t.Rule, Title: t.Title, Text: t.Text, Owner: t.Owner, Due: orNull(t.Due), Priority: t.Priority,
+			Key: t.Key, ContactID: t.ContactID, Rule: t.Rule, Account: t.Account, Title: t.Title, Text: t.Text, Owner: t.Owner, Due: orNull(t.Due), Priority: t.Priority,
 			At: utc(t.At), CreatedAt: tx.now,
 		}
 		if err := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "key"}}, DoNothing: true}).Create(&row).Error; err != nil {

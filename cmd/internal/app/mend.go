@@ -93,6 +93,8 @@ func (w *Worklist) EditContact(ctx context.Context, id string, values map[string
 		return w.edited(id, w.db.EditContact(ctx, id, values, by))
 	case directory.MessageEntity, directory.FileEntity:
 		return fmt.Errorf("%s is about a %s, which is brought over as it was sent; mend what stands in its way and replay it, or discard it", id, d.Entity.Kind)
+	case directory.TaskEntity:
+		return fmt.Errorf("%s is about a task, which stays as its rule has made it; mend what stands in its way and replay it, or discard it", id)
 	}
 	return fmt.Errorf("%s is about a part of a webhook; save it with show %s --raw, mend the file and give it with edit --raw", id, id)
 }

@@ -65,9 +65,10 @@ type ContactAccount struct {
 	MappingRevision string     `json:"mapping_revision,omitempty"`
 	SeenAt          *time.Time `json:"seen_at,omitempty"`
 	Reason          string     `json:"reason,omitempty"`
-	// Messages and Files count the contact's by their state in the account.
+	// Messages, Files and Tasks count the contact's by their state in the account.
 	Messages map[directory.State]int64 `json:"messages,omitempty"`
 	Files    map[directory.State]int64 `json:"files,omitempty"`
+	Tasks    map[directory.State]int64 `json:"tasks,omitempty"`
 }
 
 // ContactMessages is how many messages there are, and from when.
@@ -143,8 +144,11 @@ func (b *Book) accounts(p *store.Profile) []ContactAccount {
 				continue
 			}
 			counts := &a.Messages
-			if c.Kind == directory.FileEntity {
+			switch c.Kind {
+			case directory.FileEntity:
 				counts = &a.Files
+			case directory.TaskEntity:
+				counts = &a.Tasks
 			}
 			if *counts == nil {
 				*counts = map[directory.State]int64{}
