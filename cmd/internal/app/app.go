@@ -125,7 +125,6 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 			return record.Words{Stop: consent.StopWords, Start: consent.StartWords}
 		},
 		WantsFiles: func(account string) bool { return a.now.Load().config.WantsFiles(account) },
-		WantsTasks: takesTasks,
 	}
 	if a.listener, err = net.Listen("tcp", c.Listen); err != nil {
 		return a, fmt.Errorf("listen: %w", err)

@@ -17,10 +17,6 @@ import (
 	"crmsync/sync/store"
 )
 
-// takesTasks reports whether an account can be delivered the tasks that rules make.
-// None can yet: an account is not to owe what nobody delivers.
-func takesTasks(string) bool { return false }
-
 // unknownReceivers are receivers that rules name and the configuration does not have,
 // or that cannot do what a rule asks of them.
 func unknownReceivers(c *config.Config, m *mapping.Mapping) (findings config.Findings) {
