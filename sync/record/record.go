@@ -34,6 +34,9 @@ type Recorder struct {
 	// WantsTasks reports whether the tasks that rules make are delivered to an
 	// account; nil is never.
 	WantsTasks func(account string) bool
+	// Looked is told of each event at which rules have looked: which have fired,
+	// and of each whether it has; nil is nobody.
+	Looked func(contactID int64, f *directory.Fact, fired []mapping.Fired, trace []mapping.Looked)
 }
 
 // Store is the database.
@@ -161,7 +164,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, wantsTask: r.WantsTasks, mapping: r.Mapping(), region: r.Region, words: r.Words}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, wantsTask: r.WantsTasks, mapping: r.Mapping(), region: r.Region, words: r.Words, looked: r.Looked}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err
