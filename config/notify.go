@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -44,6 +45,12 @@ func (r *Retention) setDefaults() {
 // Notify is a receiver of notifications. Its values can be set in the
 // environment as CRMSYNC_NOTIFY_1_<KEY>, 1 being the first.
 type Notify struct {
+	// Name is by which rules of the mapping name the receiver: small letters,
+	// digits, - and _.
+	//
+	// Defaults to none: rules cannot name it.
+	Name string `yaml:"name,omitempty" env:"NAME"`
+
 	// URL receives an HTTP POST. All of it is a secret, as Slack's are.
 	URL     Secret `yaml:"url,omitempty" env:"URL"`
 	URLFile string `yaml:"url_file,omitempty" env:"URL_FILE"`
@@ -64,6 +71,12 @@ type Notify struct {
 	//
 	// Defaults to false.
 	DailyReport bool `yaml:"daily_report,omitempty" env:"DAILY_REPORT"`
+
+	// RulesOnly says that the receiver hears what rules of the mapping tell it, and
+	// nothing of dead letters.
+	//
+	// Defaults to false.
+	RulesOnly bool `yaml:"rules_only,omitempty" env:"RULES_ONLY"`
 }
 
 func (n *Notify) setDefaults() {
@@ -71,6 +84,9 @@ func (n *Notify) setDefaults() {
 		n.Format = "json"
 	}
 }
+
+// receiverName is what a receiver may be called.
+var receiverName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 
 // receivers reports receivers of notifications that cannot be told anything.
 func (p *parser) receivers() {
@@ -89,6 +105,16 @@ func (p *parser) receiver(i int, n *Notify) {
 	case text == "" || text == placeholder:
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		p.at(at("url"), "url of receiver %d is not an address; write one like https://hooks.slack.com/services/…", i+1)
+	}
+	first := slices.IndexFunc(p.config.Notify, func(other Notify) bool { return other.Name == n.Name })
+	switch {
+	case n.Name == "" && n.RulesOnly:
+		p.at(at("rules_only"), "receiver %d has no name by which rules could name it; write name: support", i+1)
+	case n.Name == "":
+	case !receiverName.MatchString(n.Name):
+		p.at(at("name"), "%q is no name for a receiver: small letters, digits, - and _, at most 40", n.Name)
+	case first < i:
+		p.at(at("name"), "receiver %d is called %s already; give each a name of its own", first+1, n.Name)
 	}
 	if !slices.Contains([]string{"json", "slack"}, n.Format) {
 		p.at(at("format"), "format is %q; it is json or slack", n.Format)

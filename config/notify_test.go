@@ -38,3 +38,21 @@ func TestReceiversOfNotifications(t *testing.T) {
 		t.Errorf("finding %v", err)
 	}
 }
+
+func TestReceiversHaveNamesForRules(t *testing.T) {
+	t.Parallel()
+	c := parse(t, good+"notify:\n  - {name: support-slack, url: 'https://x.example/1', rules_only: true}\n  - {url: 'https://x.example/2'}\n")
+	if n := c.Notify[0]; n.Name != "support-slack" || !n.RulesOnly || c.Notify[1].Name != "" {
+		t.Errorf("receivers %+v", c.Notify)
+	}
+	for text, want := range map[string]string{
+		"{name: a, url: 'https://x.example'}\n  - {name: a, url: 'https://y.example'}": "receiver 1 is called a already",
+		"{name: Support Team, url: 'https://x.example'}":                               "is no name for a receiver",
+		"{rules_only: true, url: 'https://x.example'}":                                 "receiver 1 has no name",
+	} {
+		_, err := config.Parse("f", []byte(good+"notify:\n  - "+text+"\n"), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("finding %v, want %s", err, want)
+		}
+	}
+}

@@ -89,6 +89,9 @@ func writeProvenance(line func(name, text string), e *app.ContactExplained, p ap
 	if p.Kind == "edit" {
 		text = "somebody who mended it here (" + p.Fact + ")"
 	}
+	if p.Rule != "" {
+		text = fmt.Sprintf("rule %s, %s:%d, after what came from %s", p.Rule, filepath.Base(e.MappingFile), p.MappingLine, text)
+	}
 	text += ", " + momentText(p.At)
 	if p.ReceivedAt != nil && p.ReceivedAt.Sub(p.At).Abs() >= 1e9 {
 		text += ", received " + clock(*p.ReceivedAt)

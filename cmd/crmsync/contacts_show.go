@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -152,6 +153,8 @@ func writeDebts(w io.Writer, debts []app.ContactDebt) {
 		text := d.State
 		if d.Since != nil {
 			text += " since " + momentText(*d.Since)
+		} else if d.MappingRevision != "" {
+			text += ", as the mapping was edited since it was written under " + d.MappingRevision
 		}
 		if d.Attempts > 0 {
 			text += ", failed " + timesFailed(d.Attempts)
@@ -212,17 +215,18 @@ func fieldText(value any) string {
 		if len(v) == 0 {
 			return "(none)"
 		}
-		return strings.Join(v, ", ")
+		return inOneLine(strings.Join(v, ", "))
 	case string:
 		return inOneLine(v)
 	}
 	return fmt.Sprint(value)
 }
 
-// inOneLine is a text in one line of bearable length.
+// inOneLine is a text in one line of bearable length, without characters by which
+// somebody could take charge of a terminal.
 func inOneLine(text string) string {
 	const most = 120
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most]) + "…"
 	}

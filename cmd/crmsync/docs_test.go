@@ -27,6 +27,7 @@ func TestTheManualOfTheMapping(t *testing.T) {
 	dir := filepath.Dir(info.Config)
 	serve(t, info).working(info)
 	known(t, info, newLoad(info), "16315551234")
+	editedIn(t, info, info.CRMs()[1], "16315551234", "Ada", "Lovelace", 20*time.Second)
 	settled(t, info)
 	commands := 0
 	for _, b := range fenced.FindAllSubmatch(manual, -1) {

@@ -23,7 +23,7 @@ func mappingTryCommand() *cobra.Command {
 			"yet. It feeds all accounts of the mapping or, with --config, those that the WhatsApp\n" +
 			"account delivers to.\n\n" +
 			"--contact takes a contact of the directory (with --config) and shows what its accounts\n" +
-			"have been told, too. " + whoHelp,
+			"have been told, too.\n\n" + whoHelp,
 		Args: cobra.ExactArgs(1),
 	}
 	load := configFlag(c)

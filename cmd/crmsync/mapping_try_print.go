@@ -27,12 +27,16 @@ func showRehearsed(w io.Writer, t *app.Rehearsed) {
 	if len(t.Facts) > 0 {
 		fmt.Fprintln(w, "\nFacts")
 		rows := make([][]any, 0, mostTried)
-		for _, f := range t.Facts[:min(len(t.Facts), mostTried)] {
+		facts := slices.Clone(t.Facts)
+		if len(facts) > mostTried { // what is odd is not to be missed
+			slices.SortStableFunc(facts, func(x, y app.RehearsedFact) int { return oddFirst(x) - oddFirst(y) })
+		}
+		for _, f := range facts[:min(len(facts), mostTried)] {
 			at := "-"
 			if f.At != nil {
 				at = clock(*f.At)
 			}
-			rows = append(rows, []any{strings.TrimSpace(f.Kind + " " + wordUnless(f.Type, f.Kind)), at, factText(f), f.Outcome})
+			rows = append(rows, []any{oneLine(strings.TrimSpace(f.Kind + " " + wordUnless(f.Type, f.Kind))), at, factText(f), inOneLine(f.Outcome)})
 		}
 		indented(w, []any{"Fact", "At", "Says", "Outcome"}, rows)
 		furtherOnes(w, len(t.Facts), "fact")
@@ -42,6 +46,13 @@ func showRehearsed(w io.Writer, t *app.Rehearsed) {
 	}
 	furtherOnes(w, len(t.Contacts), "contact")
 	fmt.Fprintln(w, "\nNothing was written, and nobody was called.")
+}
+
+func oddFirst(f app.RehearsedFact) int {
+	if f.Outcome == "applied" {
+		return 1
+	}
+	return 0
 }
 
 func furtherOnes(w io.Writer, n int, what string) {
@@ -61,12 +72,12 @@ func wordUnless(word, other string) string {
 func factText(f app.RehearsedFact) string {
 	var parts []string
 	if p := f.Person; p != nil {
-		who := cmp.Or(p.ProfileName, p.FullName, p.FirstName, p.Username)
+		who := oneLine(cmp.Or(p.ProfileName, p.FullName, p.FirstName, p.Username, "-"))
 		number := p.UserID
 		if p.WAID != "" {
 			number = "+" + p.WAID
 		}
-		parts = append(parts, strings.TrimSpace(who+" "+number))
+		parts = append(parts, strings.TrimPrefix(who+" "+oneLine(number), "- "))
 	}
 	switch {
 	case f.Message != nil && f.Message.Text != "":
@@ -74,11 +85,11 @@ func factText(f app.RehearsedFact) string {
 	case f.Message != nil:
 		parts = append(parts, string(f.Message.Direction))
 	case f.Status != nil:
-		parts = append(parts, f.Status.Status)
+		parts = append(parts, oneLine(f.Status.Status))
 	case f.Preference != nil:
-		parts = append(parts, f.Preference.Value)
+		parts = append(parts, oneLine(f.Preference.Value))
 	case f.Identity != nil:
-		parts = append(parts, "now "+cmp.Or(f.Identity.New.WAID, f.Identity.New.UserID))
+		parts = append(parts, "now "+oneLine(cmp.Or(f.Identity.New.WAID, f.Identity.New.UserID)))
 	}
 	return cmp.Or(strings.Join(parts, ": "), "-")
 }
@@ -88,7 +99,7 @@ func showRehearsedContact(w io.Writer, c *app.RehearsedContact) {
 	if c.ID != 0 {
 		title = fmt.Sprintf("contact:%d", c.ID)
 	}
-	fmt.Fprintf(w, "\n%s  %s\n", title, c.Name)
+	fmt.Fprintf(w, "\n%s  %s\n", title, inOneLine(c.Name))
 	names := app.FieldOrder(c.Fields)
 	width := widestOf(names)
 	for _, name := range names {

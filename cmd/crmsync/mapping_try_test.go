@@ -175,10 +175,20 @@ func TestWhateverWhatsAppSendsIsTried(t *testing.T) {
 	}
 
 	contact, message := textFrom("393331234567", "Ada Lovelace", "hello")
+	crowded, _, _ := tryOn(t, ofNumber("messages", `"contacts":[`+strings.Join(people, ",")+`],"messages":[`+strings.Join(append(messages, `{"from":5}`), ",")+`]`), sampleMapping, "--payload", "-")
+	if !strings.Contains(crowded, "and 11 facts more") || !strings.Contains(crowded, "and 10 contacts more") || !strings.Contains(crowded, "malformed: ") {
+		t.Errorf("of 30 people:\n%.3000s", crowded)
+	}
+
 	half := tried(t, ofNumber("messages", `"contacts":[`+contact+`],"messages":[`+message+`,{"from":5,"id":"wamid.X","timestamp":"1763800200","type":"text"}]`))
 	malformed := slices.IndexFunc(half.Facts, func(f app.RehearsedFact) bool { return f.Kind == "malformed" })
 	if len(half.Contacts) != 1 || malformed < 0 || !strings.HasPrefix(half.Facts[malformed].Outcome, "malformed: ") || len(half.Notes) != 1 || !strings.Contains(half.Notes[0], "dead letter") {
 		t.Errorf("half of it malformed: %+v, notes %q", half.Facts, half.Notes)
+	}
+
+	odd := strings.ReplaceAll(hello(), "Ada", `Ada\u001b[31m\u009b`)
+	if out, errs, code := tryOn(t, odd, sampleMapping, "--payload", "-"); code != 0 || strings.ContainsAny(out, "\x1b\u009b") || !strings.Contains(out, "Ada") {
+		t.Errorf("a name takes charge of the terminal (exit code %d): %q%s", code, out, errs)
 	}
 
 	for what, payload := range map[string]string{

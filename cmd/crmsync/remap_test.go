@@ -198,7 +198,7 @@ func TestTheMappingIsEditedUnderLoad(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), lasting)
 	defer cancel()
 	over := make(chan struct{})
-	go func() { defer close(over); l.run(ctx, 17, 60) }()
+	go func() { defer close(over); l.run(ctx, 20, 60) }()
 
 	looks := 0
 	whole := func() {

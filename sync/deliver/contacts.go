@@ -33,6 +33,7 @@ func (w *Worker) writeLiving(ctx context.Context, m *mapping.Mapping, work []dir
 	var changes []contactChange
 	fill := guesses(m.Lines(w.Account))
 	lines := shared(m.Lines(w.Account))
+	prompt := append(owners(m.Lines(w.Account)), lines...)
 	listed := sync.OnceValue(func() bool { return w.Listed == nil || w.Listed(ctx) })
 	for i, todo := range work {
 		batch[i] = begin(m, todo, todo.Contact.Version)
@@ -56,7 +57,7 @@ func (w *Worker) writeLiving(ctx context.Context, m *mapping.Mapping, work []dir
 			batch[i].blockedBy(wait)
 			continue
 		}
-		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff, Prompt: anyOf(lines, diff)}
+		change := connectors.ContactChange{RecordID: link.RecordID, Phones: todo.Contact.Phones(), Fields: diff, Prompt: anyOf(prompt, diff)}
 		if link.RecordID == "" || shadow[keyShadow] != key {
 			change.Key = key
 		}
@@ -155,6 +156,11 @@ func (w *Worker) toBeMerged(ctx context.Context, m *mapping.Mapping, results []c
 		return nil, nil
 	}
 	return w.Store.SeenDuplicates(ctx, w.Account, named)
+}
+
+// owners are the lines by which somebody gets a contact.
+func owners(lines []mapping.Line) []mapping.Line {
+	return slices.DeleteFunc(slices.Clone(lines), func(l mapping.Line) bool { return l.Info.Type != mapping.Owner })
 }
 
 // anyOf reports whether a line's field is among the fields.

@@ -40,6 +40,7 @@ type App struct {
 	cpu      cpu
 	store    *store.DB
 	notifier *notifier
+	teller   *teller
 	broker   *stream.Broker
 	now      atomic.Pointer[inForce]
 	recorder record.Recorder
@@ -94,6 +95,7 @@ func New(ctx context.Context, c *config.Config, log *slog.Logger) (a *App, err e
 	}
 	a.loads = newLoadMeter(a.metrics.registry, holder, a.refusesQuota)
 	a.notifier = newNotifier(a.store, holder, c.Notify, log)
+	a.teller = newTeller(a.store, holder, c.Notify, a.metrics, log)
 	if a.broker, err = openBroker(ctx, c, log); err != nil {
 		return a, err
 	}
@@ -162,7 +164,7 @@ func compileMapping(c *config.Config, name string, text []byte) (*mapping.Mappin
 				"there are no fields for account %[1]s; list them under accounts: %[1]s: contact:", account.Name)})
 		}
 	}
-	if len(missing) > 0 {
+	if missing = append(missing, unknownReceivers(c, compiled)...); len(missing) > 0 {
 		return nil, missing
 	}
 	return compiled, nil
@@ -241,6 +243,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.start("record", func(ctx context.Context) error { return a.broker.ConsumeFacts(ctx, a.record) })
 	a.start("worklist", func(ctx context.Context) error { return a.broker.ConsumeLetters(ctx, a.putLetters) })
 	a.start("notify", a.notifier.run)
+	a.start("tell what rules say", a.teller.run)
 	a.start("replay", a.replayFacts)
 	a.start("gauges", a.gauges)
 	a.start("cpu", a.watchCPU)
@@ -356,6 +359,7 @@ func (a *App) record(ctx context.Context, facts []directory.Fact) bool {
 	for _, f := range result.Recorded {
 		a.metrics.recorded.WithLabelValues(f.Account, string(f.Kind)).Inc()
 	}
+	a.noteFired(result.Fired)
 	if len(result.Malformed) == 0 {
 		return true
 	}

@@ -126,7 +126,7 @@ func checkedPayload(body []byte) ([]byte, string) {
 func exampleView(fields map[string]any) map[string]any {
 	contact := directory.Contact{Fields: make(map[string]directory.Value, len(fields))}
 	for name, value := range fields {
-		contact.Fields[name] = directory.Value{Text: directory.TextOf(value)}
+		contact.Fields[name] = directory.Value{Text: directory.TextOf(value), Entered: true}
 	}
 	view := contact.View()
 	for name, value := range fields {

@@ -59,6 +59,8 @@ type Provenance struct {
 	// line by which the value came; empty and 0 for what came from WhatsApp.
 	MappingRevision string `json:"mapping_revision,omitempty"`
 	MappingLine     int    `json:"mapping_line,omitempty"`
+	// Rule is the mapping's rule that has set it.
+	Rule string `json:"rule,omitempty"`
 }
 
 // WhatsAppSaid is what WhatsApp said of a field.
@@ -208,7 +210,7 @@ func (f *FieldExplained) origin(p *store.Profile) {
 
 func provenance(v directory.Value, facts map[string]store.FactNote) Provenance {
 	from := Provenance{
-		Account: v.Account, Fact: v.Fact, At: v.At.UTC(), Entered: v.Entered, MappingRevision: v.Revision, MappingLine: v.Line,
+		Account: v.Account, Fact: v.Fact, At: v.At.UTC(), Entered: v.Entered, MappingRevision: v.Revision, MappingLine: v.Line, Rule: v.Rule,
 	}
 	if note, kept := facts[v.Fact]; kept {
 		from.Kind, from.ReceivedAt, from.RecordedAt = string(note.Kind), orNil(note.ReceivedAt), orNil(note.RecordedAt)

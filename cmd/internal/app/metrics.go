@@ -41,6 +41,10 @@ type metrics struct {
 	renewBy     *prometheus.GaugeVec
 	rejected    prometheus.Gauge
 	mappingInfo *prometheus.GaugeVec
+	fired       *prometheus.CounterVec
+	ruleFaults  *prometheus.CounterVec
+	noticed     *prometheus.CounterVec
+	noticesOwed *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -94,6 +98,10 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.rejected)
 	m.mappingInfo = gauge("crmsync_mapping_info", "1, with the revision of the mapping in force.", "revision")
 	m.renewBy = gauge("crmsync_watch_renew_by_timestamp_seconds", "Until when the account's webhooks have to be prolonged; crmsync does it by itself.", "account")
+	m.fired = counter("crmsync_rules_fired_total", "Times that a rule of the mapping has fired.", "rule")
+	m.ruleFaults = counter("crmsync_rule_problems_total", "Actions of a rule that could not be carried out.", "rule")
+	m.noticed = counter("crmsync_rule_notices_total", "What rules told receivers, by outcome: told, failed (tried again) or given_up.", "receiver", "outcome")
+	m.noticesOwed = gauge("crmsync_rule_notices_owed", "What rules have said and a receiver has not been told yet.", "receiver")
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -56,6 +56,9 @@ func newNotifier(db *store.DB, holder string, receivers []config.Notify, log *sl
 	n := &notifier{store: db, holder: holder, log: log, every: notifyEvery}
 	n.receivers = []*receiver{{name: "log", tell: n.write}}
 	for _, r := range receivers {
+		if r.RulesOnly {
+			continue
+		}
 		p := &poster{settings: r, client: clientFor(r.Private)}
 		n.receivers = append(n.receivers, &receiver{
 			name: connectors.Digest([]byte(r.URL.Reveal()))[:16],
@@ -135,6 +138,11 @@ type poster struct {
 // post sends a notice, or its text. Errors do not contain the address, which is
 // a secret.
 func (p *poster) post(ctx context.Context, notice any, text string) error {
+	return p.send(ctx, "", notice, text)
+}
+
+// send is post, with an id by which the receiver can tell repeats.
+func (p *poster) send(ctx context.Context, id string, notice any, text string) error {
 	body := notice
 	if p.settings.Format == "slack" {
 		body = map[string]string{"text": text}
@@ -149,6 +157,9 @@ func (p *poster) post(ctx context.Context, notice any, text string) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "crmsync")
+	if id != "" {
+		request.Header.Set("Idempotency-Key", id)
+	}
 	response, err := p.client.Do(request)
 	if err != nil {
 		if u, ok := errors.AsType[*url.Error](err); ok {

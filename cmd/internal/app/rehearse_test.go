@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -34,6 +35,7 @@ accounts:
     contact:
       name: {field: profile_name, max_length: 5, overflow: refuse}
       mail: {field: email, required: true}
+      first: first_name
 `)
 	r, err := app.NewRehearsal(file, nil, "")
 	if err != nil {
@@ -67,6 +69,9 @@ accounts:
 	if !slices.Equal(refused, []string{"name", "mail"}) || c.Accounts["strict"].Refused[0].Line != 15 || c.Accounts["strict"].Refused[0].Reason == "" {
 		t.Errorf("refused is %+v", c.Accounts["strict"].Refused)
 	}
+	if c.Accounts["strict"].Fields["first"].Value != "Ada" {
+		t.Errorf("what is left of a refused contact is %+v", c.Accounts["strict"].Fields)
+	}
 	for name, f := range c.Accounts["strict"].Fields {
 		if f.Written {
 			t.Errorf("%s of a refused contact is written", name)
@@ -92,5 +97,41 @@ func TestTheSampleOfTheConfigurationHasExamplesThatPass(t *testing.T) {
 	n, found, err := app.RunExamples(t.Context(), file, m, app.ExamplesOf(file))
 	if err != nil || n < 3 || len(found) > 0 {
 		t.Errorf("%d examples, findings %v (error %v)", n, found, err)
+	}
+}
+
+// What an example does not say of its contact follows as it does for everybody.
+func TestWhatFollowsFromAnExamplesContact(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mapping.yaml")
+	write(t, file, `version: 1
+fields:
+  score: {type: number}
+accounts:
+  crm: {contact: {n: name, f: first_name, l: last_name, c: consent, s: {field: score, write: value * 2}, t: labels}}
+`)
+	m, err := app.ReadMapping(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for contact, expected := range map[string]string{
+		"{full_name: Ada King Byron}":                              "{n: Ada King Byron, f: Ada, l: King Byron}",
+		"{first_name: Ada, last_name: King}":                       "{n: Ada King, f: Ada, l: King}",
+		"{first_name: Ada, last_name: null}":                       "{n: Ada, f: Ada, l: null}",
+		"{profile_name: Ada, name: Somebody}":                      "{n: Somebody, f: Ada}",
+		"{phone: '+393331234567'}":                                 "{n: '+393331234567', f: '+393331234567'}",
+		"{wa_id: '393331234567'}":                                  "{c: unknown}",
+		"{consent: marketing, score: 3, labels: []}":               "{c: marketing, s: 6, t: []}",
+		"{labels: [a, b], first_inbound_at: 2026-11-22T09:30:00Z}": "{t: [b, a], c: transactional}",
+	} {
+		folder := filepath.Join(dir, "examples")
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, "x.yaml"), "contact: "+contact+"\nexpect: {crm: "+expected+"}\n")
+		if n, found, err := app.RunExamples(t.Context(), file, m, folder); err != nil || n != 1 || len(found) > 0 {
+			t.Errorf("%s: %d examples, %v (error %v)", contact, n, found, err)
+		}
 	}
 }

@@ -94,6 +94,9 @@ type ContactDebt struct {
 	NextAttempt *time.Time `json:"next_attempt,omitempty"`
 	DeadLetter  string     `json:"dead_letter,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
+	// MappingRevision is the mapping under which it was last written, empty if it
+	// never was.
+	MappingRevision string `json:"mapping_revision,omitempty"`
 }
 
 // Show returns a contact, by whatever [Book.Find] understands.
@@ -171,7 +174,7 @@ func debtsOf(p *store.Profile) []ContactDebt {
 		}
 		d := ContactDebt{
 			Account: l.Account, Entity: l.Entity.String(), State: string(l.State), Since: orNil(l.Since),
-			Attempts: l.Attempts, History: l.History, Reason: l.Reason,
+			Attempts: l.Attempts, History: l.History, Reason: l.Reason, MappingRevision: l.Revision,
 		}
 		if l.State == directory.Pending {
 			d.NextAttempt = orNil(l.NextAttempt)
