@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"crmsync/cmd/internal/sandbox"
 )
 
 // A complaint reaches a human within 20 s, once, with its conversation given to
@@ -57,7 +59,7 @@ rules:
     do:
       - add_label: complaint
       - assign: {team: support, unless_owned: true}
-      - task: {title: "Complaint of ${name}", due: 4h, to: owner}
+      - task: {title: "Complaint of ${name}", due: 4h, to: owner, account: hubspot}
       - notify: {to: support, text: "Complaint: ${name} wrote ${text}"}
       - reply: {to: sender, template: complaint_received, language: it}
     stop: true
@@ -113,6 +115,10 @@ rules:
 	eventually(t, 20*time.Second, "HubSpot shows the owner and the label", func() bool {
 		return owner("41629779") && strings.Contains(fmt.Sprint(fieldsIn(t, hubspot, ada)["crmsync_labels"]), "complaint")
 	})
+	eventually(t, 20*time.Second, "HubSpot has the task", func() bool { return len(tasksIn(t, hubspot)) == 1 })
+	if task := tasksIn(t, hubspot)[0]; !strings.HasPrefix(task.Title, "Complaint of ") || task.Owner != "41629779" {
+		t.Errorf("the task is %+v", task)
+	}
 	for _, crm := range info.CRMs() {
 		eventually(t, 20*time.Second, crm.Name+" has the message", func() bool { return len(textsIn(t, crm, ada)) == 1 })
 	}
@@ -154,4 +160,12 @@ rules:
 			}
 		}
 	}
+}
+
+type taskShown struct{ Title, Owner string }
+
+func tasksIn(t *testing.T, crm sandbox.CRM) (tasks []taskShown) {
+	t.Helper()
+	get(t, crm.URL+"/_sim/tasks", &tasks)
+	return tasks
 }
