@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"crmsync/cmd/internal/sandbox"
 )
 
 // A complaint reaches a human within 20 s, once, with its conversation given to
@@ -160,12 +158,4 @@ rules:
 			}
 		}
 	}
-}
-
-type taskShown struct{ Title, Owner string }
-
-func tasksIn(t *testing.T, crm sandbox.CRM) (tasks []taskShown) {
-	t.Helper()
-	get(t, crm.URL+"/_sim/tasks", &tasks)
-	return tasks
 }
