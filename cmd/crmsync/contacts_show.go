@@ -126,7 +126,8 @@ func stands(a app.ContactAccount) string {
 	return text
 }
 
-// settledCounts are the messages and files of a contact by their state in an account.
+// settledCounts are the messages, files and tasks of a contact by their state in an
+// account.
 func settledCounts(a app.ContactAccount) string {
 	var parts []string
 	for _, state := range slices.Sorted(maps.Keys(a.Messages)) {
@@ -134,6 +135,9 @@ func settledCounts(a app.ContactAccount) string {
 	}
 	for _, state := range slices.Sorted(maps.Keys(a.Files)) {
 		parts = append(parts, countOf(a.Files[state], "file")+" "+string(state))
+	}
+	for _, state := range slices.Sorted(maps.Keys(a.Tasks)) {
+		parts = append(parts, countOf(a.Tasks[state], "task")+" "+string(state))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -28,13 +28,13 @@ type Profile struct {
 	// more is left out.
 	Facts map[string]FactNote
 	Talk  Talk
-	// Settling counts the contact's messages and files by how each account
+	// Settling counts the contact's messages, files and tasks by how each account
 	// stands to them.
 	Settling []EntityCount
-	// Owed are the oldest of the messages and files that are pending or dead,
+	// Owed are the oldest of the messages, files and tasks that are pending or dead,
 	// at most mostOwed of them.
 	Owed []directory.Link
-	// Letters are those of the contact, its messages and files that are open.
+	// Letters are those of the contact, its messages, files and tasks that are open.
 	Letters []deadletter.Letter
 	// Pulls are records of the contact that wait to be read.
 	Pulls []directory.Pull

@@ -47,7 +47,7 @@ type AccountState struct {
 	PausedBy    string     `json:"paused_by,omitempty"`
 	PausedAt    *time.Time `json:"paused_at,omitempty"`
 	PauseReason string     `json:"pause_reason,omitempty"`
-	// Backlog is how many contacts, messages and files it does not show yet,
+	// Backlog is how many contacts, messages, files and tasks it does not show yet,
 	// OldestWaiting since when the oldest of them waits.
 	Backlog       int64      `json:"backlog"`
 	OldestWaiting *time.Time `json:"oldest_waiting,omitempty"`
