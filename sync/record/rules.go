@@ -127,9 +127,12 @@ func (b *batch) fireOne(o occurrence) error {
 	if f.Status != nil {
 		e.Status = f.Status.Status
 	}
-	fired, _ := b.mapping.Fire(e, o.contact.View())
+	fired, trace := b.mapping.Fire(e, o.contact.View())
 	if failed != nil {
 		return failed
+	}
+	if b.looked != nil {
+		b.looked(o.contact.ID, f, fired, trace)
 	}
 	for _, rule := range fired {
 		b.carryOutRule(o, rule)
