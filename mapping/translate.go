@@ -232,7 +232,9 @@ func (v *values) field(name string) (value any, known bool, err error) {
 		value, known = v.view[name]
 	}
 	info, own := v.m.fields[name]
-	if text, is := value.(string); own && is {
+	if text, is := value.(string); own && is && text == "" {
+		value = nil
+	} else if own && is {
 		if value, is = Typed(info.Type, text); !is {
 			return nil, false, nil
 		}

@@ -28,12 +28,12 @@ func compile(t testing.TB, before string, lines ...string) *mapping.Mapping {
 var ada = map[string]any{
 	"first_name": "Ada", "last_name": "Lovelace", "full_name": "Ada King Lovelace", "phone": "+393331234567", "language": "it", "country": nil,
 	"unread_count": int64(7), "consent": "marketing", "labels": []string{"lead", "vip"}, "last_message_text": strings.Repeat("word ", 100),
-	"last_message_at": time.Date(2026, 11, 21, 22, 30, 0, 0, time.UTC), "segment": "gold", "score": "12", "member": "true",
+	"last_message_at": time.Date(2026, 11, 21, 22, 30, 0, 0, time.UTC), "segment": "gold", "score": "12", "member": "true", "rank": "",
 }
 
 func TestWhatALineWrites(t *testing.T) {
 	t.Parallel()
-	const own = "tables:\n  tiers: {gold: A, silver: B}\nfields:\n  segment: {type: enum, options: [gold, silver]}\n  score: {type: number}\n  member: {type: bool}\n" +
+	const own = "tables:\n  tiers: {gold: A, silver: B}\nfields:\n  segment: {type: enum, options: [gold, silver]}\n  score: {type: number}\n  member: {type: bool}\n  rank: {type: number}\n" +
 		"  greeting: {value: \"'Ciao ' + first_name\"}\n  loud: {value: upper(greeting)}\n"
 	nothing := struct{}{}
 	tests := map[string]struct {
@@ -45,6 +45,7 @@ func TestWhatALineWrites(t *testing.T) {
 		"a field that is not known":     {"x: email", nothing},
 		"an own number":                 {"x: score", int64(12)},
 		"an own yes or no":              {"x: member", true},
+		"an own number that is empty":   {"x: rank", nil},
 		"a computed field":              {"x: greeting", "Ciao Ada"},
 		"one that follows from another": {"x: loud", "CIAO ADA"},
 		"a value":                       {"x: {value: \"last_name + ', ' + first_name\"}", "Lovelace, Ada"},

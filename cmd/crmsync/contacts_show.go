@@ -64,7 +64,7 @@ func writeKnown(w io.Writer, s *app.ContactShown) {
 }
 
 func writeHead(w io.Writer, h app.ContactHead) {
-	headRow(w, "Contact", strings.TrimSpace(fmt.Sprintf("contact:%d  %s", h.ID, h.Name)))
+	headRow(w, "Contact", strings.TrimSpace(fmt.Sprintf("contact:%d  %s", h.ID, oneLine(h.Name))))
 	for i, k := range h.KnownAs {
 		text := k.Value
 		if k.Kind == "phone" {

@@ -165,7 +165,7 @@ func (c *Contact) View() map[string]any {
 	for name, v := range c.Fields {
 		info, known := mapping.Contact[name]
 		if !known {
-			if !strings.HasPrefix(name, said) {
+			if !strings.Contains(name, ".") { // those are notes beside a field
 				view[name] = v.Text
 			}
 			continue
