@@ -51,6 +51,7 @@ vendor-clients: build ## Run the vendors' own clients against the simulators (np
 
 .PHONY: bench
 bench: build ## Measure answers, delays, listings, contact syncs and idle memory of ./crmsync, half an hour
+	go test ./mapping -run XXX -bench .
 	CRMSYNC=$(CURDIR)/crmsync go test ./cmd/crmsync -run "TestMeasure|TestAMessageAppears" -measure -v -timeout 60m
 
 # Tool versions are pinned in .ci/tools, apart from the program's own
