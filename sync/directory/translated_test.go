@@ -36,6 +36,7 @@ func TestWhatATranslatedLineShows(t *testing.T) {
 		"what was written has lost something":         {capitals, "last_name", "de la Cruz", "DE LA CRUZ", "DE LA CRUZ", true, "de la Cruz", false, false},
 		"somebody has changed it":                     {capitals, "last_name", "de la Cruz", "DE LA CRUZ", "BYRON", true, "Byron", false, false},
 		"both have, and the contact's is newer":       {capitals, "last_name", "King", "LOVELACE", "BYRON", false, "King", true, false},
+		"both have come to the same":                  {language, "language", "en", "Italian", "English", true, "en", false, false},
 		"what was cut":                                {cut, "full_name", "Ada King Lovelace", "Ada Kin…", "Ada Kin…", true, "Ada King Lovelace", false, false},
 		"an opt-out in the account's word":            {choice, "consent", "marketing", "Yes", "No", false, "opted_out", false, false},
 		"an opt-out that the account has not told of": {choice, "consent", "opted_out", "Yes", "Yes", true, "opted_out", true, false},
@@ -59,6 +60,9 @@ func TestWhatATranslatedLineShows(t *testing.T) {
 			}, map[string]string{"x": tt.shadow})
 			if got := c.Text(tt.field); got != tt.want {
 				t.Errorf("the contact has %q, want %q", got, tt.want)
+			}
+			if v := c.Fields[tt.field]; v.Text == tt.has && v.Fact != "f" {
+				t.Errorf("the value is the same and comes from %s now", v.Fact)
 			}
 			fields, refused := m.Translate("crm", c.View())
 			if len(refused) > 0 {
