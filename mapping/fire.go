@@ -1,8 +1,10 @@
 package mapping
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Fired is a rule that has fired.
@@ -156,6 +158,9 @@ func (x *firing) set(name string, value any) {
 	x.values.done[name] = orNothing(value)
 }
 
+// longestLabel is in characters.
+const longestLabel = 100
+
 // label adds a label or removes it. It reports false where that changes nothing.
 func (x *firing) label(add bool, name *template, a *Action) (bool, error) {
 	label, err := name.eval(&x.values)
@@ -164,6 +169,9 @@ func (x *firing) label(add bool, name *template, a *Action) (bool, error) {
 	}
 	if label = strings.Join(strings.Fields(label), " "); label == "" {
 		return false, nil
+	}
+	if utf8.RuneCountInString(label) > longestLabel {
+		return false, fmt.Errorf("a label became longer than %d characters", longestLabel)
 	}
 	a.Field, a.Value = "labels", label
 	now := x.labels()

@@ -193,11 +193,16 @@ func (c *compiler) rule(node *yaml.Node, m *Mapping) (r Rule) {
 func (c *compiler) keys(node *yaml.Node, what string, allowed []string) map[string]*yaml.Node {
 	keys := map[string]*yaml.Node{}
 	if c.each(node, what, func(key, value *yaml.Node) {
-		if !slices.Contains(allowed, key.Value) {
+		switch {
+		case slices.Contains(allowed, key.Value):
+			keys[key.Value] = value
+		case what == "a rule" && slices.Contains(whenKeys, key.Value):
+			c.at(key, "%s stands one step further in, under when: {%[1]s: …}", key.Value)
+		case what == "a rule" && slices.Contains(actionKeys, key.Value):
+			c.at(key, "%s stands one step further in, under do:, behind a dash", key.Value)
+		default:
 			c.unknown(key, allowed, "there "+are(allowed))
-			return
 		}
-		keys[key.Value] = value
 	}) == nil {
 		return nil
 	}

@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -103,16 +102,6 @@ func (t *template) eval(values cel.Activation) (string, error) {
 	}
 	b.WriteString(t.texts[len(t.values)])
 	return b.String(), nil
-}
-
-// uses are the fields that the template's expressions refer to.
-func (t *template) uses() []string {
-	var names []string
-	for _, e := range t.values {
-		names = append(names, e.uses...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // readable is an expression's value as text(…) has it.

@@ -50,7 +50,7 @@ func (c *Contact) Give(name, text string, why Cause) error {
 		c.put(said+name, old, false) // WhatsApp's
 	}
 	v := why.value(clean)
-	if old.Fact == v.Fact || name == "owner" {
+	if old.Fact == v.Fact || old.Rule != "" && old.At.Sub(v.At) < time.Millisecond || name == "owner" { // else the order would be the ids'
 		c.Override(name, v)
 	} else {
 		c.Set(name, v)

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -336,6 +337,61 @@ func TestNothingThatARuleHasMadeOutlivesItsPerson(t *testing.T) {
 			if task.Title+task.Text+task.Owner != "" {
 				town.Errorf("a task is left: %+v", task)
 			}
+		}
+	})
+}
+
+// Somebody new is new once, whatever comes with the first message.
+func TestANewContactIsNewOnce(t *testing.T) {
+	inTown(t, "rules:\n  - {name: new, when: {event: new_contact}, do: [notify: {to: x, text: \"new ${text}\"}]}\n", func(town *town) {
+		apply(town.T, town.r, message("w1", 1, kerry(), connectors.In, "one"), message("w2", 2, kerry(), connectors.In, "two"), status("w0", "delivered", 3, kerry()))
+		apply(town.T, town.r, message("w3", 4, kerry(), connectors.In, "three"))
+		if got := town.notices(); !reflect.DeepEqual(got, []string{"x rule new one"}) {
+			town.Errorf("new: %q", got)
+		}
+	})
+}
+
+// The last rule that gives the contact to somebody has the last word, in one event
+// and from one to the next.
+func TestTheLastRuleHasTheLastWord(t *testing.T) {
+	inTown(t, `rules:
+  - {name: one, do: [assign: zoe@example.com, set: {email: zoe@example.com}]}
+  - {name: two, when: {keyword: b}, do: [assign: anna@example.com, set: {email: anna@example.com}]}
+`, func(town *town) {
+		for i, want := range []string{"anna@example.com", "zoe@example.com", "anna@example.com", "zoe@example.com"} {
+			wamid := fmt.Sprint("w", 9-i)
+			apply(town.T, town.r, message(wamid, 1, kerry(), connectors.In, []string{"b", "a"}[i%2])) // all of one second
+			if owner, email := town.field(wamid, "owner").Text, town.field(wamid, "email").Text; owner != want || email != want {
+				town.Errorf("after message %d the owner is %s and the address %s, want %s", i, owner, email, want)
+			}
+		}
+	})
+}
+
+func TestTurnsAreFairAmongReplicas(t *testing.T) {
+	inTown(t, complaints, func(town *town) {
+		var replicas sync.WaitGroup
+		for replica := range 3 {
+			replicas.Go(func() {
+				r := *town.r
+				for i := range 6 {
+					p := &connectors.Person{WAID: fmt.Sprintf("39333%d00%d", replica, i)}
+					if _, err := r.Record(ctx, []directory.Fact{message(fmt.Sprint("w", replica, i), i, p, connectors.In, "refund")}); err != nil {
+						town.Error(err)
+					}
+				}
+			})
+		}
+		replicas.Wait()
+		share := map[string]int{}
+		for replica := range 3 {
+			for i := range 6 {
+				share[town.field(fmt.Sprint("w", replica, i), "owner").Text]++
+			}
+		}
+		if want := map[string]int{"anna@example.com": 6, "ben@example.com": 6, "carla@example.com": 6}; !reflect.DeepEqual(share, want) {
+			town.Errorf("shares %v", share)
 		}
 	})
 }

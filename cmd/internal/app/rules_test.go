@@ -162,9 +162,13 @@ func TestASlowReceiverHoldsUpNobody(t *testing.T) {
 	quick := newHearer(t)
 	owe(t, db, "slow", "id-1", "x")
 	_, stop := telling(t, db, "a", io.Discard, named("slow", slow.URL, "json"), named("quick", quick.URL, "json"))
+	began := time.Now()
 	for n := range 5 {
 		owe(t, db, "quick", fmt.Sprint("quick-", n), "x")
 		within(t, "the quick one is told", func() bool { return len(quick.heard()) == n+1 })
+	}
+	if took := time.Since(began); took > notifyTimeout/2 {
+		t.Errorf("the quick one has waited for the slow one: %v", took)
 	}
 	stop()
 	if got := owed(t, db); got["slow"] != 1 {
