@@ -127,8 +127,8 @@ func (c *compiler) translation(l *Line, keys map[string]*yaml.Node) {
 		in := newScope(c.contact, map[string]Type{"value": kindOf(l.Info.Type)})
 		if l.write = c.expression(write, in); l.write != nil {
 			l.Theirs = Info{Type: l.write.gives, Label: l.Info.Label}
-			if l.Theirs.Type == Text && l.Info.Type == Long {
-				l.Theirs.Type = Long
+			if l.Theirs.Type == Text && (l.Info.Type == Long || l.Info.Type == Owner) {
+				l.Theirs.Type = l.Info.Type
 			}
 		}
 	}

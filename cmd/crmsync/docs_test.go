@@ -46,7 +46,7 @@ func TestTheManualOfTheMapping(t *testing.T) {
 			line, want, _ := strings.Cut(call, "\n")
 			commands++
 			got := typed(t, dir, line)
-			if !answerOf(want).MatchString(strings.TrimRight(got, "\n")) {
+			if !answerOf(want).MatchString(strings.TrimRight(got, "\n") + "\n") {
 				t.Errorf("$ %s\nanswers\n%s\nand the manual says\n%s", line, got, want)
 			}
 		}
@@ -97,5 +97,5 @@ func answerOf(text string) *regexp.Regexp {
 		}
 		pattern += strings.Join(parts, "[^\n]*?") + "\n"
 	}
-	return regexp.MustCompile(strings.TrimSuffix(pattern, "\n") + "\n*$")
+	return regexp.MustCompile(pattern + "$")
 }

@@ -112,6 +112,7 @@ func showRehearsedContact(w io.Writer, c *app.RehearsedContact) {
 	if filled {
 		fmt.Fprintln(w, "\n  * if the account has a record of the person already, this is written only where that is empty")
 	}
+	showRules(w, c.Rules)
 	if len(c.Messages) == 0 {
 		return
 	}
@@ -124,6 +125,55 @@ func showRehearsedContact(w io.Writer, c *app.RehearsedContact) {
 	}
 	indented(w, []any{"", "At", "Status", "In", "Text"}, rows)
 	furtherOnes(w, len(c.Messages), "message")
+}
+
+func showRules(w io.Writer, rules []app.RehearsedRule) {
+	if len(rules) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nRules")
+	var rows [][]any
+	for _, r := range rules[:min(len(rules), 3*mostTried)] {
+		name := []any{inOneLine(r.Rule), r.Line, r.Event + " " + clock(r.At)}
+		if !r.Fired {
+			rows = append(rows, append(name, "does not fire: "+inOneLine(r.Why)))
+			continue
+		}
+		if len(r.Actions) == 0 {
+			rows = append(rows, append(name, "fires, and has nothing to do"))
+		}
+		for i, a := range r.Actions {
+			if i > 0 {
+				name = []any{"", "", ""}
+			}
+			rows = append(rows, append(slices.Clone(name), actionText(a)))
+		}
+	}
+	indented(w, []any{"Rule", "Line", "Event", "What it would do"}, rows)
+}
+
+// actionText is what a rule would do, in one line.
+func actionText(a app.RehearsedAction) string {
+	parts := []string{strings.ReplaceAll(a.Kind, "_", " ")}
+	if a.Kind == "set" {
+		parts = append(parts, a.Field, "to")
+	}
+	for _, part := range []string{a.Value, a.Title, a.Template, a.Text} {
+		if part != "" {
+			parts = append(parts, oneLine(part))
+		}
+	}
+	if a.To != "" {
+		parts = append(parts, "to "+oneLine(a.To))
+	}
+	if a.DueSeconds > 0 {
+		parts = append(parts, "due in "+brief(time.Duration(a.DueSeconds*float64(time.Second))))
+	}
+	text := "fires: " + strings.Join(parts, " ")
+	if a.Problem != "" {
+		text += ", which cannot be carried out: " + inOneLine(a.Problem)
+	}
+	return text
 }
 
 // messageText is a text and the accounts in which a message reads so.
@@ -174,7 +224,7 @@ func showRehearsedAccount(w io.Writer, name string, a app.RehearsedAccount) (fil
 	if a.State == app.AccountKnown {
 		header = append(header, "It was told")
 	}
-	for _, field := range slices.SortedFunc(maps.Keys(a.Fields), func(x, y string) int { return cmp.Compare(a.Fields[x].Line, a.Fields[y].Line) }) {
+	for _, field := range slices.SortedFunc(maps.Keys(a.Fields), func(x, y string) int { return cmp.Or(cmp.Compare(a.Fields[x].Line, a.Fields[y].Line), cmp.Compare(x, y)) }) {
 		f := a.Fields[field]
 		if f.Value == nil && !f.Written && f.Told == nil {
 			continue // there is nothing to empty

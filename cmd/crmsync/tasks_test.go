@@ -16,6 +16,7 @@ type simTask struct {
 	ContactID string `json:"contact_id"`
 	Title     string `json:"title"`
 	Text      string `json:"text"`
+	Owner     string `json:"owner"`
 	Due       string `json:"due"`
 	Priority  string `json:"priority"`
 }

@@ -47,12 +47,15 @@ func TestWhatAPersonMayGiveAField(t *testing.T) {
 func TestEveryFieldThatIsEditedShows(t *testing.T) {
 	t.Parallel()
 	values := map[mapping.Type]string{
-		mapping.Phone: "+393331234567", mapping.Number: "7", mapping.Time: "2026-11-21T09:00:00Z", mapping.Labels: "vip", mapping.Enum: "opted_out",
+		mapping.Phone: "+393331234567", mapping.Number: "7", mapping.Time: "2026-11-21T09:00:00Z", mapping.Labels: "vip",
 	}
 	editable := directory.Editable()
 	for name, info := range mapping.Contact {
 		value := values[info.Type]
-		if value == "" {
+		switch {
+		case len(info.Options) > 0:
+			value = info.Options[len(info.Options)-1]
+		case value == "":
 			value = "anna@example.com" // fits every text
 		}
 		text, err := directory.Editing(name, value)

@@ -19,6 +19,7 @@ type batch struct {
 	mapping   *mapping.Mapping
 	region    string
 	words     func() Words
+	looked    func(contactID int64, f *directory.Fact, fired []mapping.Fired, trace []mapping.Looked)
 
 	facts      []*directory.Fact
 	outcomes   []directory.FactOutcome

@@ -31,6 +31,9 @@ type Recorder struct {
 	// WantsFiles reports whether the files that come with an account's
 	// messages are delivered too; nil is never.
 	WantsFiles func(account string) bool
+	// Looked is told of each event at which rules have looked: which have fired,
+	// and of each whether it has; nil is nobody.
+	Looked func(contactID int64, f *directory.Fact, fired []mapping.Fired, trace []mapping.Looked)
 }
 
 // Store is the database.
@@ -158,7 +161,7 @@ func (r *Recorder) Apply(ctx context.Context, facts []directory.Fact) (Result, e
 		if err := tx.WantPulls(r.pullsOf(news)); err != nil {
 			return err
 		}
-		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping(), region: r.Region, words: r.Words}
+		b := batch{tx: tx, deliverTo: r.DeliverTo, wantsFile: r.WantsFiles, mapping: r.Mapping(), region: r.Region, words: r.Words, looked: r.Looked}
 		if len(facts) == 0 {
 			if err := tx.Passed(events); err != nil {
 				return err

@@ -1,8 +1,10 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -127,9 +129,12 @@ func (b *batch) fireOne(o occurrence) error {
 	if f.Status != nil {
 		e.Status = f.Status.Status
 	}
-	fired, _ := b.mapping.Fire(e, o.contact.View())
+	fired, trace := b.mapping.Fire(e, o.contact.View())
 	if failed != nil {
 		return failed
+	}
+	if b.looked != nil {
+		b.looked(o.contact.ID, f, fired, trace)
 	}
 	for _, rule := range fired {
 		b.carryOutRule(o, rule)
@@ -169,8 +174,9 @@ func (b *batch) carryOutRule(o occurrence, rule mapping.Fired) {
 }
 
 func taskOf(f *directory.Fact, c *directory.Contact, a mapping.Action, rule, key string) *directory.Task {
+	title := strings.Join(strings.Fields(connectors.Clean(a.Title)), " ")
 	t := &directory.Task{
-		ContactID: c.ID, Key: key, Rule: rule, Account: a.Account, Title: connectors.Clean(a.Title), Text: connectors.Clean(a.Text), Owner: a.To, Priority: a.Priority, At: f.When(),
+		ContactID: c.ID, Key: key, Rule: rule, Account: a.Account, Title: cmp.Or(title, rule), Text: connectors.Clean(a.Text), Owner: a.To, Priority: a.Priority, At: f.When(),
 	}
 	if a.Due > 0 {
 		t.Due = f.ReceivedAt.Add(a.Due).UTC()

@@ -33,8 +33,10 @@ func (s *Standing) Links() []StandingLink { return s.links }
 // A StandingLink is how an account stands to a contact.
 type StandingLink struct{ row linkRow }
 
-// Account is whose it is, State how it stands.
-func (l *StandingLink) Account() string        { return l.row.Account }
+// Account is whose it is.
+func (l *StandingLink) Account() string { return l.row.Account }
+
+// State is how the account stands to the contact.
 func (l *StandingLink) State() directory.State { return directory.State(l.row.State) }
 
 // Link is the link itself.

@@ -66,8 +66,8 @@ type RehearsedContact struct {
 	// Accounts are by name.
 	Accounts map[string]RehearsedAccount `json:"accounts"`
 	Messages []RehearsedMessage          `json:"messages"`
-	// Rules are those that would fire, in their order.
-	Rules []any `json:"rules"`
+	// Rules are those that looked at what happened, event by event in their order.
+	Rules []RehearsedRule `json:"rules"`
 }
 
 // How an account stands to a contact of a rehearsal.
@@ -239,12 +239,7 @@ func (r *Rehearsal) Payload(ctx context.Context, body []byte) (*Rehearsed, error
 	}
 	defer db.Close()
 	split := whatsapp.NewReceiver(nil, "").Split(body)
-	received := time.Now().UTC()
-	for _, f := range split {
-		if f.At.After(received) {
-			received = f.At // or its time would not count
-		}
-	}
+	received := arrival(split)
 	facts := make([]directory.Fact, len(split))
 	for i, f := range split {
 		facts[i] = directory.Fact{ID: directory.FactID(r.account, f.Key), Account: r.account, ReceivedAt: received, Fact: f}
@@ -255,6 +250,10 @@ func (r *Rehearsal) Payload(ctx context.Context, body []byte) (*Rehearsed, error
 	}
 	if r.config != nil {
 		recorder.Region = r.config.DefaultRegion
+	}
+	rules := map[int64][]RehearsedRule{}
+	recorder.Looked = func(contact int64, f *directory.Fact, fired []mapping.Fired, trace []mapping.Looked) {
+		rules[contact] = append(rules[contact], rulesRehearsed(f, fired, trace)...)
 	}
 	result, err := recorder.Record(ctx, facts)
 	if err != nil {
@@ -271,11 +270,25 @@ func (r *Rehearsal) Payload(ctx context.Context, body []byte) (*Rehearsed, error
 	if err != nil {
 		return nil, err
 	}
-	if err := r.contacts(ctx, db, messages, out); err != nil {
+	if err := r.contacts(ctx, db, messages, rules, out); err != nil {
 		return nil, err
 	}
 	r.note(out)
 	return out, nil
+}
+
+// arrival is when a webhook is taken to arrive: when the last thing in it happened,
+// as it does in life.
+func arrival(facts []connectors.Fact) (at time.Time) {
+	for _, f := range facts {
+		if f.At.After(at) {
+			at = f.At
+		}
+	}
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return at.UTC()
 }
 
 // watchedStore remembers what has become of facts.
@@ -362,7 +375,7 @@ func logged(ctx context.Context, db *store.DB, m *mapping.Mapping, ids map[strin
 }
 
 // contacts are all that the database knows.
-func (r *Rehearsal) contacts(ctx context.Context, db *store.DB, messages map[int64][]RehearsedMessage, out *Rehearsed) error {
+func (r *Rehearsal) contacts(ctx context.Context, db *store.DB, messages map[int64][]RehearsedMessage, rules map[int64][]RehearsedRule, out *Rehearsed) error {
 	for after := int64(0); ; {
 		page, err := db.Standings(ctx, after, time.Time{}, 500)
 		if err != nil || len(page) == 0 {
@@ -376,6 +389,7 @@ func (r *Rehearsal) contacts(ctx context.Context, db *store.DB, messages map[int
 			}
 			view := contact.View()
 			c := contactRehearsed(r.mapping, view, messages[contact.ID])
+			c.Rules = append(c.Rules, rules[contact.ID]...)
 			for _, l := range page[i].Links() {
 				link, err := l.Link()
 				if err != nil {
@@ -389,7 +403,7 @@ func (r *Rehearsal) contacts(ctx context.Context, db *store.DB, messages map[int
 }
 
 func contactRehearsed(m *mapping.Mapping, view map[string]any, messages []RehearsedMessage) RehearsedContact {
-	c := RehearsedContact{Fields: knownFields(m, view), Accounts: map[string]RehearsedAccount{}, Messages: []RehearsedMessage{}, Rules: []any{}}
+	c := RehearsedContact{Fields: knownFields(m, view), Accounts: map[string]RehearsedAccount{}, Messages: []RehearsedMessage{}, Rules: []RehearsedRule{}}
 	c.Name, _ = view["name"].(string)
 	c.Messages = append(c.Messages, messages...)
 	return c

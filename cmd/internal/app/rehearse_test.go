@@ -100,6 +100,53 @@ func TestTheSampleOfTheConfigurationHasExamplesThatPass(t *testing.T) {
 	}
 }
 
+// Rules look at a webhook of the past as they would have then: which fire, what that
+// does, and why the others do not.
+func TestARehearsalSaysWhichRulesFire(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "mapping.yaml")
+	write(t, file, `version: 1
+fields:
+  segment: {type: enum, options: [gold, silver]}
+rules:
+  - name: greeting
+    when: {event: message, keyword: [hello]}
+    do:
+      - add_label: polite
+      - set: {segment: gold}
+  - name: complaint
+    when: {event: message, keyword: [refund]}
+    do:
+      - add_label: complaint
+accounts:
+  crm:
+    contact: {segment: segment, tags: labels}
+`)
+	r, err := app.NewRehearsal(file, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Payload(t.Context(), []byte(aMessage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Contacts[0]
+	if len(c.Rules) != 2 {
+		t.Fatalf("rules %+v", c.Rules)
+	}
+	fires, not := c.Rules[0], c.Rules[1]
+	if fires.Rule != "greeting" || !fires.Fired || fires.Line != 5 || fires.Event != "message" || fires.At.Year() != 2025 || len(fires.Actions) != 2 ||
+		fires.Actions[0].Kind != "add_label" || fires.Actions[0].Value != "polite" || fires.Actions[1].Field != "segment" || fires.Actions[1].Line != 9 {
+		t.Errorf("what fires is %+v", fires)
+	}
+	if not.Rule != "complaint" || not.Fired || not.Why == "" || len(not.Actions) != 0 {
+		t.Errorf("what does not is %+v", not)
+	}
+	if f := c.Accounts["crm"].Fields; f["segment"].Value != "gold" || !slices.Equal(f["tags"].Value.([]string), []string{"polite"}) {
+		t.Errorf("written is %+v", f)
+	}
+}
+
 // What an example does not say of its contact follows as it does for everybody.
 func TestWhatFollowsFromAnExamplesContact(t *testing.T) {
 	t.Parallel()
