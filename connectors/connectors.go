@@ -103,11 +103,15 @@ type Eraser interface {
 
 // A Tasker gives the account's people something to do.
 //
-// What a vendor needs for that is learnt with the first task, and created then if
-// [Writer.Setup] was last allowed to create: who uses no tasks needs nothing. That
+// Who uses no tasks needs nothing for them, so [Writer.Setup] does not look. That
 // tasks are not allowed, for want of a scope or otherwise, is Rejected, and says
 // nothing about the rest of the account.
 type Tasker interface {
+	// SetupTasks compares what the account has with what tasks need, as Setup does,
+	// and with fix creates what is missing. None of its findings is fatal: what a
+	// task lacks then is told of the task. It is not needed before the first one.
+	SetupTasks(ctx context.Context, fix bool) ([]Finding, error)
+
 	// FindTasks looks for tasks that an earlier CreateTasks may or may not have
 	// written. A result without RecordID and without Err means that the task is
 	// not there.

@@ -388,18 +388,19 @@ func (c *compiler) task(node *yaml.Node, m *Mapping) func(x *firing, a *Action) 
 // taskAccount reads in which account a task is: one team does it, so with several
 // accounts one has to be named.
 func (c *compiler) taskAccount(task, node *yaml.Node, m *Mapping) string {
-	names := m.Accounts()
+	names, account := m.Accounts(), ""
 	switch {
 	case node == nil && len(names) == 1:
-		return names[0]
+		account = names[0]
 	case node == nil && len(names) > 1:
 		c.at(task, "the task does not say in which account it is; write account: and one of %s", list(names, "or"))
 	case node != nil && !slices.Contains(names, node.Value):
 		c.unknown(node, names, "the document has "+list(names, "and"))
 	case node != nil:
-		return node.Value
+		account = node.Value
 	}
-	return ""
+	m.tasks[account] = true
+	return account
 }
 
 // notify reads whom to tell what.

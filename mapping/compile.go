@@ -40,7 +40,7 @@ func (f Findings) Error() string {
 func Compile(file string, source []byte) (*Mapping, error) {
 	c := compiler{file: file, tables: map[string]map[string]string{}}
 	m := &Mapping{
-		revision: RevisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{},
+		revision: RevisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{}, tasks: map[string]bool{},
 		fields: map[string]Info{}, computed: map[string]*computed{}, messages: map[string]logging{},
 	}
 	if doc := c.parse(source); doc != nil {

@@ -23,6 +23,7 @@ type Mapping struct {
 	people   People
 	onDelete map[string]OnDelete
 	merges   map[string]bool
+	tasks    map[string]bool // accounts in which rules make some
 
 	rules     []Rule
 	keywords  keywords
@@ -77,6 +78,9 @@ func (m *Mapping) Accounts() []string {
 // MaxLength is how many characters of a text the line writes at most, 0 for any
 // number.
 func (l *Line) MaxLength() int { return l.most }
+
+// Tasks reports whether a rule may make a task in the account.
+func (m *Mapping) Tasks(account string) bool { return m.tasks[account] }
 
 // Lines returns an account's lines in the order of the document. The caller
 // does not change them.

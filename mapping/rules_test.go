@@ -463,3 +463,20 @@ func BenchmarkRules(b *testing.B) {
 		}
 	}
 }
+
+func TestATaskIsInOneAccount(t *testing.T) {
+	t.Parallel()
+	const two = "version: 1\naccounts:\n  hubspot: {contact: {x: first_name}}\n  zoho: {contact: {y: first_name}}\nrules:\n  - name: r\n    do:\n    - task: {title: x%s}\n"
+	_, err := mapping.Compile("m.yaml", fmt.Appendf(nil, two, ""))
+	found, _ := errors.AsType[mapping.Findings](err)
+	if len(found) != 1 || found[0].Line != 8 || !strings.Contains(found[0].Problem, "write account: and one of hubspot or zoho") {
+		t.Errorf("findings %v", found)
+	}
+	m, err := mapping.Compile("m.yaml", fmt.Appendf(nil, two, ", account: zoho"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Tasks("hubspot") || !m.Tasks("zoho") {
+		t.Errorf("tasks in hubspot %v, in zoho %v", m.Tasks("hubspot"), m.Tasks("zoho"))
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -137,6 +138,61 @@ func TestLostAnswersAndCrashesDoubleNoTask(t *testing.T) {
 		if s := statsOf(t, crm); s.Faults == 0 || s.DuplicateMessages != 0 {
 			t.Errorf("%s: %+v, want faults and no message twice", crm.Name, s)
 		}
+	}
+	if r, code := auditOf(t, info, nil); code != 0 || !r.Closes {
+		t.Errorf("the audit does not close: %+v", r.Findings)
+	}
+}
+
+// What tasks need is looked at where a rule makes some, and a task for somebody whom
+// a CRM does not know is a dead letter that says so, with nothing else held up.
+func TestWhatStandsInTheWayOfATaskIsSaid(t *testing.T) {
+	t.Parallel()
+	info := simulate(t)
+	needs := func(fix ...string) string {
+		out, errs, _ := runCommand(t, append([]string{"check", "--live", "--config", info.Config}, fix...)...)
+		return out + errs
+	}
+	if said := needs("--fix"); strings.Contains(strings.ToLower(said), "task_key") {
+		t.Errorf("without such a rule check --live says:\n%s", said)
+	}
+	withTasks(t, info)
+	if said := needs(); !strings.Contains(said, "crmsync_task_key") || !strings.Contains(said, "Crmsync_Task_Key") {
+		t.Errorf("check --live says:\n%s", said)
+	}
+	if said := needs("--fix"); strings.Contains(said, "crmsync_task_key") || strings.Contains(said, "Crmsync_Task_Key") {
+		t.Errorf("check --live --fix says:\n%s", said)
+	}
+	remap(t, info, "priority: high}", "priority: high, to: nobody@example.com}") // in the first of the CRMs
+	serve(t, info)
+	const ada = "16315551234"
+	newLoad(info).post("wamid.1", ada, "a complaint about the lamp")
+	for _, crm := range info.CRMs() {
+		eventually(t, 30*time.Second, crm.Name+" has the message", func() bool { return len(textsIn(t, crm, ada)) == 1 })
+	}
+	first := info.CRMs()[0]
+	var letters []struct {
+		ID, Account, Code, Reason, Field string
+	}
+	eventually(t, 20*time.Second, "there is a letter", func() bool {
+		out, _, code := runCommand(t, "deadletters", "list", "--config", info.Config, "--output", "json")
+		return code == 0 && json.Unmarshal([]byte(out), &letters) == nil && len(letters) == 1
+	})
+	l := letters[0]
+	if l.Account != first.Account || !strings.HasPrefix(l.ID, first.Account+".task.") || !strings.Contains(l.Reason, "no active owner") || strings.Contains(l.Reason, "nobody@") {
+		t.Errorf("the letter is %+v", l)
+	}
+	out, errs, code := runCommand(t, "deadletters", "edit", l.ID, "--set", "first_name=Ada", "--config", info.Config)
+	if code == 0 || !strings.Contains(errs, "stays as its rule has made it") {
+		t.Errorf("edit: %s%s (exit code %d)", out, errs, code)
+	}
+	for _, crm := range info.CRMs()[1:] {
+		if n, _ := taskCounts(t, crm); n != 1 {
+			t.Errorf("%s has %d tasks, want one", crm.Name, n)
+		}
+	}
+	if out, errs, code := runCommand(t, "contacts", "show", "+"+ada, "--config", info.Config); code != 0 || !strings.Contains(out, "1 task agreed") || !strings.Contains(out, "1 task dead") || !strings.Contains(out, l.ID) {
+		t.Errorf("contacts show: %s%s", out, errs)
 	}
 	if r, code := auditOf(t, info, nil); code != 0 || !r.Closes {
 		t.Errorf("the audit does not close: %+v", r.Findings)

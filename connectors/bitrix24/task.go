@@ -28,6 +28,9 @@ type tasking struct {
 	results []connectors.Result
 }
 
+// SetupTasks finds nothing: activities need what contacts need.
+func (c *Client) SetupTasks(context.Context, bool) ([]connectors.Finding, error) { return nil, nil }
+
 // FindTasks looks for activities by their origin.
 func (c *Client) FindTasks(ctx context.Context, changes []connectors.TaskChange) []connectors.Result {
 	t := tasking{client: c, results: make([]connectors.Result, len(changes))}

@@ -19,6 +19,26 @@ func task(contact string, n int) connectors.TaskChange {
 	}
 }
 
+// openTasks opens an account that is set up for tasks.
+func (v *Vendor) openTasks(t *testing.T) *Account {
+	t.Helper()
+	a := v.open(t)
+	first, err := a.SetupTasks(t.Context(), true)
+	if err != nil {
+		t.Fatalf("set-up of tasks: %v", err)
+	}
+	again, err := a.SetupTasks(t.Context(), false)
+	if err != nil || len(again) > len(first) {
+		t.Errorf("set-up of tasks: %+v when it was done (error %v), %+v before", again, err, first)
+	}
+	for _, f := range again {
+		if f.Fatal {
+			t.Errorf("set-up of tasks: %+v is fatal", f)
+		}
+	}
+	return a
+}
+
 type shownTask struct {
 	ID        string `json:"id"`
 	ContactID string `json:"contact_id"`
@@ -44,7 +64,7 @@ func (a *Account) learnTasks(t *testing.T, contact string) {
 }
 
 func taskLife(t *testing.T, v Vendor) {
-	a := v.open(t)
+	a := v.openTasks(t)
 	contact, users := a.write(t, v.person(1))[0], a.users(t)
 	byID, byMail := task(contact, 1), task(contact, 2)
 	byID.Owner, byMail.Owner, byMail.Priority, byMail.Text = users[0].ID, strings.ToUpper(users[1].Email), "", ""
@@ -101,7 +121,7 @@ func (a *Account) users(t *testing.T) []connectors.User {
 }
 
 func sameTaskInABatch(t *testing.T, v Vendor) {
-	a := v.open(t)
+	a := v.openTasks(t)
 	contact := a.write(t, v.person(1))[0]
 	r := a.CreateTasks(t.Context(), []connectors.TaskChange{task(contact, 1), task(contact, 1), task(contact, 2)})
 	for i := range r {
@@ -115,7 +135,7 @@ func sameTaskInABatch(t *testing.T, v Vendor) {
 }
 
 func taskOfContactsOwner(t *testing.T, v Vendor) {
-	a := v.open(t)
+	a := v.openTasks(t)
 	owner := a.users(t)[1]
 	p := v.person(1)
 	p.Fields[v.Names.Owner] = owner.ID
@@ -129,7 +149,7 @@ func taskOfContactsOwner(t *testing.T, v Vendor) {
 }
 
 func badTasks(t *testing.T, v Vendor) {
-	a := v.open(t)
+	a := v.openTasks(t)
 	ids := a.write(t, v.person(1), v.person(2))
 	nobody, mail, gone, placeless, keyless := task(ids[0], 2), task(ids[0], 3), task(ids[1], 4), task("", 5), task(ids[0], 6)
 	nobody.Owner, mail.Owner, keyless.Key = "999999999", "nobody@example.com", ""
@@ -160,7 +180,7 @@ func badTasks(t *testing.T, v Vendor) {
 }
 
 func lostTask(t *testing.T, v Vendor) {
-	a := v.open(t)
+	a := v.openTasks(t)
 	contact := a.write(t, v.person(1))[0]
 	a.learnTasks(t, contact)
 	list := []connectors.TaskChange{task(contact, 1), task(contact, 2)}

@@ -140,6 +140,11 @@ func (g *Guard) EraseMessages(ctx context.Context, ids []string) []connectors.Re
 	return pass(ctx, g, ids, g.connector.EraseMessages, failure)
 }
 
+// SetupTasks passes on, unless the breaker is open.
+func (g *Guard) SetupTasks(ctx context.Context, fix bool) ([]connectors.Finding, error) {
+	return ask(ctx, g, func() ([]connectors.Finding, error) { return g.connector.SetupTasks(ctx, fix) })
+}
+
 // FindTasks passes on, unless the breaker is open.
 func (g *Guard) FindTasks(ctx context.Context, changes []connectors.TaskChange) []connectors.Result {
 	return pass(ctx, g, changes, g.connector.FindTasks, failure)

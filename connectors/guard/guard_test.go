@@ -105,6 +105,10 @@ func (v *vendor) EraseMessages(ctx context.Context, ids []string) []connectors.R
 	return v.answer(ctx, len(ids))
 }
 
+func (v *vendor) SetupTasks(ctx context.Context, _ bool) ([]connectors.Finding, error) {
+	return []connectors.Finding{{Object: "tasks"}}, v.err(ctx)
+}
+
 func (v *vendor) FindTasks(ctx context.Context, ch []connectors.TaskChange) []connectors.Result {
 	return v.answer(ctx, len(ch))
 }
@@ -290,6 +294,10 @@ var reads = map[string]func(context.Context, *Guard) (ok bool, err error){
 			return len(got) == 2, e
 		}
 		return len(got) == 2, nil
+	},
+	"SetupTasks": func(ctx context.Context, g *Guard) (bool, error) {
+		got, err := g.SetupTasks(ctx, true)
+		return len(got) == 1 && got[0].Object == "tasks", err
 	},
 	"EraseTasks": func(ctx context.Context, g *Guard) (bool, error) {
 		return two(g.EraseTasks(ctx, []string{"1", "2"}))

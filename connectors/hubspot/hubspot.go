@@ -99,9 +99,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	schema *schema
-	// create says that the last Setup was allowed to create, tasks whether
-	// tasks have our property, nil while nobody has asked.
-	create bool
+	// tasks says whether tasks have our property, nil while nobody has asked.
 	tasks  *bool
 	fields fields
 	owners owners
@@ -185,7 +183,7 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 	}
 	c.learnFields(s.fields)
 	c.mu.Lock()
-	c.schema, c.create, c.tasks = s.schema, fix, nil
+	c.schema = s.schema
 	c.mu.Unlock()
 	return s.findings, nil
 }

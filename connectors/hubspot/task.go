@@ -2,6 +2,7 @@ package hubspot
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,12 +69,56 @@ func (c *Client) EraseTasks(ctx context.Context, ids []string) []connectors.Resu
 	return results
 }
 
-// learnedTasks reports whether tasks have our unique property. With the first
-// task it is created, if the last Setup was allowed to create; where HubSpot
-// refuses it, tasks carry their key in a last line.
+// SetupTasks sees to the property that tells tasks apart. Whether an account allows
+// own properties on tasks is nowhere documented; without it a task carries its key
+// in a last line.
+func (c *Client) SetupTasks(ctx context.Context, fix bool) ([]connectors.Finding, error) {
+	have, err := c.definitions(ctx, tasks)
+	if err != nil {
+		if !refusal(err) {
+			return nil, err
+		}
+		return []connectors.Finding{{Object: tasks, Problem: ofTasks(err).Reason}}, nil
+	}
+	const lost = "tasks carry their key in a last line, and looking for one reads the contact's tasks"
+	p, there := have[taskKeyProperty]
+	f := connectors.Finding{Object: tasks, Field: taskKeyProperty}
+	switch {
+	case there && !p.HasUniqueValue:
+		f.Problem = "the property is not unique: " + lost + "; delete it in HubSpot and run the setup again"
+	case there:
+	case !fix:
+		f.Fixable = true
+		f.Problem = "the property does not exist in HubSpot: " + lost
+	default:
+		p = property{Name: taskKeyProperty, Label: "Task key (crmsync)", Type: "string", FieldType: "text", HasUniqueValue: true}
+		s := setup{client: c}
+		if err := s.create(ctx, tasks, p); err != nil {
+			if !refusal(err) {
+				return nil, err
+			}
+			p.HasUniqueValue = false
+			f.Problem = fmt.Sprintf("HubSpot refuses the property (%s): %s", err, lost)
+		}
+	}
+	c.knowTasks(p.HasUniqueValue)
+	if f.Problem == "" {
+		return nil, nil
+	}
+	return []connectors.Finding{f}, nil
+}
+
+func (c *Client) knowTasks(key bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tasks = &key
+}
+
+// learnedTasks reports whether tasks have our unique property: from SetupTasks, or
+// read now.
 func (c *Client) learnedTasks(ctx context.Context) (key bool, err *connectors.Error) {
 	c.mu.Lock()
-	known, create := c.tasks, c.create
+	known := c.tasks
 	c.mu.Unlock()
 	if known != nil {
 		return *known, nil
@@ -82,21 +127,9 @@ func (c *Client) learnedTasks(ctx context.Context) (key bool, err *connectors.Er
 	if err != nil {
 		return false, ofTasks(err)
 	}
-	p, there := have[taskKeyProperty]
-	if !there && create {
-		p = property{Name: taskKeyProperty, Label: "Task key (crmsync)", Type: "string", FieldType: "text", HasUniqueValue: true}
-		s := setup{client: c}
-		if err := s.create(ctx, tasks, p); err != nil {
-			if !refusal(err) {
-				return false, err
-			}
-			p.HasUniqueValue = false
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tasks = &p.HasUniqueValue
-	return p.HasUniqueValue, nil
+	key = have[taskKeyProperty].HasUniqueValue
+	c.knowTasks(key)
+	return key, nil
 }
 
 // ofTasks makes of a token that may not deal with tasks the trouble of the task.
@@ -116,10 +149,13 @@ func (t *tasking) fail(list []*journal.Task, err *connectors.Error) {
 	}
 }
 
+// find looks tasks up. One may have been written before there was the property.
 func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 	if t.key {
 		t.findByKey(ctx, list)
-		return
+		list = slices.DeleteFunc(slices.Clone(list), func(task *journal.Task) bool {
+			return task.Error(t.results) != nil || task.Record(t.results) != "" || !isID.MatchString(task.ContactRecordID)
+		})
 	}
 	byContact := map[string][]*journal.Task{}
 	for _, task := range list {

@@ -69,13 +69,16 @@ func TestATokenThatMayNotWriteTasksIsTheTasksTrouble(t *testing.T) {
 	if err != nil || len(findings) != 0 {
 		t.Fatalf("set-up finds %+v, error %v, want nothing: no task is wanted yet", findings, err)
 	}
+	if findings, err = a.SetupTasks(t.Context(), true); err != nil || len(findings) != 1 || findings[0].Fatal || !strings.Contains(findings[0].Problem, "crm.objects.contacts.write") {
+		t.Errorf("the set-up of tasks finds %+v, error %v", findings, err)
+	}
 	r := a.CreateTasks(t.Context(), aTask(newContact(t, a)))[0]
 	if r.Err == nil || r.Err.Class != connectors.Rejected || !strings.Contains(r.Err.Reason, "crm.objects.contacts.write") {
 		t.Errorf("%v, want it refused with the scope's name", r.Err)
 	}
 }
 
-func TestNothingIsCreatedForTasksBeforeThereIsOneOrAgainstTheSettings(t *testing.T) {
+func TestNothingIsCreatedForTasksUnlessSomebodySaysSo(t *testing.T) {
 	t.Parallel()
 	made := 0
 	a := taskAccount(t, hubspotsim.Knobs{}, func(r *http.Request) (int, string) {
@@ -87,20 +90,26 @@ func TestNothingIsCreatedForTasksBeforeThereIsOneOrAgainstTheSettings(t *testing
 	if _, err := a.Setup(t.Context(), nil, true); err != nil || made != 0 {
 		t.Fatalf("set-up made %d properties of tasks (error %v), want none", made, err)
 	}
-	contact := newContact(t, a)
-	if _, err := a.Setup(t.Context(), nil, false); err != nil {
-		t.Fatal(err)
+	contact, first, second := newContact(t, a), aTask(""), aTask("")
+	first[0].ContactRecordID, second[0].ContactRecordID, second[0].Key = contact, contact, "k2"
+	if r := a.CreateTasks(t.Context(), first)[0]; r.Err != nil || made != 0 {
+		t.Fatalf("%+v, %d properties made; want a task and no property", r, made)
 	}
-	if r := a.CreateTasks(t.Context(), aTask(contact))[0]; r.Err != nil || made != 0 {
-		t.Fatalf("%+v, %d properties made; want a task and no property: nobody has allowed one", r, made)
+	findings, err := a.SetupTasks(t.Context(), false)
+	if err != nil || made != 0 || len(findings) != 1 || findings[0].Fatal || !findings[0].Fixable {
+		t.Fatalf("findings %+v, %d properties made, error %v", findings, made, err)
 	}
-	if _, err := a.Setup(t.Context(), nil, true); err != nil {
-		t.Fatal(err)
+	if findings, err := a.SetupTasks(t.Context(), true); err != nil || made != 1 || len(findings) != 0 {
+		t.Fatalf("findings %+v, %d properties made, error %v", findings, made, err)
 	}
-	another := aTask(contact)
-	another[0].Key = "k2"
-	if r := a.CreateTasks(t.Context(), another)[0]; r.Err != nil || made != 1 {
-		t.Errorf("%+v, %d properties made, want one", r, made)
+	if r := a.CreateTasks(t.Context(), second)[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	// The one from before there was the property is found as well.
+	for i, r := range a.FindTasks(t.Context(), append(first, second...)) {
+		if r.Err != nil || r.RecordID == "" {
+			t.Errorf("task %d: %+v, want it found", i+1, r)
+		}
 	}
 }
 
@@ -108,6 +117,9 @@ func TestATaskThatIsThereAlreadyIsAsGoodAsCreated(t *testing.T) {
 	t.Parallel()
 	a := taskAccount(t, hubspotsim.Knobs{}, nil)
 	if _, err := a.Setup(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.SetupTasks(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	contact := newContact(t, a)

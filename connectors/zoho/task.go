@@ -3,6 +3,7 @@ package zoho
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -65,15 +66,76 @@ func (c *Client) EraseTasks(ctx context.Context, ids []string) []connectors.Resu
 	return results
 }
 
-// learnedTasks is what our field of tasks is called. With the first task it is
-// created, if the last Setup was allowed to create; where Zoho refuses a unique
-// one it is a plain one, and where it refuses that tasks carry their key in a last
+// SetupTasks sees to the field that tells tasks apart. Where Zoho refuses a unique
+// one it is a plain one, and where it refuses that a task carries its key in a last
 // line.
-func (c *Client) learnedTasks(ctx context.Context) (string, *connectors.Error) {
-	c.learning.Lock()
-	defer c.learning.Unlock()
+func (c *Client) SetupTasks(ctx context.Context, fix bool) ([]connectors.Finding, error) {
+	// The fields may be read without the scope for the module.
+	_, err := c.do(ctx, call{method: http.MethodGet, path: taskModule, query: url.Values{"fields": {"Subject"}, "per_page": {"1"}}})
+	var have map[string]definition
+	if err == nil {
+		have, err = c.definitions(ctx, taskModule)
+	}
+	if err != nil {
+		if !refusal(err) {
+			return nil, err
+		}
+		return []connectors.Finding{{Object: taskModule, Problem: ofTasks(err).Reason}}, nil
+	}
+	const lost = "tasks carry their key in a last line, and looking for one reads the contact's tasks"
+	f := connectors.Finding{Object: taskModule, Field: taskKeyField}
+	d, there := find(have, taskKeyField)
+	var refused *connectors.Error
+	if fix {
+		unique := uniqueText(taskKeyField)
+		plain := unique
+		plain.Unique = nil
+		for _, field := range []newField{unique, plain} {
+			if there {
+				break
+			}
+			s := setup{client: c}
+			if _, refused = s.create(ctx, taskModule, field); refused != nil && !refusal(refused) {
+				return nil, refused
+			}
+			// What there is in the end is read: another replica may have been faster.
+			if have, err = c.definitions(ctx, taskModule); err != nil {
+				return nil, err
+			}
+			d, there = find(have, taskKeyField)
+		}
+	}
+	name := ""
+	switch {
+	case there && d.DataType != "text":
+		f.Problem = "the field is no text: " + lost + "; delete it in Zoho and run the setup again"
+	case there:
+		name = d.APIName
+	case !fix:
+		f.Fixable = true
+		f.Problem = "the field does not exist in Zoho: " + lost
+	case refused != nil:
+		f.Problem = fmt.Sprintf("Zoho refuses to create the field (%s): %s", refused, lost)
+	default:
+		f.Problem = "Zoho has created the field but does not show it: " + lost
+	}
+	c.knowTasks(name)
+	if f.Problem == "" {
+		return nil, nil
+	}
+	return []connectors.Finding{f}, nil
+}
+
+func (c *Client) knowTasks(field string) {
 	c.mu.Lock()
-	known, create := c.tasks, c.create
+	defer c.mu.Unlock()
+	c.tasks = &field
+}
+
+// learnedTasks is what our field of tasks is called: from SetupTasks, or read now.
+func (c *Client) learnedTasks(ctx context.Context) (string, *connectors.Error) {
+	c.mu.Lock()
+	known := c.tasks
 	c.mu.Unlock()
 	if known != nil {
 		return *known, nil
@@ -82,31 +144,11 @@ func (c *Client) learnedTasks(ctx context.Context) (string, *connectors.Error) {
 	if err != nil {
 		return "", ofTasks(err)
 	}
-	d, there := find(have, taskKeyField)
-	unique := uniqueText(taskKeyField)
-	plain := unique
-	plain.Unique = nil
-	for _, f := range []newField{unique, plain} {
-		if there || !create {
-			break
-		}
-		s := setup{client: c}
-		if _, err := s.create(ctx, taskModule, f); err != nil && !refusal(err) {
-			return "", err
-		}
-		// What there is in the end is read: another replica may have been faster.
-		if have, err = c.definitions(ctx, taskModule); err != nil {
-			return "", ofTasks(err)
-		}
-		d, there = find(have, taskKeyField)
-	}
 	name := ""
-	if there && d.DataType == "text" {
+	if d, there := find(have, taskKeyField); there && d.DataType == "text" {
 		name = d.APIName
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tasks = &name
+	c.knowTasks(name)
 	return name, nil
 }
 
@@ -128,12 +170,15 @@ func (t *tasking) fail(list []*journal.Task, err *connectors.Error) {
 	}
 }
 
+// find looks tasks up. One may have been written before there was the field.
 func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 	if t.key != "" {
 		for part := range slices.Chunk(list, maxValues) {
 			t.findByKey(ctx, part)
 		}
-		return
+		list = slices.DeleteFunc(slices.Clone(list), func(task *journal.Task) bool {
+			return task.Error(t.results) != nil || task.Record(t.results) != "" || !isID.MatchString(task.ContactRecordID)
+		})
 	}
 	byContact := map[string][]*journal.Task{}
 	for _, task := range list {

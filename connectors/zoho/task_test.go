@@ -74,6 +74,9 @@ func TestATokenWithoutTheScopeForTasksIsTheTasksTrouble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if findings, err = a.SetupTasks(t.Context(), true); err != nil || len(findings) != 1 || findings[0].Fatal || !strings.Contains(findings[0].Problem, "ZohoCRM.modules.tasks") {
+		t.Errorf("the set-up of tasks finds %+v, error %v", findings, err)
+	}
 	c := a.WriteContacts(t.Context(), []connectors.ContactChange{{Key: "393471", Phones: []string{"+393471"}, Fields: map[string]any{"Last_Name": "Zoe"}}})[0]
 	if c.Err != nil {
 		t.Fatal(c.Err)

@@ -113,10 +113,8 @@ type Client struct {
 
 	mu     sync.Mutex
 	schema *schema
-	// create says that the last Setup was allowed to create, tasks what our field
-	// of tasks is called, nil while nobody has asked.
-	create bool
-	tasks  *string
+	// tasks is what our field of tasks is called, nil while nobody has asked.
+	tasks *string
 	// throttledSince is when Zoho first refused a call for its limits, with
 	// none accepted since.
 	throttledSince time.Time
@@ -198,7 +196,7 @@ func (c *Client) Setup(ctx context.Context, fields []connectors.Field, fix bool)
 		return nil, err
 	}
 	c.mu.Lock()
-	c.schema, c.create, c.tasks = s.schema, fix, nil
+	c.schema = s.schema
 	c.mu.Unlock()
 	return s.findings, nil
 }

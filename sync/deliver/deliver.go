@@ -112,6 +112,8 @@ type Worker struct {
 	// dueFiles is how many files wait: of those that the last look has found and
 	// those that were let in since.
 	dueFiles atomic.Int64
+	// readyForTasks says that the account was set up for tasks.
+	readyForTasks bool
 	// keepsDoubles says that the account has been seen to merge no records.
 	keepsDoubles bool
 
@@ -280,10 +282,12 @@ func (w *Worker) identify(ctx context.Context, is *directory.Account) (problem s
 
 // setUp sees to the account's fields.
 func (w *Worker) setUp(ctx context.Context) (problem string, pause time.Duration) {
-	findings, err := w.Connector.Setup(ctx, FieldsOf(w.Mapping(), w.Account), w.CreateFields)
+	m := w.Mapping()
+	findings, err := SetUp(ctx, w.Connector, m, w.Account, w.CreateFields)
 	if err != nil {
 		return connectors.AsError(err).Error(), time.Second // Wait sees to the rest
 	}
+	w.readyForTasks = m.Tasks(w.Account)
 	w.note(findings)
 	for _, f := range findings {
 		if f.Fatal {
@@ -291,6 +295,21 @@ func (w *Worker) setUp(ctx context.Context) (problem string, pause time.Duration
 		}
 	}
 	return "", 0
+}
+
+// SetUp compares an account with what the mapping needs of it, and with fix creates
+// what is missing; see [connectors.Writer]. Tasks are seen to where a rule makes some.
+func SetUp(ctx context.Context, c interface {
+	connectors.Writer
+	connectors.Tasker
+}, m *mapping.Mapping, account string, fix bool,
+) ([]connectors.Finding, error) {
+	findings, err := c.Setup(ctx, FieldsOf(m, account), fix)
+	if err != nil || !m.Tasks(account) {
+		return findings, err
+	}
+	more, err := c.SetupTasks(ctx, fix)
+	return append(findings, more...), err
 }
 
 // note logs what the account can do without.

@@ -24,6 +24,15 @@ func (w *Worker) writeTasks(ctx context.Context, work []directory.Work) ([]settl
 		}
 		b.add(todo)
 	}
+	if len(b.settled) > 0 && !w.readyForTasks {
+		// The mapping had no such rule when the account was set up.
+		findings, err := w.Connector.SetupTasks(ctx, w.CreateFields)
+		if err != nil {
+			return append(erased, b.allFail(connectors.AsError(err))...), nil
+		}
+		w.note(findings)
+		w.readyForTasks = true
+	}
 	if err := b.find(ctx); err != nil {
 		return nil, err
 	}
@@ -31,6 +40,17 @@ func (w *Worker) writeTasks(ctx context.Context, work []directory.Work) ([]settl
 		return nil, err
 	}
 	return append(erased, b.settled...), nil
+}
+
+// allFail gives tasks that still have to be seen to the account's trouble.
+func (b *taskBatch) allFail(err *connectors.Error) []settled {
+	for i := range b.settled {
+		if s := &b.settled[i]; s.outcome == "" {
+			failed := *err
+			s.err = &failed
+		}
+	}
+	return b.settled
 }
 
 // taskBatch is a batch on its way; the slices run in parallel.

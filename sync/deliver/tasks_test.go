@@ -27,6 +27,18 @@ func taskTitles(changes []connectors.TaskChange) []string {
 	return titles
 }
 
+func (v *vendor) SetupTasks(context.Context, bool) ([]connectors.Finding, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.calls["setup tasks"]++
+	if v.fail != nil {
+		if err, _ := v.fail("setup tasks", v.calls["setup tasks"], nil); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
 func (v *vendor) FindTasks(_ context.Context, changes []connectors.TaskChange) []connectors.Result {
 	return v.call("find tasks", taskTitles(changes), func(i int) connectors.Result {
 		for _, t := range v.tasks {
@@ -99,6 +111,12 @@ func (h *house) closes() {
 func TestATaskReachesTheAccountWithItsContact(t *testing.T) {
 	t.Parallel()
 	h := ruled(t)
+	h.vendor.fail = func(method string, n int, _ []string) (*connectors.Error, bool) {
+		if method == "setup tasks" && n == 1 {
+			return &connectors.Error{Class: connectors.Transient, Reason: "no answer"}, false
+		}
+		return nil, false
+	}
 	h.start()
 	h.receive("w1", "16315555555")
 	h.settled(3)
@@ -107,6 +125,9 @@ func TestATaskReachesTheAccountWithItsContact(t *testing.T) {
 	h.vendor.mu.Unlock()
 	if len(made) != 1 {
 		t.Fatalf("tasks = %+v, want one", made)
+	}
+	if n := h.vendor.called("setup tasks"); n != 2 {
+		t.Errorf("tasks were set up %d times, want once more after a failure", n)
 	}
 	got := made[0]
 	if got.Title != "See to Somebody" || got.Text != "text of w1" || got.Owner != "anna@example.com" || got.Priority != connectors.HighPriority ||

@@ -53,7 +53,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 		findings, err := a.identify(ctx, account, connector)
 		if err == nil && !slices.ContainsFunc(findings, fatal) {
 			var lacking []connectors.Finding
-			lacking, err = connector.Setup(ctx, deliver.FieldsOf(compiled, account.Name), fix)
+			lacking, err = deliver.SetUp(ctx, connector, compiled, account.Name, fix)
 			findings = append(lacking, findings...)
 		}
 		if err != nil {

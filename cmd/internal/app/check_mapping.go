@@ -70,7 +70,7 @@ func CheckFields(ctx context.Context, c *config.Config, m *mapping.Mapping, fix 
 
 // checkFields compares the lines of one account.
 func checkFields(ctx context.Context, vendor connectors.Connector, m *mapping.Mapping, account string, fix bool) ([]FieldFinding, error) {
-	setup, err := vendor.Setup(ctx, deliver.FieldsOf(m, account), fix)
+	setup, err := deliver.SetUp(ctx, vendor, m, account, fix)
 	if err != nil {
 		return nil, err
 	}
