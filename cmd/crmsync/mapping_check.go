@@ -63,7 +63,9 @@ func mappingCheckCommand() *cobra.Command {
 			return report.print(cmd, asJSON, nil)
 		}
 		report.MappingRevision = compiled.Revision()
-		report.Warnings = append(report.Warnings, compiled.Warnings(file)...)
+		if !configured {
+			report.Warnings = append(report.Warnings, compiled.Warnings(file)...)
+		}
 		n, failures, err := app.RunExamples(cmd.Context(), file, compiled, cmp.Or(*folder, app.ExamplesOf(file)))
 		if err != nil {
 			return err

@@ -65,9 +65,12 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	return checks
 }
 
-// MappingNotes are what an account cannot do that the mapping asks of it, and what
-// happens instead.
+// MappingNotes are what is allowed in a mapping and probably not meant, and what an
+// account cannot do that it asks of it, with what happens instead.
 func MappingNotes(c *config.Config, m *mapping.Mapping) (notes config.Findings) {
+	for _, w := range m.Warnings(c.Mapping) {
+		notes = append(notes, config.Finding{File: w.File, Line: w.Line, Column: w.Column, Problem: w.Problem})
+	}
 	for _, account := range c.Accounts {
 		if account.Kind != config.HubSpot && m.OnDelete(account.Name) == mapping.Erase {
 			notes = append(notes, config.Finding{File: c.Mapping, Problem: fmt.Sprintf(
