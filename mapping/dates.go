@@ -15,12 +15,26 @@ import (
 
 // datePatterns are the letters of Unicode's date patterns (UTS 35), longest first.
 var datePatterns = []struct{ letters, layout string }{
-	{"yyyy", "2006"}, {"yy", "06"},
-	{"MMMM", "January"}, {"MMM", "Jan"}, {"MM", "01"}, {"M", "1"},
-	{"EEEE", "Monday"}, {"EEE", "Mon"},
-	{"dd", "02"}, {"d", "2"},
-	{"HH", "15"}, {"hh", "03"}, {"h", "3"}, {"mm", "04"}, {"ss", "05"}, {"SSS", "000"}, {"a", "PM"},
-	{"xxx", "-07:00"}, {"XXX", "Z07:00"}, {"zzz", "MST"},
+	{"yyyy", "2006"},
+	{"yy", "06"},
+	{"MMMM", "January"},
+	{"MMM", "Jan"},
+	{"MM", "01"},
+	{"M", "1"},
+	{"EEEE", "Monday"},
+	{"EEE", "Mon"},
+	{"dd", "02"},
+	{"d", "2"},
+	{"HH", "15"},
+	{"hh", "03"},
+	{"h", "3"},
+	{"mm", "04"},
+	{"ss", "05"},
+	{"SSS", "000"},
+	{"a", "PM"},
+	{"xxx", "-07:00"},
+	{"XXX", "Z07:00"},
+	{"zzz", "MST"},
 }
 
 var layouts sync.Map // of patterns, which the documents name

@@ -47,9 +47,7 @@ type overloaded struct {
 	call  func(args []ref.Val) ref.Val
 }
 
-var (
-	str, num, when, texts, yes, anything = cel.StringType, cel.IntType, cel.TimestampType, cel.ListType(cel.StringType), cel.BoolType, cel.DynType
-)
+var str, num, when, texts, yes, anything = cel.StringType, cel.IntType, cel.TimestampType, cel.ListType(cel.StringType), cel.BoolType, cel.DynType
 
 // library are crmsync's own functions. CEL's are there too: size, contains,
 // startsWith, endsWith, matches, int, double, timestamp, duration and the parts of

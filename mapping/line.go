@@ -13,6 +13,15 @@ import (
 // lineKeys are what a line may say.
 var lineKeys = []string{"field", "value", "direction", "write", "read", "options", "default", "when_empty", "max_length", "overflow", "required"}
 
+// lineHints lead on what people look for in a line and is elsewhere.
+var lineHints = map[string]string{
+	"owner":     "whose value counts is said once for all accounts, under fields, such as email: {owner: zoho}",
+	"match":     "by what people are found is said once for all accounts, under people, such as match: [phone, email]",
+	"transform": "write: EXPRESSION says what is written, such as write: upper(value)",
+	"template":  "value: EXPRESSION computes a value, such as value: \"first_name + ' ' + last_name\"",
+	"type":      "the account knows its fields' types; those of your own contact fields stand under fields",
+}
+
 // line reads a line of an account's contact: the contact field's name, or that
 // and how it is carried.
 func (c *compiler) line(to, from *yaml.Node, m *Mapping) (l Line, ok bool) {
@@ -25,11 +34,14 @@ func (c *compiler) line(to, from *yaml.Node, m *Mapping) (l Line, ok bool) {
 	if from.Kind == yaml.MappingNode {
 		delete(keys, "field")
 		c.each(from, "a field", func(key, value *yaml.Node) {
-			if !slices.Contains(lineKeys, key.Value) {
+			switch {
+			case lineHints[key.Value] != "":
+				c.at(key, "a line has no %s: %s", key.Value, lineHints[key.Value])
+			case !slices.Contains(lineKeys, key.Value):
 				c.unknown(key, lineKeys, "there "+are(lineKeys))
-				return
+			default:
+				keys[key.Value] = value
 			}
-			keys[key.Value] = value
 		})
 	}
 	l = Line{To: to.Value, Number: to.Line, Column: to.Column, Written: true, of: m}

@@ -224,7 +224,9 @@ func showRehearsedAccount(w io.Writer, name string, a app.RehearsedAccount) (fil
 	if a.State == app.AccountKnown {
 		header = append(header, "It was told")
 	}
-	for _, field := range slices.SortedFunc(maps.Keys(a.Fields), func(x, y string) int { return cmp.Or(cmp.Compare(a.Fields[x].Line, a.Fields[y].Line), cmp.Compare(x, y)) }) {
+	for _, field := range slices.SortedFunc(maps.Keys(a.Fields), func(x, y string) int {
+		return cmp.Or(cmp.Compare(a.Fields[x].Line, a.Fields[y].Line), cmp.Compare(x, y))
+	}) {
 		f := a.Fields[field]
 		if f.Value == nil && !f.Written && f.Told == nil {
 			continue // there is nothing to empty
