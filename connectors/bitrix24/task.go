@@ -22,7 +22,8 @@ const (
 
 // A tasking is one call about tasks, which are activities to do: unlike tasks of
 // Bitrix24's module of that name they need no scope beyond crm, and can be found
-// by an id of ours (Bitrix24: crm.activity.add, crm.activity.list).
+// by an id of ours (Bitrix24: crm.activity.add, crm.activity.list). They go before
+// messages: somebody is to see to them.
 type tasking struct {
 	client  *Client
 	results []connectors.Result
@@ -38,7 +39,7 @@ func (c *Client) FindTasks(ctx context.Context, changes []connectors.TaskChange)
 	for _, task := range journal.Tasks(changes, t.results) {
 		cmds = append(cmds, command{
 			method: taskList,
-			rank:   messages,
+			rank:   leading,
 			params: params{
 				"filter": params{"PROVIDER_ID": taskProvider, "ORIGINATOR_ID": originator, "ORIGIN_ID": task.Key},
 				"select": []string{"ID", "ORIGIN_ID"},
@@ -154,7 +155,7 @@ func (c *Client) aboutContacts(ctx context.Context, tasks []*journal.Task) (peop
 	for part := range slices.Chunk(slices.Compact(ids), perPage) {
 		cmds = append(cmds, command{
 			method: contactList,
-			rank:   messages,
+			rank:   leading,
 			params: params{"filter": params{"@ID": part}, "select": []string{"ID", "ASSIGNED_BY_ID", "PHONE", "EMAIL"}, "order": params{"ID": "ASC"}, "start": "-1"},
 			done: func(o outcome) {
 				var found list[contact]
@@ -189,7 +190,7 @@ func (t *tasking) add(task *journal.Task, who contact) command {
 	due := instant(task.Due)
 	return command{
 		method:  taskAdd,
-		rank:    messages,
+		rank:    leading,
 		creates: true,
 		subject: who.id(),
 		params: params{"fields": params{

@@ -250,8 +250,18 @@ func (t *tasking) create(ctx context.Context, list []*journal.Task) {
 			sent[i].Fail(t.results, t.about(o.err))
 		}
 	}
-	if len(there) > 0 {
-		t.findByKey(ctx, there)
+	if len(there) == 0 {
+		return
+	}
+	before := make([]*connectors.Error, len(there))
+	for i, task := range there {
+		before[i] = task.Error(t.results)
+	}
+	t.findByKey(ctx, there)
+	for i, task := range there {
+		if task.Error(t.results) == nil && task.Record(t.results) == "" {
+			task.Fail(t.results, before[i]) // one in the recycle bin, perhaps
+		}
 	}
 }
 

@@ -129,3 +129,29 @@ func TestATaskThatIsThereAlreadyIsAsGoodAsCreated(t *testing.T) {
 		t.Errorf("first %+v, again %+v, want the same task", first, again)
 	}
 }
+
+// The key's holder may be out of sight, such as in the recycle bin.
+func TestATaskWhoseKeyIsTakenOutOfSightIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	hidden := false
+	a := taskAccount(t, hubspotsim.Knobs{}, func(r *http.Request) (int, string) {
+		if hidden && strings.HasSuffix(r.URL.Path, "/tasks/batch/read") {
+			return http.StatusMultiStatus, `{"status":"COMPLETE","results":[],"numErrors":1,"errors":[{"status":"error","category":"OBJECT_NOT_FOUND","context":{"ids":["k1"]}}]}`
+		}
+		return 0, ""
+	})
+	if _, err := a.Setup(t.Context(), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.SetupTasks(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	contact := newContact(t, a)
+	if r := a.CreateTasks(t.Context(), aTask(contact))[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	hidden = true
+	if r := a.CreateTasks(t.Context(), aTask(contact))[0]; r.Err == nil || r.RecordID != "" {
+		t.Errorf("%+v, want a failure", r)
+	}
+}
