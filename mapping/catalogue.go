@@ -16,6 +16,8 @@ const (
 	Owner  Type = "owner"
 	// Bool is yes or no; none of crmsync's own fields is.
 	Bool Type = "bool"
+	// Decimal is a number that need not be whole; none of crmsync's own fields is.
+	Decimal Type = "decimal"
 )
 
 // Info describes one of crmsync's own contact fields.

@@ -38,7 +38,7 @@ func (f Findings) Error() string {
 // Compile reads a mapping document. file is its name for findings. The error,
 // if any, is of type [Findings].
 func Compile(file string, source []byte) (*Mapping, error) {
-	c := compiler{file: file, tables: map[string]map[string]string{}}
+	c := compiler{file: file, source: string(source), tables: map[string]map[string]string{}}
 	m := &Mapping{
 		revision: RevisionOf(source), accounts: map[string][]Line{}, onDelete: map[string]OnDelete{}, merges: map[string]bool{}, tasks: map[string]bool{},
 		fields: map[string]Info{}, computed: map[string]*computed{}, messages: map[string]logging{},
@@ -59,6 +59,7 @@ func Compile(file string, source []byte) (*Mapping, error) {
 
 type compiler struct {
 	file        string
+	source      string
 	findings    Findings
 	expressions int // so far
 	tables      map[string]map[string]string

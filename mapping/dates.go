@@ -110,8 +110,8 @@ func formatDate(at ref.Val, pattern, zone string) ref.Val {
 	if err != nil {
 		return failure("%s", err)
 	}
-	t := at.(types.Timestamp).Time
-	if t.IsZero() {
+	t, known := at.(types.Timestamp)
+	if !known || t.IsZero() {
 		return types.String("")
 	}
 	return types.String(t.In(in).Format(layout))

@@ -4,14 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/traits"
 	"go.yaml.in/yaml/v4"
@@ -43,20 +47,22 @@ type scope struct {
 // celTypes are the fields' types in expressions.
 var celTypes = map[Type]*cel.Type{
 	Text: cel.StringType, Long: cel.StringType, Phone: cel.StringType, Enum: cel.StringType, Owner: cel.StringType,
-	Number: cel.IntType, Bool: cel.BoolType, Time: cel.TimestampType, Labels: cel.ListType(cel.StringType),
+	Number: cel.IntType, Decimal: cel.DoubleType, Bool: cel.BoolType, Time: cel.TimestampType, Labels: cel.ListType(cel.StringType),
 }
 
 // base is the language without any field.
 var base = sync.OnceValue(func() *cel.Env {
-	env, err := cel.NewEnv(append(functions(),
+	without := env.NewLibrarySubset().AddExcludedFunctions(env.NewFunction("matches")) // crmsync's own is bounded
+	language, err := cel.NewCustomEnv(append([]cel.EnvOption{
+		cel.StdLib(cel.StdLibSubset(without)), cel.EagerlyValidateDeclarations(true), cel.DefaultUTCTimeZone(true), cel.CrossTypeNumericComparisons(true),
 		cel.ClearMacros(), // no loops
 		cel.ParserExpressionSizeLimit(maxExpression), cel.ParserRecursionLimit(maxNesting),
-		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateRegexLiterals()),
-	)...)
+		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
+	}, functions()...)...)
 	if err != nil {
 		panic("mapping: " + err.Error()) // the functions contradict each other
 	}
-	return env
+	return language
 })
 
 // newScope has names of these types, beside what from has.
@@ -107,7 +113,7 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 	checked, issues := in.env.Compile(text)
 	if err := issues.Err(); err != nil {
 		for _, e := range issues.Errors() {
-			line, column := place(node, offset, e.Location)
+			line, column := c.place(node, offset, e.Location)
 			sentence, first := c.sentence(e.Message, in)
 			c.found(line, column, "%s", sentence)
 			if first {
@@ -133,7 +139,7 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 			seen[x.AsIdent()] = true
 		case ast.CallKind:
 			if problem := c.literals(x.AsCall()); problem != "" {
-				line, column := place(node, offset, checked.NativeRep().SourceInfo().GetStartLocation(x.ID()))
+				line, column := c.place(node, offset, checked.NativeRep().SourceInfo().GetStartLocation(x.ID()))
 				c.found(line, column, "%s", problem)
 			}
 		default:
@@ -152,22 +158,66 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 	return e
 }
 
-// place is where in the document something stands in an expression.
-func place(node *yaml.Node, offset int, at common.Location) (line, column int) {
-	line, column = node.Line, node.Column
-	switch {
-	case at == nil || at.Line() < 1:
-	case node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		line, column = line+at.Line(), 1
-	case at.Line() > 1:
-		line += at.Line() - 1
-	default:
-		column += offset + at.Column()
-		if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
-			column++
-		}
+// place is where in the document something stands in an expression, which begins so
+// many bytes after the beginning of the node's text. What YAML has made of the
+// document (folded lines, escapes) is undone by looking for the word there.
+func (c *compiler) place(node *yaml.Node, offset int, at common.Location) (line, column int) {
+	if at == nil || at.Line() < 1 || offset > len(node.Value) {
+		return node.Line, node.Column
 	}
-	return line, column
+	pos := offset
+	for n := 1; n < at.Line(); n++ {
+		i := strings.IndexByte(node.Value[pos:], '\n')
+		if i < 0 {
+			return node.Line, node.Column
+		}
+		pos += i + 1
+	}
+	for n := 0; n < at.Column() && pos < len(node.Value); n++ {
+		_, size := utf8.DecodeRuneInString(node.Value[pos:])
+		pos += size
+	}
+	if pos >= len(node.Value) { // it ends too early
+		pos = max(0, len(strings.TrimRight(node.Value, " \n"))-1)
+	}
+	_, size := utf8.DecodeRuneInString(node.Value[pos:])
+	word := node.Value[pos : pos+size]
+	if i := strings.IndexFunc(node.Value[pos:], func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' }); i > size {
+		word = node.Value[pos : pos+i]
+	}
+	source := c.from(node)
+	found := 0
+	for n := strings.Count(node.Value[:pos], word); n >= 0; n-- {
+		i := strings.Index(source[found:], word)
+		if i < 0 { // it is written in another way there
+			return node.Line, node.Column + utf8.RuneCountInString(node.Value[:pos])
+		}
+		found += i + len(word)
+	}
+	found -= len(word)
+	line = node.Line + strings.Count(source[:found], "\n")
+	if i := strings.LastIndexByte(source[:found], '\n'); i >= 0 {
+		return line, utf8.RuneCountInString(source[i+1:found]) + 1
+	}
+	return line, node.Column + utf8.RuneCountInString(source[:found])
+}
+
+// from is the document from a node on; what says of a block how it is written is
+// blank.
+func (c *compiler) from(node *yaml.Node) string {
+	rest := c.source
+	for n := 1; n < node.Line; n++ {
+		_, rest, _ = strings.Cut(rest, "\n")
+	}
+	for n := 1; n < node.Column && rest != ""; n++ {
+		_, size := utf8.DecodeRuneInString(rest)
+		rest = rest[size:]
+	}
+	if node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		head, block, _ := strings.Cut(rest, "\n")
+		return strings.Repeat(" ", len(head)) + "\n" + block
+	}
+	return rest
 }
 
 var (
@@ -210,8 +260,6 @@ func (c *compiler) sentence(message string, in *scope) (sentence string, last bo
 		return fmt.Sprintf("%q does not belong here; texts stand in quotation marks, as in 'abc'", clip(read)), true
 	case strings.HasPrefix(message, "expression code point size exceeds limit"), strings.Contains(message, "recursion"):
 		return "the expression is too long or too deep; divide it into computed fields", true
-	case strings.HasPrefix(message, "invalid matches argument"):
-		return "the pattern is not a regular expression", false
 	}
 	return "the expression cannot be understood: " + clip(strings.TrimPrefix(message, "Syntax error: ")), false
 }
@@ -237,6 +285,10 @@ var operators = map[string]string{
 
 // mismatch says that an operator or a function does not take such values.
 func mismatch(name, applied string) string {
+	switch {
+	case strings.Contains(applied, "double") && strings.Contains(applied, "int") && !strings.Contains(applied, "string") && operators[name] != "":
+		return operators[name] + " does not go with a number with decimals and a whole one; write 1.0 for 1, or double(…)"
+	}
 	switch name {
 	case "_?_:_":
 		return "a choice is written CONDITION ? ONE : OTHER, and both have to be of the same type: " + spoken(applied)
@@ -250,7 +302,7 @@ func mismatch(name, applied string) string {
 }
 
 var words = strings.NewReplacer(
-	"google.protobuf.Timestamp", "time", "timestamp", "time", "list(string)", "list of texts", "string", "text", "int", "number", "double", "number with decimals",
+	"google.protobuf.Timestamp", "time", "timestamp", "time", "list(string)", "list of texts", "string", "text", "int", "whole number", "double", "number with decimals",
 	"bool", "yes or no", "(", "", ")", "", "dyn", "anything",
 )
 
@@ -268,8 +320,10 @@ func typeOf(t *cel.Type) Type {
 	switch {
 	case t.IsExactType(cel.StringType):
 		return Text
-	case t.IsExactType(cel.IntType), t.IsExactType(cel.DoubleType):
+	case t.IsExactType(cel.IntType):
 		return Number
+	case t.IsExactType(cel.DoubleType):
+		return Decimal
 	case t.IsExactType(cel.BoolType):
 		return Bool
 	case t.IsExactType(cel.TimestampType):
@@ -287,7 +341,9 @@ func nameOf(t Type) string {
 	case Time:
 		return "a time"
 	case Number:
-		return "a number"
+		return "a whole number"
+	case Decimal:
+		return "a number with decimals"
 	case Labels:
 		return "a list of texts"
 	default:
@@ -304,7 +360,8 @@ func namesOf(all []Type) string {
 }
 
 // eval computes the expression: a string, int64, float64, bool, time.Time or
-// []string. The error holds none of the values.
+// []string, or nil for what follows from a time that is not known. The error holds
+// none of the values.
 func (e *expression) eval(values cel.Activation) (any, error) {
 	out, _, err := e.program.Eval(values)
 	if err != nil {
@@ -319,7 +376,12 @@ func (e *expression) eval(values cel.Activation) (any, error) {
 	case types.Int:
 		return int64(v), nil
 	case types.Double:
-		return float64(v), nil
+		if f := float64(v); !math.IsNaN(f) && !math.IsInf(f, 0) {
+			return f, nil
+		}
+		return nil, errors.New("division by zero")
+	case *types.Unknown:
+		return nil, nil // it follows from a time that is not known
 	case types.Bool:
 		return bool(v), nil
 	case types.Timestamp:

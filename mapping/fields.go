@@ -17,7 +17,7 @@ var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 var taken = []string{"value", "in", "true", "false", "null", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"}
 
 // ownTypes are the types of a document's own fields.
-var ownTypes = map[string]Type{"text": Text, "long_text": Long, "number": Number, "bool": Bool, "time": Time, "enum": Enum}
+var ownTypes = map[string]Type{"text": Text, "long_text": Long, "number": Number, "decimal": Decimal, "bool": Bool, "time": Time, "enum": Enum}
 
 // A computed field follows from others.
 type computed struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,9 @@ type overloaded struct {
 	takes []*cel.Type
 	gives *cel.Type
 	call  func(args []ref.Val) ref.Val
+	// method says that it is called on its first argument, lenient that it takes
+	// times which are not known.
+	method, lenient bool
 }
 
 var str, num, when, texts, yes, anything = cel.StringType, cel.IntType, cel.TimestampType, cel.ListType(cel.StringType), cel.BoolType, cel.DynType
@@ -67,32 +71,35 @@ var library = []function{
 	{"national", "national(phone)", ofText(phone.InCountry)},
 	{"international", "international(phone)", ofText(phone.Abroad)},
 	{"country_of", "country_of(phone)", ofText(phone.Country)},
-	{"text", "text(anything)", []overloaded{{[]*cel.Type{anything}, str, func(a []ref.Val) ref.Val { return inText(a[0]) }}}},
-	{"empty", "empty(anything)", []overloaded{{[]*cel.Type{anything}, yes, func(a []ref.Val) ref.Val { return types.Bool(isEmpty(a[0])) }}}},
+	{"text", "text(anything)", []overloaded{{takes: []*cel.Type{anything}, gives: str, lenient: true, call: func(a []ref.Val) ref.Val { return inText(a[0]) }}}},
+	{"empty", "empty(anything)", []overloaded{{takes: []*cel.Type{anything}, gives: yes, lenient: true, call: func(a []ref.Val) ref.Val { return isEmpty(a[0]) }}}},
 	{"coalesce", "coalesce(first choice, second choice, …)", coalescing(5)},
-	{"cut", "cut(text, characters)", []overloaded{{[]*cel.Type{str, num}, str, func(a []ref.Val) ref.Val {
+	{"cut", "cut(text, characters)", []overloaded{{takes: []*cel.Type{str, num}, gives: str, call: func(a []ref.Val) ref.Val {
 		return types.String(cutAtWord(of(a[0]), int(min(max(a[1].(types.Int), 0), maxText))))
 	}}}},
-	{"part", "part(text, separator, which), counting from 1, or from the end with -1", []overloaded{{[]*cel.Type{str, str, num}, str, part}}},
-	{"split", "split(text, separator)", []overloaded{{[]*cel.Type{str, str}, texts, split}}},
-	{"join", "join(list, separator)", []overloaded{{[]*cel.Type{texts, str}, str, func(a []ref.Val) ref.Val {
+	{"part", "part(text, separator, which), counting from 1, or from the end with -1", []overloaded{{takes: []*cel.Type{str, str, num}, gives: str, call: part}}},
+	{"split", "split(text, separator)", []overloaded{{takes: []*cel.Type{str, str}, gives: texts, call: split}}},
+	{"join", "join(list, separator)", []overloaded{{takes: []*cel.Type{texts, str}, gives: str, call: func(a []ref.Val) ref.Val {
 		list, err := textsOf(a[0].(traits.Lister))
 		if err != nil {
 			return failure("the list is not one of texts")
 		}
 		return limited(strings.Join(list, of(a[1])))
 	}}}},
-	{"replace", "replace(text, old, new)", []overloaded{{[]*cel.Type{str, str, str}, str, replace}}},
-	{"replace_pattern", "replace_pattern(text, pattern, new)", []overloaded{{[]*cel.Type{str, str, str}, str, replacePattern}}},
-	{"find", "find(text, pattern)", []overloaded{{[]*cel.Type{str, str}, str, find}}},
+	{"replace", "replace(text, old, new)", []overloaded{{takes: []*cel.Type{str, str, str}, gives: str, call: replace}}},
+	{"replace_pattern", "replace_pattern(text, pattern, new)", []overloaded{{takes: []*cel.Type{str, str, str}, gives: str, call: replacePattern}}},
+	{"find", "find(text, pattern)", []overloaded{{takes: []*cel.Type{str, str}, gives: str, call: find}}},
+	{"matches", "matches(text, pattern)", []overloaded{
+		{takes: []*cel.Type{str, str}, gives: yes, call: matches}, {takes: []*cel.Type{str, str}, gives: yes, call: matches, method: true},
+	}},
 	{"lookup", "lookup(table, key) or lookup(table, key, otherwise)", nil}, // each document has its own tables
 	{"format_date", "format_date(time, pattern, zone), such as format_date(last_message_at, 'dd.MM.yyyy HH:mm', 'Europe/Rome')", []overloaded{
-		{[]*cel.Type{when, str}, str, func(a []ref.Val) ref.Val { return formatDate(a[0], of(a[1]), "UTC") }},
-		{[]*cel.Type{when, str, str}, str, func(a []ref.Val) ref.Val { return formatDate(a[0], of(a[1]), of(a[2])) }},
+		{takes: []*cel.Type{when, str}, gives: str, call: func(a []ref.Val) ref.Val { return formatDate(a[0], of(a[1]), "UTC") }, lenient: true},
+		{takes: []*cel.Type{when, str, str}, gives: str, call: func(a []ref.Val) ref.Val { return formatDate(a[0], of(a[1]), of(a[2])) }, lenient: true},
 	}},
 	{"parse_date", "parse_date(text, pattern, zone)", []overloaded{
-		{[]*cel.Type{str, str}, when, func(a []ref.Val) ref.Val { return parseDate(of(a[0]), of(a[1]), "UTC") }},
-		{[]*cel.Type{str, str, str}, when, func(a []ref.Val) ref.Val { return parseDate(of(a[0]), of(a[1]), of(a[2])) }},
+		{takes: []*cel.Type{str, str}, gives: when, call: func(a []ref.Val) ref.Val { return parseDate(of(a[0]), of(a[1]), "UTC") }},
+		{takes: []*cel.Type{str, str, str}, gives: when, call: func(a []ref.Val) ref.Val { return parseDate(of(a[0]), of(a[1]), of(a[2])) }},
 	}},
 }
 
@@ -110,13 +117,29 @@ func declare(name string, overloads []overloaded) cel.EnvOption {
 	list := make([]cel.FunctionOpt, len(overloads))
 	for i, o := range overloads {
 		id := fmt.Sprintf("%s_%d", name, len(o.takes))
+		call := func(args ...ref.Val) ref.Val {
+			for _, a := range args {
+				if types.IsError(a) {
+					return a
+				}
+			}
+			return o.call(args)
+		}
+		var options []cel.OverloadOpt
+		if o.lenient {
+			options = append(options, cel.OverloadIsNonStrict())
+		}
 		switch len(o.takes) {
 		case 1:
-			list[i] = cel.Overload(id, o.takes, o.gives, cel.UnaryBinding(func(a ref.Val) ref.Val { return o.call([]ref.Val{a}) }))
+			options = append(options, cel.UnaryBinding(func(a ref.Val) ref.Val { return call(a) }))
 		case 2:
-			list[i] = cel.Overload(id, o.takes, o.gives, cel.BinaryBinding(func(a, b ref.Val) ref.Val { return o.call([]ref.Val{a, b}) }))
+			options = append(options, cel.BinaryBinding(func(a, b ref.Val) ref.Val { return call(a, b) }))
 		default:
-			list[i] = cel.Overload(id, o.takes, o.gives, cel.FunctionBinding(func(args ...ref.Val) ref.Val { return o.call(args) }))
+			options = append(options, cel.FunctionBinding(call))
+		}
+		list[i] = cel.Overload(id, o.takes, o.gives, options...)
+		if o.method {
+			list[i] = cel.MemberOverload("method_"+id, o.takes, o.gives, options...)
 		}
 	}
 	return cel.Function(name, list...)
@@ -133,7 +156,7 @@ func Functions() []string {
 
 // functionNames are those that people may have meant.
 func functionNames() []string {
-	return append(Functions(), "size", "contains", "startsWith", "endsWith", "matches", "int", "double", "timestamp", "duration", "true", "false")
+	return append(Functions(), "size", "contains", "startsWith", "endsWith", "int", "double", "timestamp", "duration", "true", "false")
 }
 
 // usage says how a function of the library is called.
@@ -148,7 +171,7 @@ func of(v ref.Val) string { return string(v.(types.String)) }
 
 // ofText is a function from text to text.
 func ofText(f func(string) string) []overloaded {
-	return []overloaded{{[]*cel.Type{str}, str, func(a []ref.Val) ref.Val { return limited(f(of(a[0]))) }}}
+	return []overloaded{{takes: []*cel.Type{str}, gives: str, call: func(a []ref.Val) ref.Val { return limited(f(of(a[0]))) }}}
 }
 
 func limited(s string) ref.Val {
@@ -161,7 +184,7 @@ func limited(s string) ref.Val {
 // coalescing gives the first of its texts that is not empty.
 func coalescing(most int) (list []overloaded) {
 	for n := 2; n <= most; n++ {
-		list = append(list, overloaded{slices.Repeat([]*cel.Type{str}, n), str, func(args []ref.Val) ref.Val {
+		list = append(list, overloaded{takes: slices.Repeat([]*cel.Type{str}, n), gives: str, call: func(args []ref.Val) ref.Val {
 			for _, a := range args {
 				if of(a) != "" {
 					return a
@@ -184,6 +207,10 @@ func initials(name string) string {
 
 func inText(v ref.Val) ref.Val {
 	switch v := v.(type) {
+	case *types.Unknown:
+		return types.String("")
+	case types.Double:
+		return types.String(strconv.FormatFloat(float64(v), 'f', -1, 64))
 	case types.String:
 		return v
 	case types.Bool:
@@ -210,20 +237,22 @@ func inText(v ref.Val) ref.Val {
 	return text
 }
 
-func isEmpty(v ref.Val) bool {
+func isEmpty(v ref.Val) ref.Val {
 	switch v := v.(type) {
 	case types.String:
-		return v == ""
+		return types.Bool(v == "")
 	case types.Timestamp:
-		return v.IsZero()
+		return types.Bool(v.IsZero())
 	case traits.Lister:
-		return v.Size() == types.Int(0)
+		return types.Bool(v.Size() == types.Int(0))
 	case types.Int:
-		return v == 0
-	case types.Null:
-		return true
+		return types.Bool(v == 0)
+	case types.Double:
+		return types.Bool(v == 0)
+	case types.Null, *types.Unknown:
+		return types.True
 	}
-	return false
+	return types.False
 }
 
 // textsOf is a list of texts.
@@ -301,8 +330,23 @@ var patterns = func() *lru.Cache[string, *regexp.Regexp] {
 	return cache
 }()
 
-// longestPattern is in bytes: what a pattern is compiled to grows with it.
-const longestPattern = 500
+// A pattern takes as long as it is large, for each character of the text: longestPattern
+// is in bytes, largestPattern in steps once repetitions are written out.
+const longestPattern, largestPattern = 500, 1000
+
+// sizeOf is a pattern's size, or more than the largest one.
+func sizeOf(re *syntax.Regexp) int {
+	size := 1 + len(re.Rune)/2
+	for _, sub := range re.Sub {
+		if size += sizeOf(sub); size > largestPattern {
+			return size
+		}
+	}
+	if re.Op == syntax.OpRepeat {
+		size *= max(re.Max, re.Min+1, 1)
+	}
+	return size
+}
 
 func patternOf(text string) (*regexp.Regexp, error) {
 	if re, known := patterns.Get(text); known {
@@ -311,12 +355,27 @@ func patternOf(text string) (*regexp.Regexp, error) {
 	if len(text) > longestPattern {
 		return nil, fmt.Errorf("the pattern is longer than %d characters", longestPattern)
 	}
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, errors.New("the pattern is not a regular expression")
+	}
+	if sizeOf(parsed) > largestPattern {
+		return nil, errors.New("the pattern repeats too much; write + or * instead of large numbers in braces")
+	}
 	re, err := regexp.Compile(text)
 	if err != nil {
 		return nil, errors.New("the pattern is not a regular expression")
 	}
 	patterns.Add(text, re)
 	return re, nil
+}
+
+func matches(a []ref.Val) ref.Val {
+	re, err := patternOf(of(a[1]))
+	if err != nil {
+		return failure("%s", err)
+	}
+	return types.Bool(re.MatchString(of(a[0])))
 }
 
 func find(a []ref.Val) ref.Val {
@@ -362,8 +421,8 @@ func tableFunction(tables map[string]map[string]string) cel.EnvOption {
 		return types.String(otherwise)
 	}
 	return declare("lookup", []overloaded{
-		{[]*cel.Type{str, str}, str, func(a []ref.Val) ref.Val { return look(a, "") }},
-		{[]*cel.Type{str, str, str}, str, func(a []ref.Val) ref.Val { return look(a, of(a[2])) }},
+		{takes: []*cel.Type{str, str}, gives: str, call: func(a []ref.Val) ref.Val { return look(a, "") }},
+		{takes: []*cel.Type{str, str, str}, gives: str, call: func(a []ref.Val) ref.Val { return look(a, of(a[2])) }},
 	})
 }
 
@@ -377,6 +436,10 @@ var constants = map[string]map[int]func(c *compiler, text string) error{
 	"parse_date":      {1: isLayout, 2: isZone},
 	"part":            {1: isSeparator},
 	"split":           {1: isSeparator},
+	"matches":         {1: isPattern},
+	// The parts of a time are asked of it: the zone is the only argument.
+	"getFullYear": {1: isZone}, "getMonth": {1: isZone}, "getDate": {1: isZone}, "getDayOfMonth": {1: isZone}, "getDayOfWeek": {1: isZone},
+	"getDayOfYear": {1: isZone}, "getHours": {1: isZone}, "getMinutes": {1: isZone}, "getSeconds": {1: isZone}, "getMilliseconds": {1: isZone},
 }
 
 func isPattern(_ *compiler, text string) error { _, err := patternOf(text); return err }
@@ -393,6 +456,9 @@ func isSeparator(_ *compiler, text string) error {
 // literals says what is wrong with the constants of a call.
 func (c *compiler) literals(call ast.CallExpr) string {
 	for i, arg := range call.Args() {
+		if call.IsMemberFunction() {
+			i++ // what it is called on comes first
+		}
 		check := constants[call.FunctionName()][i]
 		if check == nil {
 			continue

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"crmsync/connectors/phone"
 )
 
 // lineKeys are what a line may say.
@@ -184,6 +186,12 @@ func (c *compiler) options(l *Line, node *yaml.Node) {
 			first[theirs], l.back[theirs] = ours, ours
 		}
 	})
+	switch {
+	case node.Kind == yaml.MappingNode && len(node.Content) == 0:
+		c.at(node, "there are no options; write such as options: {it: Italian}")
+	case l.other != "" && l.Read && first[l.other] != "":
+		c.at(node, "%q stands for %q and for all that has no option, so nobody knows what it means when it is read; write direction: to, or another option", clip(l.other), clip(first[l.other]))
+	}
 }
 
 // gaps reads what becomes of values that are missing or too long.
@@ -196,8 +204,13 @@ func (c *compiler) gaps(l *Line, keys map[string]*yaml.Node) {
 		case word == "" || l.Theirs.Type == "":
 		case l.Theirs.Type == Labels, !ok:
 			c.at(node, "the default of %s must be %s", l.To, nameOf(kindOf(l.Theirs.Type)))
+		case l.Theirs.Type == Phone && phone.Normalize(word, "") == "":
+			c.at(node, "the default of %s must be a phone number with its country, such as +39333…", l.To)
 		default:
 			l.otherwise = v
+			if l.From == "consent" && word == "marketing" {
+				c.at(node, "a default stands for people who have said nothing, and nobody agrees to marketing by saying nothing")
+			}
 			if l.Theirs.Type == Enum && !slices.Contains(l.Theirs.Options, word) {
 				l.Theirs.Options = append(slices.Clone(l.Theirs.Options), word)
 			}
@@ -211,8 +224,8 @@ func (c *compiler) gaps(l *Line, keys map[string]*yaml.Node) {
 	}
 	if node := keys["max_length"]; node != nil {
 		l.most = c.number(node, "max_length", 1, 65_000)
-		if !text && l.Theirs.Type != "" {
-			c.at(node, "only texts have a length; %s holds %s", l.To, nameOf(l.Theirs.Type))
+		if t := l.Theirs.Type; t != "" && t != Text && t != Long {
+			c.at(node, "only texts are cut; %s holds %s", l.To, map[bool]string{true: "one of several words, or a number", false: nameOf(t)}[text])
 		}
 	}
 	if node := keys["overflow"]; node != nil {

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,10 @@ var wordsIn = map[string]map[string]string{
 	"zh": {"in": "收到", "out": "我方", "sent": "已傳送", "delivered": "已送達", "read": "已讀", "played": "已播放", "failed": "失敗"},
 }
 
+// oneWord is what a word of the readers may be: it stands in lines by which messages
+// are known.
+var oneWord = regexp.MustCompile(`^[^\n\r\x00-\x1f·]{1,40}$`)
+
 // message reads how an account's messages are written.
 func (c *compiler) message(node *yaml.Node) (l logging) {
 	keys := []string{"text", "language", "words", "time_zone"}
@@ -106,10 +111,13 @@ func (c *compiler) message(node *yaml.Node) (l logging) {
 					return
 				}
 				l.words[word.Value] = c.text(own, "a word")
+				if !oneWord.MatchString(l.words[word.Value]) || strings.EqualFold(l.words[word.Value], "file") {
+					c.at(own, "a word is one line of at most 40 characters without ·, and not file, by which files are known")
+				}
 			})
 		case "time_zone":
-			zone, err := zoneOf(value.Value)
-			if err != nil {
+			zone, err := zoneOf(c.text(value, "the time zone"))
+			if err != nil && value.Value != "" {
 				c.at(value, "%s", err)
 			}
 			l.zone = zone

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,8 +108,12 @@ func (t *template) eval(values cel.Activation) (string, error) {
 // readable is an expression's value as text(…) has it.
 func readable(v any) string {
 	switch v := v.(type) {
+	case nil:
+		return ""
 	case string:
 		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	case bool:
 		if v {
 			return "yes"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ type Refusal struct {
 	Line Line
 	// Reason is one clause for the operator, without the value.
 	Reason string
+	// Missing says that the line requires a value and there is none.
+	Missing bool
 }
 
 // Translate returns the fields to write to an account for a contact's view
@@ -37,7 +40,7 @@ func (m *Mapping) Translate(account string, view map[string]any) (fields map[str
 		v, is, err := l.there(&known)
 		switch {
 		case err != nil:
-			refused = append(refused, Refusal{*l, err.Error()})
+			refused = append(refused, Refusal{*l, err.Error(), errors.Is(err, errMissing)})
 		case is:
 			fields[l.To] = v
 		}
@@ -101,6 +104,8 @@ func (l *Line) Reads(shown string) (text string, ok bool) {
 	return textOf(got), true
 }
 
+var errMissing = errors.New("which the mapping requires")
+
 func (l *Line) there(known *values) (v any, is bool, err error) {
 	if l.value != nil {
 		v, err = l.value.eval(known)
@@ -124,7 +129,7 @@ func (l *Line) there(known *values) (v any, is bool, err error) {
 		case l.otherwise != nil:
 			v, is = l.otherwise, true
 		case l.required:
-			return nil, false, errors.New("the contact has nothing for " + l.To + ", which the mapping requires")
+			return nil, false, fmt.Errorf("the contact has nothing for %s, %w", l.To, errMissing)
 		case l.keepEmpty:
 			is = false
 		}
@@ -145,9 +150,6 @@ func (l *Line) option(v any) (any, error) {
 	}
 	if l.other != "" {
 		return l.other, nil
-	}
-	if l.otherwise != nil {
-		return l.otherwise, nil
 	}
 	return nil, fmt.Errorf("the options of %s have none for the contact's value; add it, or one for \"*\"", l.To)
 }
@@ -205,10 +207,13 @@ func (v *values) ResolveName(name string) (any, bool) {
 		return value, true
 	}
 	info, known := v.m.Field(name)
+	if info.Type == Time {
+		return types.NewUnknown(0, nil), true // what follows from it is not known either
+	}
 	return empty[kindOf(info.Type)], known
 }
 
-var empty = map[Type]any{Text: "", Number: int64(0), Bool: false, Time: time.Time{}, Labels: []string{}}
+var empty = map[Type]any{Text: "", Number: int64(0), Decimal: float64(0), Bool: false, Labels: []string{}}
 
 // field is a contact field's value; nil if it is empty, and known is false if that is
 // only not known.
@@ -248,11 +253,11 @@ func (v *values) field(name string) (value any, known bool, err error) {
 func Typed(t Type, text string) (any, bool) {
 	switch t {
 	case Number:
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			return n, true
-		}
+		n, err := strconv.ParseInt(strings.TrimSuffix(text, ".0"), 10, 64)
+		return n, err == nil
+	case Decimal:
 		f, err := strconv.ParseFloat(text, 64)
-		return f, err == nil
+		return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 	case Bool:
 		b, err := strconv.ParseBool(text)
 		return b, err == nil
@@ -280,6 +285,8 @@ func textOf(v any) string {
 		return v.UTC().Format(time.RFC3339Nano)
 	case []string:
 		return strings.Join(slices.Sorted(slices.Values(v)), "\n")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return fmt.Sprint(v)
 }

@@ -28,12 +28,12 @@ func compile(t testing.TB, before string, lines ...string) *mapping.Mapping {
 var ada = map[string]any{
 	"first_name": "Ada", "last_name": "Lovelace", "full_name": "Ada King Lovelace", "phone": "+393331234567", "language": "it", "country": nil,
 	"unread_count": int64(7), "consent": "marketing", "labels": []string{"lead", "vip"}, "last_message_text": strings.Repeat("word ", 100),
-	"last_message_at": time.Date(2026, 11, 21, 22, 30, 0, 0, time.UTC), "segment": "gold", "score": "12", "member": "true", "rank": "",
+	"last_message_at": time.Date(2026, 11, 21, 22, 30, 0, 0, time.UTC), "segment": "gold", "score": "12", "member": "true", "rank": "", "amount": "1234567.5",
 }
 
 func TestWhatALineWrites(t *testing.T) {
 	t.Parallel()
-	const own = "tables:\n  tiers: {gold: A, silver: B}\nfields:\n  segment: {type: enum, options: [gold, silver]}\n  score: {type: number}\n  member: {type: bool}\n  rank: {type: number}\n" +
+	const own = "tables:\n  tiers: {gold: A, silver: B}\nfields:\n  segment: {type: enum, options: [gold, silver]}\n  score: {type: number}\n  member: {type: bool}\n  rank: {type: number}\n  amount: {type: decimal}\n" +
 		"  greeting: {value: \"'Ciao ' + first_name\"}\n  loud: {value: upper(greeting)}\n"
 	nothing := struct{}{}
 	tests := map[string]struct {
@@ -80,6 +80,14 @@ func TestWhatALineWrites(t *testing.T) {
 		"a default number":              {"x: {field: unread_count, default: 0}", int64(7)},
 		"an empty one is kept":          {"x: {field: country, when_empty: keep}", nothing},
 		"cut at a word":                 {"x: {field: last_message_text, max_length: 12}", "word word…"},
+		"a number with decimals":        {"x: {value: amount * 2.0 + 0.5}", 2469135.5},
+		"and as a text":                 {"x: {value: text(amount)}", "1234567.5"},
+		"compared with a whole number":  {"x: {value: \"amount > 5 ? 'much' : 'little'\"}", "much"},
+		"what follows from no time":     {"x: {value: \"consent_at + duration('24h')\"}", nil},
+		"the part of no time":           {"x: {value: consent_at.getFullYear()}", nil},
+		"a choice by no time":           {"x: {value: \"consent_at < timestamp('2020-01-01T00:00:00Z') ? 'old' : 'new'\"}", nil},
+		"whether there is a time":       {"x: {value: \"empty(consent_at) ? 'never' : 'once'\"}", "never"},
+		"a pattern as a method":         {"x: {value: \"full_name.matches('^Ada') ? 'y' : 'n'\"}", "y"},
 		"only read":                     {"x: {field: first_name, direction: from}", nothing},
 		"written in capitals":           {"x: {field: last_name, write: upper(value)}", "LOVELACE"},
 	}
@@ -101,6 +109,8 @@ func TestWhatALineWrites(t *testing.T) {
 func TestWhatALineDoesNotLetThrough(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ line, want string }{
+		"a default is not for others": {"x: {field: language, options: {en: English}, default: Other}", "the options of x have none"},
+		"no number any more":          {"x: {value: 100.0 / double(unread_count - 7)}", "division by zero"},
 		"an option that there is not": {"x: {field: language, options: {en: English}}", "the options of x have none"},
 		"a required field":            {"x: {field: email, required: true}", "the contact has nothing for x"},
 		"a text that is too long":     {"x: {field: last_message_text, max_length: 12, overflow: refuse}", "longer than 12 characters"},
@@ -166,6 +176,11 @@ func TestAnExpressionCannotRunAway(t *testing.T) {
 		_, refused := m.Translate("crm", ada)
 		if len(refused) == 0 || !strings.Contains(refused[0].Reason, "longer than") {
 			t.Errorf("refused: %v", refused)
+		}
+	}
+	for _, pattern := range []string{"(.{0,1000}){40}Z", ".{0,1000}.{0,1000}Z", "((a{1,100}){1,100}){1,100}", "(a|b|c|d){600}"} {
+		if _, err := mapping.Compile("m.yaml", []byte("version: 1\naccounts: {crm: {contact: {x: {value: \"find(first_name, '"+pattern+"')\"}}}}\n")); err == nil || !strings.Contains(err.Error(), "repeats too much") && !strings.Contains(err.Error(), "not a regular") {
+			t.Errorf("%s: %v", pattern, err)
 		}
 	}
 	hostile := map[string]any{"first_name": strings.Repeat("a", 4000) + "!"}

@@ -29,7 +29,13 @@ func (m *Mapping) Warnings(file string) Findings {
 
 // unanswered finds values of a contact field for which a line has no option.
 func (m *Mapping) unanswered(l *Line, warn func(l *Line, format string, args ...any)) {
-	if l.options == nil || l.other != "" || l.otherwise != nil || !l.Written {
+	if l.options == nil || !l.Written {
+		return
+	}
+	if _, has := l.options["opted_out"]; l.From == "consent" && !has && l.other != "" {
+		warn(l, "who has opted out is shown as %q like others, so nobody there sees it; write an option for opted_out", l.other)
+	}
+	if l.other != "" {
 		return
 	}
 	var lacking []string
@@ -66,7 +72,7 @@ var fieldSamples = map[string][]string{
 // opposites tries whether what is written and read again comes to an end: one value
 // is enough to change a field for ever.
 func (m *Mapping) opposites(l *Line, warn func(l *Line, format string, args ...any)) {
-	if l.read == nil || l.write == nil || !l.Read || !l.Written {
+	if l.read == nil || !l.Read || !l.Written {
 		return
 	}
 	values := samples[l.Info.Type]

@@ -12,9 +12,11 @@ func TestWhatIsAllowedAndProbablyNotMeant(t *testing.T) {
 		want string // what the only warning says; empty for none
 	}{
 		"a value without an option":        {"x: {field: consent, options: {marketing: Yes, opted_out: No}}", "m.yaml:5:7: consent may be unknown or transactional too"},
-		"an option for all else":           {"x: {field: consent, options: {marketing: Yes, \"*\": No}, direction: to}", ""},
+		"an option for all else":           {"x: {field: consent, options: {marketing: Yes, opted_out: Never, \"*\": No}, direction: to}", ""},
 		"a language without an option":     {"x: {field: language, options: {it: Italian}}", "m.yaml:5:7: a contact whose language is none of it is not written"},
-		"a default":                        {"x: {field: language, options: {it: Italian}, default: Other}", ""},
+		"a default":                        {"x: {field: language, options: {it: Italian}, default: Other}", "m.yaml:5:7: a contact whose language is none of it is not written"},
+		"an opt-out like all else":         {"x: {field: consent, options: {marketing: Yes, \"*\": Unknown}}", "who has opted out is shown as \"Unknown\" like others"},
+		"read as what it never was":        {"x: {field: first_name, read: \"'x' + value\"}", "change a value each time"},
 		"reading undoes writing":           {"x: {field: language, write: upper(value), read: lower(value)}", "\"zh-TW\" comes back as \"zh-tw\""},
 		"reading undoes writing, really":   {"x: {field: phone, write: \"replace(value, '+', '00')\", read: \"'+' + cut(replace_pattern(value, '^00', ''), 20)\"}", ""},
 		"names are not capitals":           {"x: {field: last_name, write: upper(value), read: title(value)}", "\"de la Cruz\" comes back as \"De La Cruz\""},

@@ -39,11 +39,11 @@ func (w *Worker) writeLiving(ctx context.Context, m *mapping.Mapping, work []dir
 		batch[i] = begin(m, todo, todo.Contact.Version)
 		link := &batch[i].Link
 		fields, refused := m.Translate(w.Account, todo.Contact.View())
-		if len(refused) > 0 {
+		diff, shadow := changed(fields, link)
+		if len(refused) > 0 && (link.RecordID == "" || len(diff) > 0 || !onlyMissing(refused)) {
 			batch[i].refusedBy(refused[0])
 			continue
 		}
-		diff, shadow := changed(fields, link)
 		key := keyOf(todo)
 		if link.RecordID != "" && len(diff) == 0 && shadow[keyShadow] == key {
 			batch[i].agree(link.RecordID, shadow, "unchanged")
@@ -92,6 +92,12 @@ func (s *settled) refusedBy(r mapping.Refusal) {
 		Class: connectors.Rejected, Code: "MAPPING", Field: r.Line.To,
 		Reason: fmt.Sprintf("%s (line %d of the mapping, revision %s)", r.Reason, r.Line.Number, s.mapping.Revision()),
 	}
+}
+
+// onlyMissing reports whether all that is in the way is that a value is required. A
+// record to which there is nothing to write stays as it is then.
+func onlyMissing(refused []mapping.Refusal) bool {
+	return !slices.ContainsFunc(refused, func(r mapping.Refusal) bool { return !r.Missing })
 }
 
 // A contactChange is what is to be written of a contact, the shadow as it is

@@ -342,7 +342,11 @@ func FieldsOf(m *mapping.Mapping, account string) []connectors.Field {
 	var fields []connectors.Field
 	for _, l := range m.Lines(account) {
 		if l.Written {
-			fields = append(fields, connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options})
+			f := connectors.Field{Name: l.To, Label: l.Theirs.Label, Type: connectors.FieldType(l.Theirs.Type), Options: l.Theirs.Options}
+			if l.Theirs.Type == mapping.Decimal {
+				f.Type = connectors.TypeNumber
+			}
+			fields = append(fields, f)
 		}
 	}
 	return fields

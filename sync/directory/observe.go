@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,14 +78,21 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 			}
 		}
 		clean, valid := cleaned(l, seen, s.Region)
+		mine, _, _ := l.Writes(ours)
 		if !valid {
-			show(KeptAs(seen)) // theirs to mend; it is neither carried on nor written over
+			switch word := trimmed(seen); {
+			case known && !Kept(now) && SameSeen(l.Theirs.Type, now, word), based && !Kept(base) && SameSeen(l.Theirs.Type, base, word):
+				// It is what was written there, though it cannot be read back.
+			case Sent(s.Sent, l, word), ShadowOf(mine) == ShadowOf(word):
+				show(SeenAs(l, word))
+			default:
+				show(KeptAs(seen)) // theirs to mend; it is neither carried on nor written over
+			}
 			continue
 		}
 		seen = clean
 		here, _ := read(l, seen, s.Region)
 		told = told && !Kept(was)
-		mine, _, _ := l.Writes(ours)
 		switch {
 		case known && !Kept(now) && SameSeen(l.Theirs.Type, now, seen), based && !Kept(base) && SameSeen(l.Theirs.Type, base, seen):
 			// Nobody has touched it there.
@@ -132,6 +140,10 @@ func (c *Contact) Observe(s Sighting, shadow map[string]string) map[string]strin
 // form, gives way to what the account shows, which is seen in the contact's.
 func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, s Sighting) bool {
 	own := ShadowOf(mine)
+	knew, _ := l.Reads(was)
+	if !l.Written {
+		was = knew // mine is in the contact's form, too
+	}
 	switch {
 	case own == "" && (!told || was == "") && !c.Fields[l.From].Entered:
 		return seen != "" // nobody has emptied it
@@ -139,7 +151,7 @@ func (c *Contact) yields(l mapping.Line, mine any, told bool, was, seen string, 
 		return false // it has never been told, and is now
 	case l.From == "consent" && c.Text("consent") == "opted_out":
 		// Somebody who knew of it has changed it since; else it stands.
-		return told && was == own && seen != "" && s.At.After(c.Fields[l.From].At)
+		return told && knew == "opted_out" && seen != "" && s.At.After(c.Fields[l.From].At)
 	case l.From == "consent" && seen == "opted_out":
 		return true
 	case told && own == was && l.From != "consent":
@@ -258,16 +270,17 @@ func cleaned(l mapping.Line, text, region string) (clean string, valid bool) {
 	if !l.Translated() {
 		return read(l, text, region)
 	}
-	text = strings.TrimSpace(connectors.Clean(text))
 	_, valid = read(l, text, region)
-	return text, valid
+	return trimmed(text), valid
 }
+
+func trimmed(text string) string { return strings.TrimSpace(connectors.Clean(text)) }
 
 // read is what an account shows, in the contact's form as crmsync keeps it:
 // numbers in E.164, addresses in lower case, names without needless space. It
 // reports false for what is not of the field's type.
 func read(l mapping.Line, text, region string) (clean string, valid bool) {
-	text, valid = l.Reads(strings.TrimSpace(connectors.Clean(text)))
+	text, valid = l.Reads(trimmed(text))
 	if text == "" || !valid {
 		return "", valid
 	}
@@ -281,7 +294,7 @@ func read(l mapping.Line, text, region string) (clean string, valid bool) {
 		return text, slices.Contains(l.Info.Options, text)
 	case l.Info.Type == mapping.Text:
 		text = strings.Join(strings.Fields(text), " ")
-	case l.Info.Type == mapping.Number, l.Info.Type == mapping.Bool, l.Info.Type == mapping.Time:
+	case l.Info.Type == mapping.Number, l.Info.Type == mapping.Decimal, l.Info.Type == mapping.Bool, l.Info.Type == mapping.Time:
 		_, valid = mapping.Typed(l.Info.Type, text)
 	}
 	return text, valid
@@ -359,8 +372,11 @@ func Shows(l mapping.Line, shadow map[string]string, seen, region string) bool {
 		return true // to the letter, as nearly all do
 	}
 	clean, valid := cleaned(l, seen, region)
-	if !valid || Kept(was) {
-		return was == KeptAs(seen)
+	switch {
+	case !valid:
+		return was == KeptAs(seen) || told && !Kept(was) && SameSeen(l.Theirs.Type, was, trimmed(seen))
+	case Kept(was):
+		return was == KeptAs(seen) && !l.Translated() // which the mapping may read by now
 	}
 	return told && SameSeen(l.Theirs.Type, was, clean)
 }
@@ -398,6 +414,8 @@ func TextOf(value any) string {
 		return TimeText(v)
 	case []string:
 		return strings.Join(v, "\n")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return fmt.Sprint(value)
 }

@@ -63,7 +63,7 @@ func ShadowOf(value any) string {
 		slices.Sort(labels)
 		return strings.Join(labels, "\n") // whole, to see which has come or gone
 	default:
-		text = fmt.Sprint(v)
+		text = TextOf(v)
 	}
 	if len(text) <= 64 {
 		return text
@@ -92,7 +92,7 @@ func Same(want, got any, kind connectors.FieldType) bool {
 	case string:
 		return kind == connectors.TypeOwner && strings.Contains(w, "@") || sameText(w, fmt.Sprint(got), kind)
 	}
-	return fmt.Sprint(want) == fmt.Sprint(got)
+	return TextOf(want) == TextOf(got)
 }
 
 // sameText compares texts without the space around and between words, and

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -142,12 +143,26 @@ func LoadMapping(c *config.Config) (*mapping.Mapping, error) {
 
 // readMapping is LoadMapping, and returns the text too.
 func readMapping(c *config.Config) (*mapping.Mapping, []byte, error) {
-	text, err := os.ReadFile(c.Mapping)
+	// What is no file, such as a pipe, would hold a reload up for ever.
+	if is, err := os.Stat(c.Mapping); err == nil && !is.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("read the mapping: %s is no file", c.Mapping)
+	}
+	text, err := readUpTo(c.Mapping, mapping.MaxSize+1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the mapping: %w", err)
 	}
 	compiled, err := compileMapping(c, c.Mapping, text)
 	return compiled, text, err
+}
+
+// readUpTo reads a file, or its beginning.
+func readUpTo(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // compileMapping compiles the text of a mapping, by a name for findings, for the

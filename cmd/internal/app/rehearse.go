@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -149,12 +148,7 @@ type Rehearsal struct {
 // ReadMapping reads and compiles a mapping. Of a file that is larger than any no more
 // is read than it takes to say so.
 func ReadMapping(file string) (*mapping.Mapping, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the mapping: %w", err)
-	}
-	defer f.Close()
-	source, err := io.ReadAll(io.LimitReader(f, mapping.MaxSize+1))
+	source, err := readUpTo(file, mapping.MaxSize+1)
 	if err != nil {
 		return nil, fmt.Errorf("read the mapping: %w", err)
 	}
@@ -219,6 +213,7 @@ func ReadPayload(from io.Reader, name string) ([]byte, error) {
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil, fmt.Errorf("%s is empty; it holds the body of a webhook, as WhatsApp sends it", name)
 	}
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // which some editors put before it
 	if err := json.Unmarshal(body, new(json.RawMessage)); err != nil {
 		where := ""
 		if e, ok := errors.AsType[*json.SyntaxError](err); ok {
