@@ -332,7 +332,7 @@ var patterns = func() *lru.Cache[string, *regexp.Regexp] {
 
 // A pattern takes as long as it is large, for each character of the text: longestPattern
 // is in bytes, largestPattern in steps once repetitions are written out.
-const longestPattern, largestPattern = 500, 1000
+const longestPattern, largestPattern = 500, 500
 
 // sizeOf is a pattern's size, or more than the largest one.
 func sizeOf(re *syntax.Regexp) int {
