@@ -29,7 +29,7 @@ type Remapped struct {
 }
 
 // perRemap is how many contacts are compared at a time.
-const perRemap = 500
+const perRemap = 200
 
 // Run goes through all of them.
 func (r *Remap) Run(ctx context.Context) (found Remapped, err error) {

@@ -120,7 +120,7 @@ func TestAnEditedMappingReachesTheContactsThatNobodyTouches(t *testing.T) {
 	now.Store(here)
 	h.mapping = now.Load
 	h.start()
-	const people = 1203 // a few pages
+	const people = 403 // a few pages
 	for i := range people {
 		h.receive(fmt.Sprint("w", i), fmt.Sprintf("1555%04d", i))
 	}
@@ -205,7 +205,7 @@ func TestAnEditedMappingDoesNotHoldUpWhatIsNew(t *testing.T) {
 	now.Store(here)
 	h.mapping = now.Load
 	h.start()
-	const people = 600
+	const people = 150
 	for i := range people {
 		h.receive(fmt.Sprint("w", i), fmt.Sprintf("1555%04d", i))
 	}
