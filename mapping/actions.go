@@ -413,7 +413,11 @@ func (c *compiler) notify(node *yaml.Node, m *Mapping) func(x *firing, a *Action
 	text := c.templateOf(keys["text"])
 	return func(x *firing, a *Action) (bool, error) {
 		a.To = to
-		return x.texts([]*template{text}, &a.Text)
+		_, err := x.texts([]*template{text}, &a.Text)
+		if err == nil && strings.TrimSpace(a.Text) == "" {
+			err = errors.New("the text is empty") // no chat takes that
+		}
+		return err == nil, err
 	}
 }
 

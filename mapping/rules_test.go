@@ -480,3 +480,15 @@ func TestATaskIsInOneAccount(t *testing.T) {
 		t.Errorf("tasks in hubspot %v, in zoho %v", m.Tasks("hubspot"), m.Tasks("zoho"))
 	}
 }
+
+func TestATextForAReceiverIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	m := ruled(t, "  - {name: tell, do: [{notify: {to: slack, text: \"${account_manager} \"}}]}\n")
+	fired, _ := m.Fire(message("x"), map[string]any{})
+	if len(fired) != 1 || len(fired[0].Actions) != 1 || fired[0].Actions[0].Problem != "the text is empty" {
+		t.Errorf("fired %+v", fired)
+	}
+	if fired, _ = m.Fire(message("x"), map[string]any{"account_manager": "Ben"}); fired[0].Actions[0].Problem != "" || fired[0].Actions[0].Text != "Ben " {
+		t.Errorf("fired %+v", fired)
+	}
+}
