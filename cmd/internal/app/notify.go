@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -170,9 +171,30 @@ func (p *poster) send(ctx context.Context, id string, notice any, text string) e
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answered %d", request.URL.Hostname(), response.StatusCode)
+		return &answered{request.URL.Hostname(), response.StatusCode, retryAfter(response)}
 	}
 	return nil
+}
+
+// answered is the answer of a receiver that does not take what it is told.
+type answered struct {
+	host       string
+	status     int
+	retryAfter time.Duration // of 429 and 503; zero if it does not say
+}
+
+func (a *answered) Error() string { return fmt.Sprintf("%s answered %d", a.host, a.status) }
+
+func retryAfter(r *http.Response) time.Duration {
+	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	text := r.Header.Get("Retry-After")
+	if at, err := http.ParseTime(text); err == nil {
+		return max(time.Until(at), 0)
+	}
+	seconds, _ := strconv.ParseUint(text, 10, 31)
+	return time.Duration(seconds) * time.Second
 }
 
 // clientFor calls receivers. It follows no redirect, asks no proxy, and checks
@@ -192,7 +214,7 @@ func clientFor(private bool) *http.Client {
 		Timeout: notifyTimeout,
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: notifyTimeout / 2, MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConns: 1, IdleConnTimeout: time.Second, ForceAttemptHTTP2: true,
+			MaxIdleConns: tellBeside, MaxIdleConnsPerHost: tellBeside, IdleConnTimeout: time.Second, ForceAttemptHTTP2: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crmsync/config"
@@ -65,13 +67,16 @@ type teller struct {
 	log       *slog.Logger
 	receivers map[string]*poster
 	// every is how often it looks, waits how long after each failure, the last one
-	// again and again, for is until when it tries.
-	every    time.Duration
-	waits    []time.Duration
-	tryFor   time.Duration
-	telling  sync.Mutex
-	busy     map[string]bool // receivers that are being told
-	finished sync.WaitGroup
+	// again and again, refused the same of a notice that the receiver does not take,
+	// tryFor until when it tries.
+	every          time.Duration
+	waits, refused []time.Duration
+	tryFor         time.Duration
+	telling        sync.Mutex
+	busy           map[string]bool      // receivers that are being told
+	until          map[string]time.Time // receivers that have asked to be left alone
+	leads          atomic.Bool
+	finished       sync.WaitGroup
 }
 
 const (
@@ -80,14 +85,19 @@ const (
 	tellTTL = time.Minute
 	// countOwedEvery is after how many rounds what is owed is counted.
 	countOwedEvery = 10
-	// tellAtOnce is how many notices a receiver is told in a row.
-	tellAtOnce = 50
+	// tellAtOnce is how many notices are read for a receiver at a time, tellBeside of
+	// how many contacts it is told at the same time.
+	tellAtOnce = 100
+	tellBeside = 8
+	// longestAlone is how long a receiver may ask to be left alone.
+	longestAlone = time.Hour
 )
 
 func newTeller(db *store.DB, holder string, receivers []config.Notify, m *metrics, log *slog.Logger) *teller {
 	t := &teller{
-		store: db, holder: holder, metrics: m, log: log, receivers: map[string]*poster{}, busy: map[string]bool{},
-		every: tellEvery, waits: []time.Duration{time.Second, 30 * time.Second, time.Minute}, tryFor: 24 * time.Hour,
+		store: db, holder: holder, metrics: m, log: log, receivers: map[string]*poster{}, busy: map[string]bool{}, until: map[string]time.Time{},
+		every: tellEvery, waits: []time.Duration{time.Second, 30 * time.Second, time.Minute},
+		refused: []time.Duration{time.Second, 30 * time.Second, time.Hour}, tryFor: 24 * time.Hour,
 	}
 	for _, r := range receivers {
 		if r.Name != "" {
@@ -109,6 +119,7 @@ func (t *teller) run(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			t.log.Warn("cannot look for what rules say", "error", err)
 		}
+		t.leads.Store(err == nil && leads)
 		if err == nil && leads {
 			for _, name := range due {
 				t.start(ctx, name)
@@ -131,7 +142,7 @@ func (t *teller) run(ctx context.Context) error {
 func (t *teller) start(ctx context.Context, name string) {
 	t.telling.Lock()
 	defer t.telling.Unlock()
-	if t.busy[name] {
+	if t.busy[name] || time.Now().Before(t.until[name]) {
 		return
 	}
 	t.busy[name] = true
@@ -147,23 +158,83 @@ func (t *teller) start(ctx context.Context, name string) {
 	})
 }
 
-// tell tells a receiver what it is owed, until one call fails.
+// tell tells a receiver what it is owed, until it cannot be told.
 func (t *teller) tell(ctx context.Context, name string) error {
-	notices, err := t.store.NoticesDue(ctx, name, tellAtOnce)
-	if err != nil {
-		return err
-	}
-	for _, n := range notices {
-		sent := t.send(ctx, n)
-		if ctx.Err() != nil && sent != nil {
-			return nil
-		}
-		// Also while the program stops: it has been told, or not.
-		if err := t.settle(context.WithoutCancel(ctx), n, sent); err != nil || sent != nil {
+	for {
+		notices, err := t.store.NoticesDue(ctx, name, tellAtOnce)
+		if err != nil || len(notices) == 0 {
 			return err
 		}
+		r := page{teller: t}
+		// The first goes alone: who cannot be told is not called many times over.
+		r.tell(ctx, notices[:1])
+		r.tellAll(ctx, notices[1:])
+		if r.err != nil || r.over || len(notices) < tellAtOnce || !t.leads.Load() {
+			return r.err
+		}
 	}
-	return nil
+}
+
+// page is one of what a receiver is told. It is over with the first failure
+// that is the receiver's, and not a notice's.
+type page struct {
+	*teller
+	mu   sync.Mutex
+	over bool
+	err  error
+}
+
+// tellAll tells several contacts' notices at a time, each contact's in order.
+func (r *page) tellAll(ctx context.Context, notices []directory.Notice) {
+	byContact := map[int64][]directory.Notice{}
+	var contacts []int64
+	for _, n := range notices {
+		id := n.Message.ContactID
+		if byContact[id] == nil {
+			contacts = append(contacts, id)
+		}
+		byContact[id] = append(byContact[id], n)
+	}
+	var all sync.WaitGroup
+	free := make(chan struct{}, tellBeside)
+	for _, id := range contacts {
+		free <- struct{}{}
+		all.Go(func() {
+			defer func() { <-free }()
+			r.tell(ctx, byContact[id])
+		})
+	}
+	all.Wait()
+}
+
+// tell tells notices in order.
+func (r *page) tell(ctx context.Context, notices []directory.Notice) {
+	for _, n := range notices {
+		r.mu.Lock()
+		over := r.over
+		r.mu.Unlock()
+		if over || ctx.Err() != nil {
+			return
+		}
+		sent := r.send(ctx, n)
+		if ctx.Err() != nil && sent != nil {
+			return
+		}
+		// Also while the program stops: it has been told, or not.
+		err := r.settle(context.WithoutCancel(ctx), n, sent)
+		r.mu.Lock()
+		if r.over = r.over || err != nil || sent != nil && !isRefusal(sent); err != nil {
+			r.err = err
+		}
+		r.mu.Unlock()
+	}
+}
+
+// isRefusal reports whether a receiver does not take this notice, and may well take
+// others.
+func isRefusal(err error) bool {
+	a, ok := errors.AsType[*answered](err)
+	return ok && a.status < 500 && a.status != http.StatusRequestTimeout && a.status != http.StatusTooManyRequests
 }
 
 func (t *teller) send(ctx context.Context, n directory.Notice) error {
@@ -192,7 +263,18 @@ func (t *teller) settle(ctx context.Context, n directory.Notice, sent error) err
 		return t.store.NoticeOver(ctx, n.ID)
 	default:
 		outcome("failed")
-		wait := t.waits[min(n.Attempts, len(t.waits)-1)]
+		waits := t.waits
+		if isRefusal(sent) {
+			waits = t.refused
+		}
+		wait := waits[min(n.Attempts, len(waits)-1)]
+		if a, ok := errors.AsType[*answered](sent); ok && a.retryAfter > 0 {
+			alone := min(a.retryAfter, longestAlone)
+			wait = max(wait, alone)
+			t.telling.Lock()
+			t.until[n.Receiver] = now.Add(alone)
+			t.telling.Unlock()
+		}
 		t.log.Warn("cannot tell a receiver what a rule says; trying again", "receiver", n.Receiver, "rule", n.Message.Rule,
 			"notice", n.ID, "attempt", n.Attempts+1, "pause", wait.String(), "error", sent)
 		return t.store.NoticeAgain(ctx, n.ID, now.Add(wait))

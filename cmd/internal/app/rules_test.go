@@ -179,10 +179,117 @@ func TestASlowReceiverHoldsUpNobody(t *testing.T) {
 	within(t, "it is told by who comes next", func() bool { return len(other.heard()) == 1 })
 }
 
+func TestARefusedNoticeHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	for status, stops := range map[int]bool{400: false, 404: false, 413: false, 302: false, 408: true, 429: true, 500: true, 503: true} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			db := newNotices(t)
+			for n := range 12 {
+				owe(t, db, "hook", fmt.Sprintf("id-%02d", n), fmt.Sprint("text ", n))
+			}
+			var mu sync.Mutex
+			heard := map[string]int{}
+			hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				id := r.Header.Get("Idempotency-Key")
+				mu.Lock()
+				defer mu.Unlock()
+				if heard[id]++; id == "id-00" {
+					w.WriteHeader(status)
+				}
+			}))
+			defer hook.Close()
+			tell := newTeller(db, "a", []config.Notify{named("hook", hook.URL, "json")}, newMetrics(), slog.New(slog.DiscardHandler))
+			tell.leads.Store(true)
+			if err := tell.tell(t.Context(), "hook"); err != nil {
+				t.Fatal(err)
+			}
+			want := 12
+			if stops {
+				want = 1
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(heard) != want || heard["id-00"] != 1 {
+				t.Errorf("heard %v, want %d notices", heard, want)
+			}
+		})
+	}
+}
+
+func TestAReceiverIsLeftAloneForAsLongAsItAsks(t *testing.T) {
+	t.Parallel()
+	db := newNotices(t)
+	var mu sync.Mutex
+	var calls []time.Time
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if calls = append(calls, time.Now()); len(calls) == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	}))
+	defer hook.Close()
+	owe(t, db, "hook", "id-1", "x")
+	owe(t, db, "hook", "id-2", "x")
+	telling(t, db, "a", io.Discard, named("hook", hook.URL, "json"))
+	within(t, "both are told", func() bool { return len(owed(t, db)) == 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	if len(calls) != 3 || calls[1].Sub(calls[0]) < 900*time.Millisecond {
+		t.Errorf("called at %v", calls)
+	}
+}
+
+func TestManyNoticesAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	db := newNotices(t)
+	const many, contacts = 700, 100
+	notices := make([]directory.Notice, many)
+	for n := range notices {
+		id := fmt.Sprintf("id-%03d", n)
+		notices[n] = directory.Notice{ID: id, Receiver: "hook", Message: directory.NoticeMessage{ID: id, ContactID: int64(n % contacts)}}
+	}
+	if err := db.Record(t.Context(), func(tx directory.Tx) error { return tx.SaveNotices(notices) }); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	heard := map[int64][]string{}
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var m directory.NoticeMessage
+		_ = json.NewDecoder(r.Body).Decode(&m)
+		time.Sleep(20 * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		heard[m.ContactID] = append(heard[m.ContactID], m.ID)
+	}))
+	defer hook.Close()
+	tell := newTeller(db, "a", []config.Notify{named("hook", hook.URL, "json")}, newMetrics(), slog.New(slog.DiscardHandler))
+	began := time.Now()
+	running(t, tell.run)
+	for len(owed(t, db)) > 0 && time.Since(began) < 30*time.Second {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if took := time.Since(began); took > 8*time.Second { // one after the other it is more than 14
+		t.Errorf("700 notices took %v", took)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for contact, ids := range heard {
+		if len(ids) != many/contacts || !slices.IsSorted(ids) {
+			t.Errorf("of contact %d was told %v", contact, ids)
+		}
+	}
+	if len(heard) != contacts {
+		t.Errorf("of %d contacts was told, want %d", len(heard), contacts)
+	}
+}
+
 func TestTheFirstPausesAreThoseOfTheDocs(t *testing.T) {
 	t.Parallel()
 	tell := newTeller(nil, "", nil, nil, nil)
-	if want := []time.Duration{time.Second, 30 * time.Second, time.Minute}; !slices.Equal(tell.waits, want) || tell.tryFor != 24*time.Hour || tell.every > time.Second {
+	if want := []time.Duration{time.Second, 30 * time.Second, time.Minute}; !slices.Equal(tell.waits, want) || tell.refused[2] != time.Hour || tell.tryFor != 24*time.Hour || tell.every > time.Second {
 		t.Errorf("waits %v for %v, looks every %v", tell.waits, tell.tryFor, tell.every)
 	}
 }
