@@ -229,7 +229,7 @@ func (w *assignee) who(x *firing) string {
 	if len(w.people) == 1 || x.event.Turn == nil {
 		return w.people[0]
 	}
-	return w.people[x.event.Turn(w.turns)%len(w.people)]
+	return w.people[x.turn(w.turns)%len(w.people)]
 }
 
 // assign reads to whom a contact is given.

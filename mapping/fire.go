@@ -70,6 +70,7 @@ type firing struct {
 	values values
 	// problem is why the last expression could not be computed.
 	problem string
+	turns   map[string]int // that were taken
 
 	isFolded bool
 	folded   string
@@ -104,6 +105,20 @@ func (x *firing) why(r *Rule) string {
 		}
 	}
 	return ""
+}
+
+// turn is the event's turn under a name: whatever it gives to the next one of a team
+// goes to the same person.
+func (x *firing) turn(of string) int {
+	n, taken := x.turns[of]
+	if !taken {
+		if x.turns == nil {
+			x.turns = map[string]int{}
+		}
+		n = x.event.Turn(of)
+		x.turns[of] = n
+	}
+	return n
 }
 
 // text is the event's text as words are compared.
