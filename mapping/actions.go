@@ -423,7 +423,7 @@ func (c *compiler) notify(node *yaml.Node, m *Mapping) func(x *firing, a *Action
 
 // reply reads which template somebody is asked to send.
 func (c *compiler) reply(node *yaml.Node, m *Mapping) func(x *firing, a *Action) (bool, error) {
-	keys := c.keys(node, "reply", []string{"template", "language", "parameters", "to"})
+	keys := c.keys(node, "reply", []string{"template", "language", "parameters", "to", "even_opted_out"})
 	to := c.receiver(node, keys, true, m)
 	if keys != nil && keys["template"] == nil {
 		c.at(node, "it has to be said which template, such as template: complaint_received")
@@ -435,8 +435,15 @@ func (c *compiler) reply(node *yaml.Node, m *Mapping) func(x *firing, a *Action)
 			parameters = append(parameters, c.templateOf(p))
 		}
 	}
+	always := false
+	if n := keys["even_opted_out"]; n != nil {
+		always = c.yes(n, "even_opted_out")
+	}
 	return func(x *firing, a *Action) (bool, error) {
 		a.To = to
+		if consent, _, _ := x.values.field("consent"); consent == "opted_out" && !always {
+			return false, errors.New("the person has opted out")
+		}
 		if _, err := x.texts([]*template{name, language}, &a.Template, &a.Language); err != nil {
 			return false, err
 		}

@@ -492,3 +492,47 @@ func TestATextForAReceiverIsNotEmpty(t *testing.T) {
 		t.Errorf("fired %+v", fired)
 	}
 }
+
+// What one event gives to the next of a team is one person's.
+func TestOneEventTakesOneTurn(t *testing.T) {
+	t.Parallel()
+	m := ruled(t, `
+  - name: first
+    do:
+    - assign: {team: support}
+    - task: {title: x, to: {team: support}}
+    - task: {title: x, to: {round_robin: [a@x.example, b@x.example]}}
+  - {name: second, do: [task: {title: y, to: {team: support}}]}
+`)
+	turns := map[string]int{}
+	e := message("x")
+	e.Turn = func(of string) int { turns[of]++; return turns[of] - 1 }
+	for i, want := range []string{"anna@example.com", "ben@example.com", "anna@example.com"} {
+		fired, _ := m.Fire(e, map[string]any{})
+		first, second := fired[0].Actions, fired[1].Actions
+		if first[0].Value != want || first[1].To != want || second[0].To != want {
+			t.Errorf("event %d: owner %s, tasks %s and %s; want %s", i, first[0].Value, first[1].To, second[0].To, want)
+		}
+	}
+	if turns["team support"] != 3 || len(turns) != 2 {
+		t.Errorf("turns %v", turns)
+	}
+}
+
+func TestNobodyIsAnsweredWhoHasOptedOut(t *testing.T) {
+	t.Parallel()
+	m := ruled(t, `
+  - name: r
+    do:
+    - reply: {to: sender, template: sorry}
+    - reply: {to: sender, template: confirmed, even_opted_out: true}
+    - reply: {to: sender, template: sorry, even_opted_out: no}
+`)
+	for consent, want := range map[string]string{"opted_out": "the person has opted out", "marketing": "", "": ""} {
+		fired, _ := m.Fire(message("x"), map[string]any{"consent": consent})
+		a := fired[0].Actions
+		if a[0].Problem != want || a[1].Problem != "" || a[1].Template != "confirmed" || a[2].Problem != want {
+			t.Errorf("consent %q: %+v", consent, a)
+		}
+	}
+}

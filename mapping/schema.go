@@ -198,6 +198,7 @@ func actionSchema() object {
 		"notify": described(closed(object{"to": receiver, "text": nonEmpty}), "Tell a receiver, such as a Slack channel."),
 		"reply": described(closed(object{
 			"to": receiver, "template": nonEmpty, "language": nonEmpty, "parameters": someOf(scalar, "The template's parameters."),
+			"even_opted_out": object{"enum": []any{true, false, "yes", "no"}, "description": "Also for somebody who has opted out, such as to confirm that."},
 		}), "Ask the system that sends messages to answer with a template."),
 	})
 	action["minProperties"], action["maxProperties"] = 1, 1

@@ -146,6 +146,8 @@ type Task struct {
 	Key  string
 	Rule string
 	// Account is where somebody is to do it.
+	// Consent is what the person has agreed to.
+	Consent string `json:"consent,omitempty"`
 	Account string
 	// Owner is an e-mail address or an id, empty for whoever owns the contact there.
 	Title, Text, Owner string

@@ -194,3 +194,4 @@ func noticeOf(f *directory.Fact, c *directory.Contact, a mapping.Action, rule, i
 	}
 	return n
 }
+		m.Consent = c.Text("consent")
