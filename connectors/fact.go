@@ -131,6 +131,10 @@ type Message struct {
 	Reply    *Reply    `json:"reply,omitempty"`
 	Media    *Media    `json:"media,omitempty"`
 	Referral *Referral `json:"referral,omitempty"`
+	// Rendered is set where Text is a rendering, and Said is then what of it the
+	// person has written, such as a caption.
+	Rendered bool   `json:"rendered,omitempty"`
+	Said     string `json:"said,omitempty"`
 }
 
 // A Reply is the button or the line of a list that somebody has chosen.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -35,8 +36,10 @@ type Event struct {
 	// Account has reported it.
 	Account string
 	// Direction, Type and Text are the message's: in or out, the vendor's word such
-	// as image, and what a person reads.
+	// as image, and what somebody has written, in which keywords are looked for.
 	Direction, Type, Text string
+	// Shown is what a person reads, such as "[Image] my cat"; empty is Text.
+	Shown string
 	// Reply is the id of the button or the line of a list.
 	Reply string
 	// Status is that of a status.
@@ -122,7 +125,7 @@ var eventNames = map[string]Type{
 func (e *Event) value(name string) (v any, is bool) {
 	switch name {
 	case "text":
-		return e.Text, true
+		return cmp.Or(e.Shown, e.Text), true
 	case "kind":
 		return e.Type, true
 	case "direction":

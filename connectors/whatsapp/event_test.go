@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 		},
 		"deleted with the app": {
 			envelope(change("smb_message_echoes", `"message_echoes":[{"from":"390212345678","to":"393331234567","id":"w2","timestamp":"1767225600","type":"revoke","revoke":{"original_message_id":"w"}}]`)),
-			`{"key":"","kind":"message","type":"revoke","at":"2026-01-01T00:00:00Z",` + head + `,"person":{"wa_id":"393331234567"},"message":{"wamid":"w2","direction":"out","text":"[This message was deleted]","target":"w","revoked":true}}`,
+			`{"key":"","kind":"message","type":"revoke","at":"2026-01-01T00:00:00Z",` + head + `,"person":{"wa_id":"393331234567"},"message":{"wamid":"w2","direction":"out","text":"[This message was deleted]","target":"w","revoked":true,"rendered":true}}`,
 		},
 
 		"put into the address book": {
@@ -192,11 +192,11 @@ func TestHistory(t *testing.T) {
 		},
 		"file that follows later": {
 			envelope(change("history", `"messages":[{"from":"390212345678","to":"393331234567","id":"w","timestamp":"1767225600","type":"image","image":{"id":"9"}}]`)),
-			person + `"message":{"wamid":"w","direction":"out","text":"[Image]","history":true,"media":{"id":"9"}}`,
+			person + `"message":{"wamid":"w","direction":"out","text":"[Image]","history":true,"media":{"id":"9"},"rendered":true}`,
 		},
 		"file from the person that follows later": {
 			envelope(change("history", `"messages":[{"from":"393331234567","id":"w","timestamp":"1767225600","type":"image","image":{"id":"9"}}]`)),
-			person + `"message":{"wamid":"w","direction":"in","text":"[Image]","history":true,"media":{"id":"9"}}`,
+			person + `"message":{"wamid":"w","direction":"in","text":"[Image]","history":true,"media":{"id":"9"},"rendered":true}`,
 		},
 	}
 	for name, tt := range tests {

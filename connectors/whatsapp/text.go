@@ -14,8 +14,10 @@ import (
 const deletedText = "[This message was deleted]"
 
 // content renders a message of a type as a person reads it, never empty, and
-// fills in what else the type carries. It reports whether the type is known.
+// fills in what else the type carries, and what of it the person has written. It
+// reports whether the type is known.
 func content(p part, kind string, m *connectors.Message) (text string, known bool) {
+	m.Rendered, m.Said = true, ""
 	switch kind {
 	case "edit":
 		edit := p.object("edit")
@@ -27,7 +29,10 @@ func content(p part, kind string, m *connectors.Message) (text string, known boo
 	}
 	text, known = plain(p, kind, m)
 	if strings.TrimSpace(text) == "" {
-		text = "[Empty message]"
+		text, m.Said = "[Empty message]", ""
+	}
+	if m.Said == text {
+		m.Rendered, m.Said = false, ""
 	}
 	return text, known
 }
@@ -60,9 +65,10 @@ func describe(p, in part, kind string, m *connectors.Message) (text string, know
 		if in.get("body") == nil {
 			in.fail("body", "is missing")
 		}
-		return in.text("body"), true
+		m.Said = in.text("body")
+		return m.Said, true
 	case "image", "video", "audio", "document", "sticker":
-		m.Media = media(in.lenient())
+		m.Media, m.Said = media(in.lenient()), in.lenient().text("caption")
 		return mediaText(p, in, kind, m.Media), true
 	case "media_placeholder":
 		// Of two texts of one time the directory keeps the greater one; this
@@ -74,7 +80,8 @@ func describe(p, in part, kind string, m *connectors.Message) (text string, know
 		return cardsText(p.each(kind)), true
 	case "button":
 		m.Reply = &connectors.Reply{Kind: connectors.ButtonReply, ID: in.text("payload")}
-		return first(in.text("text"), in.text("payload"), "[Button]"), true
+		m.Said = first(in.text("text"), in.text("payload"))
+		return first(m.Said, "[Button]"), true
 	case "interactive":
 		return replyText(in, m)
 	case "reaction":
@@ -84,6 +91,7 @@ func describe(p, in part, kind string, m *connectors.Message) (text string, know
 		}
 		return "Removed a reaction", true
 	case "order":
+		m.Said = in.text("text")
 		return orderText(in), true
 	case "unsupported":
 		return unsupported(in.lenient().text("type")), false
@@ -188,13 +196,16 @@ func replyText(in part, m *connectors.Message) (text string, known bool) {
 	case "button_reply", "list_reply":
 		reply := in.object(kind)
 		m.Reply = &connectors.Reply{Kind: connectors.ReplyKind(strings.TrimSuffix(kind, "_reply")), ID: reply.id("id")}
-		return first(reply.text("title"), reply.text("description"), reply.id("id"), "[Reply]"), true
+		m.Said = first(reply.text("title"), reply.text("description"), reply.id("id"))
+		return first(m.Said, "[Reply]"), true
 	case "nfm_reply":
 		reply := in.object(kind)
 		if reply.lenient().text("name") == "address_message" {
-			return join("[Address]", first(reply.text("body"), formText(reply.lenient().text("response_json")))), true
+			m.Said = first(reply.text("body"), formText(reply.lenient().text("response_json")))
+			return join("[Address]", m.Said), true
 		}
-		return join("[Form]", first(formText(reply.lenient().text("response_json")), reply.text("body"))), true
+		m.Said = first(formText(reply.lenient().text("response_json")), reply.text("body"))
+		return join("[Form]", m.Said), true
 	case "call_permission_reply":
 		return join("[Call permission]", in.object(kind).text("response")), true
 	}

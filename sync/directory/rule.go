@@ -164,3 +164,5 @@ type Standing struct {
 	Length int
 	First  bool
 }
+	// Reactions are no messages here.
+	//

@@ -334,7 +334,7 @@ func (b *batch) message(f *directory.Fact) string {
 	set("business_phone", phone.Of(f.BusinessPhone))
 	consent := contact.Text("consent")
 	b.wish(contact, f)
-	b.occurs(f, contact, m, append(kindsOf(f.Message), choice(consent, contact.Text("consent"))...)...)
+	b.occurs(f, contact, m, append(kindsOf(f), choice(consent, contact.Text("consent"))...)...)
 	if from := f.Message.Referral; from != nil {
 		set("source_type", from.SourceType)
 		set("source_id", from.SourceID)

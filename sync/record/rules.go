@@ -54,8 +54,13 @@ func (b *batch) occurs(f *directory.Fact, c *directory.Contact, m *directory.Mes
 	}
 }
 
-// kindsOf are the kinds of events that a message is.
-func kindsOf(m *connectors.Message) []mapping.EventKind {
+// kindsOf are the kinds of events that a message is. A reaction is none: nobody is
+// answered for a thumbs up.
+func kindsOf(f *directory.Fact) []mapping.EventKind {
+	m := f.Message
+	if f.Type == "reaction" {
+		return nil
+	}
 	kinds := []mapping.EventKind{mapping.MessageEvent}
 	if m.Reply != nil && m.Direction == connectors.In {
 		switch m.Reply.Kind {
@@ -66,6 +71,20 @@ func kindsOf(m *connectors.Message) []mapping.EventKind {
 		}
 	}
 	return kinds
+}
+
+// wordsOf is what a person has written of a message: without what stands there in
+// place of a picture, a place or what was deleted.
+func wordsOf(said *connectors.Message, m *directory.Message) string {
+	switch {
+	case said == nil: // a status
+		return m.Text
+	case m.TextRank == directory.RevokedText:
+		return ""
+	case said.Rendered:
+		return connectors.Clean(said.Said)
+	}
+	return m.Text
 }
 
 // choice is the event of a consent that has changed; nil if it has not.
@@ -108,7 +127,7 @@ func (b *batch) fireOne(o occurrence) error {
 		return n
 	}
 	if m := o.message; m != nil {
-		e.Direction, e.Type, e.Text = string(m.Direction), m.Type, m.Text
+		e.Direction, e.Type, e.Text, e.Shown = string(m.Direction), m.Type, wordsOf(f.Message, m), m.Text
 		var standing *directory.Standing
 		stands := func() directory.Standing {
 			if standing == nil {

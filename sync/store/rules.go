@@ -64,8 +64,8 @@ func (tx *recordTx) Standing(messageID int64) (s directory.Standing, err error) 
 	}
 	at := row.At.UTC()
 	err = tx.db.Raw(`SELECT
-		(SELECT count(*) FROM messages WHERE contact_id = ? AND direction IN ('in', 'out') AND group_id = '' AND at > ? AND at <= ?) AS length,
-		NOT EXISTS (SELECT 1 FROM messages WHERE contact_id = ? AND direction = 'in' AND group_id = '' AND id < ?) AS first`,
+		(SELECT count(*) FROM messages WHERE contact_id = ? AND direction IN ('in', 'out') AND group_id = '' AND type <> 'reaction' AND at > ? AND at <= ?) AS length,
+		NOT EXISTS (SELECT 1 FROM messages WHERE contact_id = ? AND direction = 'in' AND group_id = '' AND type <> 'reaction' AND id < ?) AS first`,
 		row.ContactID, utc(at.Add(-24*time.Hour)), utc(at), row.ContactID, messageID).Scan(&s).Error
 	if err != nil {
 		return s, fmt.Errorf("count the conversation of message %d: %w", messageID, err)
