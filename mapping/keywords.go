@@ -18,6 +18,7 @@ var marks = &unicode.RangeTable{R16: []unicode.Range16{
 	{Lo: 0x0591, Hi: 0x05BD, Stride: 1},
 	{Lo: 0x05BF, Hi: 0x05C7, Stride: 1},
 	{Lo: 0x0610, Hi: 0x061A, Stride: 1},
+	{Lo: 0x0640, Hi: 0x0640, Stride: 1}, // which stretches a word
 	{Lo: 0x064B, Hi: 0x065F, Stride: 1},
 	{Lo: 0x0670, Hi: 0x0670, Stride: 1},
 }}
@@ -26,7 +27,18 @@ var marks = &unicode.RangeTable{R16: []unicode.Range16{
 // with endings that run on, as in Korean.
 var unspaced = []*unicode.RangeTable{
 	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar, unicode.Tibetan,
+	japanese,
 }
+
+// japanese are the letters and marks that belong to no one script, such as the sign
+// of a long vowel.
+var japanese = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x3006, Hi: 0x3006, Stride: 1},
+	{Lo: 0x3031, Hi: 0x3035, Stride: 1},
+	{Lo: 0x303C, Hi: 0x303C, Stride: 1},
+	{Lo: 0x3099, Hi: 0x309C, Stride: 1},
+	{Lo: 0x30FC, Hi: 0x30FC, Stride: 1},
+}}
 
 // folded is a text as words are compared: without regard to case and accents, with
 // one space between words and nothing else, and one between words and what is
@@ -94,8 +106,12 @@ func bareText(text string) string {
 		}
 		return r
 	}, norm.NFKD.String(text))
-	return norm.NFC.String(fold.String(text))
+	return norm.NFC.String(alike.Replace(fold.String(text)))
 }
+
+// alike are letters that people type for one another, and that are no accents to
+// Unicode.
+var alike = strings.NewReplacer("đ", "d", "ł", "l", "ø", "o", "ı", "i", "ک", "ك", "ی", "ي", "ى", "ي")
 
 // fold is safe for concurrent use: it has no state.
 var fold = cases.Fold()
