@@ -88,13 +88,15 @@ var rank = map[string]int{"sent": 1, "delivered": 2, "read": 3, "played": 4, "fa
 // kept as facts and change nothing.
 func KnownStatus(status string) bool { return rank[status] > 0 }
 
-// Advance merges one status. A lower one never overwrites a higher one.
-func (m *Message) Advance(status string, at time.Time, errorCode int) {
+// Advance merges one status and reports whether the message has it now. A lower
+// one never overwrites a higher one.
+func (m *Message) Advance(status string, at time.Time, errorCode int) bool {
 	if rank[status] <= rank[m.Status] {
-		return
+		return false
 	}
 	m.Status, m.StatusAt, m.ErrorCode = status, at.UTC(), errorCode
 	m.Changed = true
+	return true
 }
 
 // SetAt merges one report of when the message was sent. What a message says of

@@ -367,15 +367,18 @@ func (b *batch) status(f *directory.Fact) string {
 		return "skipped: status of a message received"
 	}
 	m.SetAt(f.When(), true)
-	m.Advance(f.Status.Status, f.When(), f.Status.ErrorCode)
+	var kinds []mapping.EventKind
+	if m.Advance(f.Status.Status, f.When(), f.Status.ErrorCode) { // else it comes late
+		kinds = append(kinds, mapping.StatusEvent)
+	}
 	if m.ContactID == 0 {
 		contact := b.person(f, f.Person)
 		b.assign(m, contact, f)
-		b.occurs(f, contact, m, mapping.StatusEvent)
+		b.occurs(f, contact, m, kinds...)
 		return directory.Applied
 	}
 	b.touch(m.ContactID, f)
-	b.occurs(f, b.contacts[m.ContactID], m, mapping.StatusEvent)
+	b.occurs(f, b.contacts[m.ContactID], m, kinds...)
 	// It may carry the first news of the person's other names.
 	if found := directory.Find(directory.KeysOf(f.Person), b.identities, f.When()); found == 0 || found == m.ContactID {
 		contact := b.contacts[m.ContactID]
