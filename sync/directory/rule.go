@@ -63,6 +63,17 @@ func (c *Contact) Give(name, text string, why Cause) error {
 	return nil
 }
 
+// Unrule takes away what rules have given fields, for what is to take its place
+// whatever the clocks say.
+func (c *Contact) Unrule(names ...string) {
+	for _, name := range names {
+		if c.Fields[name].Rule != "" {
+			delete(c.Fields, name)
+			c.Dirty = true
+		}
+	}
+}
+
 // given is a rule's value as crmsync keeps it.
 func given(name, text string) (clean string, err error) {
 	text = strings.TrimSpace(connectors.Clean(text))
@@ -135,6 +146,8 @@ type NoticeMessage struct {
 	Template       string   `json:"template,omitempty"`
 	Language       string   `json:"language,omitempty"`
 	Parameters     []string `json:"parameters,omitempty"`
+	// Consent is what the person has agreed to.
+	Consent string `json:"consent,omitempty"`
 }
 
 // A Task is what somebody is to do about a contact because a rule says so.
@@ -146,8 +159,6 @@ type Task struct {
 	Key  string
 	Rule string
 	// Account is where somebody is to do it.
-	// Consent is what the person has agreed to.
-	Consent string `json:"consent,omitempty"`
 	Account string
 	// Owner is an e-mail address or an id, empty for whoever owns the contact there.
 	Title, Text, Owner string
@@ -159,10 +170,10 @@ type Task struct {
 
 // Standing is where a message stands in its conversation.
 type Standing struct {
+	// Reactions are no messages here.
+	//
 	// Length is how many messages there were in the 24 hours up to this one, both
 	// ways, First that none from the person was recorded before it.
 	Length int
 	First  bool
 }
-	// Reactions are no messages here.
-	//

@@ -60,6 +60,7 @@ const reported = 7 * 24 * time.Hour
 // people have entered, who have not known of it; but what is from a history does
 // not take that of a younger choice.
 func optOut(c *directory.Contact, f *directory.Fact) {
+	overRules(c, f)
 	v := directory.Value{Text: "opted_out", At: f.When(), Fact: f.ID, Account: f.Account}
 	if !c.Fields["consent"].Entered || f.ReceivedAt.Sub(v.At) > reported {
 		c.Set("consent", v)
@@ -71,8 +72,17 @@ func optOut(c *directory.Contact, f *directory.Fact) {
 	c.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})
 }
 
+// overRules makes way for what somebody wants who says so after a rule has set it, by
+// arrival: a rule's time is that of our clock, the other is WhatsApp's.
+func overRules(c *directory.Contact, f *directory.Fact) {
+	if live(f) {
+		c.Unrule("consent", "consent_at")
+	}
+}
+
 // agreeTo notes what somebody wants, unless they have changed their mind since.
 func agreeTo(c *directory.Contact, f *directory.Fact, consent string) {
+	overRules(c, f)
 	at := f.When()
 	c.Set("consent", directory.Value{Text: consent, At: at, Fact: f.ID, Account: f.Account})
 	c.Set("consent_at", directory.Value{Text: directory.TimeText(at), At: at, Fact: f.ID, Account: f.Account})

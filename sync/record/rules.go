@@ -210,7 +210,7 @@ func noticeOf(f *directory.Fact, c *directory.Contact, a mapping.Action, rule, i
 	if m := &n.Message; a.Kind == mapping.ReplyAction {
 		m.Event, m.Template, m.Language, m.Parameters = directory.TemplateReply, a.Template, a.Language, a.Parameters
 		m.Phone, m.WAID, m.UserID, m.BusinessNumber = c.Text("phone"), c.Text("wa_id"), c.Text("user_id"), f.BusinessNumber
+		m.Consent = c.Text("consent")
 	}
 	return n
 }
-		m.Consent = c.Text("consent")

@@ -223,6 +223,7 @@ func TestWhichEventsAFactIs(t *testing.T) {
 		"from somebody new":         {message("w1", 10, stranger, connectors.In, "hello"), "any, message, new"},
 		"to somebody new":           {message("w1", 10, stranger, connectors.Out, "hello"), "any, sent, new"},
 		"a status":                  {status("w1", "failed", 10, kerry()), "any, failed"},
+		"a reaction":                {in(func(f *directory.Fact) { f.Type, f.Message.Text = "reaction", "Reacted 👍" }), ""},
 		"a status for somebody new": {status("w1", "delivered", 10, stranger), "any, new"},
 		"the word":                  {in(func(f *directory.Fact) { f.Message.Text = "Stop!" }), "any, message, opt_out"},
 		"the choice":                {preference("stop"), "any, opt_out"},
@@ -392,6 +393,100 @@ func TestTurnsAreFairAmongReplicas(t *testing.T) {
 		}
 		if want := map[string]int{"anna@example.com": 6, "ben@example.com": 6, "carla@example.com": 6}; !reflect.DeepEqual(share, want) {
 			town.Errorf("shares %v", share)
+		}
+	})
+}
+
+// A status that comes late, and is not what has become of the message, is no news.
+func TestALateStatusFiresNothing(t *testing.T) {
+	inTown(t, watching, func(town *town) {
+		apply(town.T, town.r, message("w1", 0, kerry(), connectors.Out, "hello"), status("w1", "failed", 2, kerry()))
+		before := len(town.notices())
+		if fired := apply(town.T, town.r, status("w1", "delivered", 1, kerry()), status("w1", "sent", 3, kerry())).Fired; len(fired) != 0 || len(town.notices()) != before {
+			town.Errorf("fired %+v", fired)
+		}
+	})
+}
+
+// What somebody wants who writes after a rule has noted what they want, by arrival,
+// is what counts, although their clock is WhatsApp's and the rule's is ours.
+func TestAChoiceCountsThatArrivesAfterARules(t *testing.T) {
+	const rule = "rules:\n  - {name: yes, when: {keyword: deal}, do: [set: {consent: marketing}]}\n"
+	for text, want := range map[string]string{"STOP": "opted_out", "START": "marketing", "ciao": "marketing"} {
+		t.Run(text, func(t *testing.T) {
+			inTown(t, rule, func(town *town) {
+				town.r.Words = func() record.Words { return record.Words{Stop: []string{"STOP"}, Start: []string{"START"}} }
+				apply(town.T, town.r, message("w1", 0, kerry(), connectors.In, "deal")) // arrives an hour later
+				apply(town.T, town.r, message("w2", 10, kerry(), connectors.In, text))
+				if got := town.field("w2", "consent"); got.Text != want || (got.Rule == "") != (text != "ciao") {
+					town.Errorf("%s: %+v, want %s", text, got, want)
+				}
+				stop := fact("stop", connectors.KindPreference, 11, kerry())
+				stop.Preference = &connectors.Preference{Value: "stop"}
+				apply(town.T, town.r, stop)
+				if got := town.field("w2", "consent").Text; got != "opted_out" {
+					town.Errorf("stop after %s: %s", text, got)
+				}
+				apply(town.T, town.r, message("w3", 12, kerry(), connectors.In, "START"))
+				if got := town.field("w3", "consent").Text; got != "transactional" {
+					town.Errorf("start after %s and stop: %s", text, got)
+				}
+			})
+		})
+	}
+}
+
+func TestAReplySaysWhatThePersonHasAgreedTo(t *testing.T) {
+	inTown(t, "rules:\n  - {name: answer, when: {event: opt_out}, do: [reply: {to: x, template: bye, even_opted_out: yes}, reply: {to: x, template: hello}]}\n", func(town *town) {
+		stop := fact("stop", connectors.KindPreference, 0, kerry())
+		stop.Preference = &connectors.Preference{Value: "stop"}
+		fired := apply(town.T, town.r, stop).Fired
+		list, err := town.db.NoticesDue(ctx, "x", 10)
+		if err != nil || len(list) != 1 || list[0].Message.Template != "bye" || list[0].Message.Consent != "opted_out" {
+			town.Errorf("asked for %+v, error %v", list, err)
+		}
+		if len(fired) != 1 || len(fired[0].Problems) != 1 || !strings.HasSuffix(fired[0].Problems[0], "the person has opted out") {
+			town.Errorf("fired %+v", fired)
+		}
+	})
+}
+
+// A picture that is only shown is no message that somebody has written, and what
+// crmsync writes in its place is not searched.
+func TestOnlyWhatSomebodyHasWrittenIsSearched(t *testing.T) {
+	const rule = "rules:\n  - {name: r, when: {keyword: [image, refund, like]}, do: [notify: {to: x, text: \"${text}\"}]}\n"
+	inTown(t, rule, func(town *town) {
+		picture := message("w1", 0, kerry(), connectors.In, "[Image]")
+		picture.Type, picture.Message.Rendered = "image", true
+		caption := message("w2", 1, kerry(), connectors.In, "[Image] refund please")
+		caption.Type, caption.Message.Rendered, caption.Message.Said = "image", true, "refund please"
+		edited := message("w3", 2, kerry(), connectors.In, "hello")
+		edit := message("w3e", 3, kerry(), connectors.In, "I like it")
+		edit.Message.Target = "w3"
+		gone := message("w4", 2, kerry(), connectors.In, "refund")
+		revoke := message("w4r", 3, kerry(), connectors.In, "[This image was deleted]")
+		revoke.Message.Target, revoke.Message.Revoked, revoke.Message.Rendered = "w4", true, true
+		apply(town.T, town.r, picture, caption, edited, edit, gone, revoke)
+		if got, want := town.notices(), []string{"x rule I like it", "x rule [Image] refund please"}; !sameNotices(got, want) {
+			town.Errorf("notices %q, want %q", got, want)
+		}
+	})
+}
+
+func sameNotices(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+func TestAReactionIsNoPartOfAConversation(t *testing.T) {
+	inTown(t, counting, func(town *town) {
+		reaction := message("r0", 0, kerry(), connectors.In, "Reacted 👍")
+		reaction.Type = "reaction"
+		apply(town.T, town.r, reaction)
+		for i := 1; i <= 6; i++ {
+			apply(town.T, town.r, message(fmt.Sprint("w", i), i, kerry(), connectors.In, fmt.Sprint("w", i)))
+		}
+		if got := town.notices(); !reflect.DeepEqual(got, []string{"x rule first w1"}) {
+			town.Errorf("notices %v", got)
 		}
 	})
 }
