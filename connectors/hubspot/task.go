@@ -223,9 +223,10 @@ func (t *tasking) create(ctx context.Context, list []*journal.Task) {
 			p[ownerProperty] = task.Owner
 		}
 		if t.key {
-			p[taskKeyProperty], p[taskBodyProperty] = task.Key, connectors.Cut(task.Text, maxBody)
+			p[taskKeyProperty], p[taskBodyProperty] = task.Key, notes(task.Text, "")
 		} else {
-			p[taskBodyProperty] = task.Marked(maxBody)
+			line := journal.Task{TaskChange: connectors.TaskChange{Key: task.Key}}
+			p[taskBodyProperty] = notes(task.Text, line.Marked(maxBody))
 		}
 		to := reference{task.ContactRecordID}
 		inputs = append(inputs, input{Properties: p, Associations: []association{{To: to, Types: []associationType{taskToContact}}}})
@@ -264,6 +265,27 @@ func (t *tasking) create(ctx context.Context, list []*journal.Task) {
 		}
 	}
 }
+
+// notes is what a task holds, which is HTML: a text as it was written, and a last line
+// of our own.
+func notes(text, line string) string {
+	if text != "" && line != "" {
+		line = "<br><br>" + line
+	}
+	var b strings.Builder
+	left := maxBody - len(line) - len("…") // in bytes, of which there are never fewer than characters
+	for _, r := range text {
+		piece := markup.Replace(string(r))
+		if left -= len(piece); left < 0 {
+			b.WriteString("…")
+			break
+		}
+		b.WriteString(piece)
+	}
+	return b.String() + line
+}
+
+var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", "<br>", "\r", "")
 
 // taskPriorities are HubSpot's.
 var taskPriorities = map[connectors.Priority]string{

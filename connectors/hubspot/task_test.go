@@ -1,8 +1,12 @@
 package hubspot_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -153,5 +157,46 @@ func TestATaskWhoseKeyIsTakenOutOfSightIsNoSuccess(t *testing.T) {
 	hidden = true
 	if r := a.CreateTasks(t.Context(), aTask(contact))[0]; r.Err == nil || r.RecordID != "" {
 		t.Errorf("%+v, want a failure", r)
+	}
+}
+
+// What strangers write is no markup in HubSpot, and keeps its lines.
+func TestATaskShowsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	for name, knobs := range map[string]hubspotsim.Knobs{"with a property": {}, "with a last line": {PlainTasks: true}} {
+		sent := ""
+		a := taskAccount(t, knobs, func(r *http.Request) (int, string) {
+			if strings.HasSuffix(r.URL.Path, "/tasks/batch/create") {
+				body, _ := io.ReadAll(r.Body)
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				var call struct {
+					Inputs []struct{ Properties map[string]string }
+				}
+				if err := json.Unmarshal(body, &call); err == nil && len(call.Inputs) == 1 {
+					sent = call.Inputs[0].Properties["hs_task_body"]
+				}
+			}
+			return 0, ""
+		})
+		if _, err := a.Setup(t.Context(), nil, true); err != nil {
+			t.Fatal(err)
+		}
+		contact := newContact(t, a)
+		for text, want := range map[string]string{
+			"<a href=\"https://evil.example\">Login</a> & more\nsecond line": `&lt;a href="https://evil.example"&gt;Login&lt;/a&gt; &amp; more<br>second line`,
+			"&lt;b&gt;":                      "&amp;lt;b&amp;gt;",
+			"":                               "",
+			strings.Repeat("&", 20000) + "x": strings.Repeat("&amp;", 13000),
+		} {
+			task := aTask(contact)
+			task[0].Key, task[0].Text = "key "+strconv.Itoa(len(text)), text
+			r := a.CreateTasks(t.Context(), task)[0]
+			if r.Err != nil || !strings.HasPrefix(sent, want) || connectors.Length(sent) > 65536 || strings.Count(sent, "&")*5 > len(sent)+200 && len(text) > 1000 {
+				t.Errorf("%s: of %.40q HubSpot gets %.80q…%q (%d), error %v", name, text, sent, sent[max(0, len(sent)-30):], connectors.Length(sent), r.Err)
+			}
+			if found := a.FindTasks(t.Context(), task)[0]; found.RecordID != r.RecordID {
+				t.Errorf("%s: %.40q is not found: %+v", name, text, found)
+			}
+		}
 	}
 }

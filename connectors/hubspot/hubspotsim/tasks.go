@@ -1,8 +1,10 @@
 package hubspotsim
 
 import (
+	"html"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +100,18 @@ func (r *record) person() *record {
 	return nil
 }
 
+// Notes of tasks are HTML: people see no tags, and no line breaks but <br>.
+var (
+	tag    = regexp.MustCompile(`<[^>]*>`)
+	breaks = strings.NewReplacer("<br>", "\n", "<br/>", "\n")
+)
+
+// read is HTML as people see it.
+func read(body string) string {
+	body = strings.Join(strings.Fields(body), " ")
+	return html.UnescapeString(tag.ReplaceAllString(breaks.Replace(body), ""))
+}
+
 // Tasks returns the task with this id, or else those of the contact; all if
 // both are empty. HubSpot: a deleted contact's tasks stay without it
 // (knowledge.hubspot.com, Understand restorable and permanent contact
@@ -127,7 +141,7 @@ func (s *Server) Tasks(id, contact string) []Task {
 		}
 		p := r.now.props
 		shown := Task{
-			ID: strconv.FormatInt(r.id, 10), Title: p["hs_task_subject"], Text: p["hs_task_body"], Owner: p["hubspot_owner_id"],
+			ID: strconv.FormatInt(r.id, 10), Title: p["hs_task_subject"], Text: read(p["hs_task_body"]), Owner: p["hubspot_owner_id"],
 			Due: p[due], Priority: p["hs_task_priority"], CreatedAt: simcrm.Stamp(r.created),
 		}
 		if who := r.person(); who != nil && who.now.archived.IsZero() {
