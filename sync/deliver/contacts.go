@@ -129,7 +129,7 @@ func (w *Worker) send(ctx context.Context, m *mapping.Mapping, changes []contact
 	for n, r := range results {
 		c := &changes[n]
 		if r.Err != nil {
-			if _, double := doubles[r.Err.RecordID]; double && time.Since(c.Link.Since) < mergedWithin {
+			if _, double := doubles[r.Err.RecordID]; double && w.awaitsMerge(c.Link) {
 				c.outcome, c.retryAfter = "unchanged", mergeWait
 				c.Link.NextAttempt = time.Now().Add(c.retryAfter)
 			} else {
@@ -162,6 +162,21 @@ func (w *Worker) toBeMerged(ctx context.Context, m *mapping.Mapping, results []c
 		return nil, nil
 	}
 	return w.Store.SeenDuplicates(ctx, w.Account, named)
+}
+
+// awaitsMerge reports whether a contact may still be put off until a duplicate of its
+// record is merged. One of whom nobody has reported anything, such as one that is
+// written anew under another mapping, waits from now on.
+func (w *Worker) awaitsMerge(l directory.Link) bool {
+	if !l.Since.IsZero() {
+		return time.Since(l.Since) < mergedWithin
+	}
+	first, _ := w.putOff.LoadOrStore(l.Entity.ID, time.Now())
+	if since, is := first.(time.Time); is && time.Since(since) < mergedWithin {
+		return true
+	}
+	w.putOff.Delete(l.Entity.ID)
+	return false
 }
 
 // owners are the lines by which somebody gets a contact.

@@ -114,6 +114,9 @@ type Worker struct {
 	dueFiles atomic.Int64
 	// readyForTasks says that the account was set up for tasks.
 	readyForTasks bool
+	// putOff is since when contacts wait for a merge of whom nobody has reported
+	// anything, by id.
+	putOff sync.Map
 	// keepsDoubles says that the account has been seen to merge no records.
 	keepsDoubles bool
 

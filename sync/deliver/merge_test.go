@@ -283,3 +283,34 @@ func TestAnAccountThatDoesNotMergeIsAskedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A contact that is written anew under another mapping waits for the merge of a record
+// that has its value, as one does of whom there is news, and not for ever. It does not
+// move to that record meanwhile.
+func TestAContactThatIsWrittenAnewWaitsForTheMerge(t *testing.T) {
+	withTwins(t, "merge", func(tw *twins) {
+		tw.vendor.mu.Lock()
+		tw.vendor.reject[adas] = &connectors.Error{Class: connectors.Conflict, Code: "CONFLICT", Field: "email", RecordID: "second", Status: 409}
+		tw.vendor.mu.Unlock()
+		m, err := mapping.Compile("m.yaml", []byte(strings.Replace(strings.Replace(mappingText, "  crm:\n", "  crm:\n    duplicates: merge\n", 1), "last:", "newer:", 1)))
+		if err != nil {
+			tw.t.Fatal(err)
+		}
+		tw.recorder.Mapping = func() *mapping.Mapping { return m }
+		tw.worker.Mapping = tw.recorder.Mapping
+		if n, err := tw.db.Remap(tw.t.Context(), "crm", []int64{1}); err != nil || n != 1 {
+			tw.t.Fatal(n, err)
+		}
+		before := tw.vendor.called("contacts")
+		tw.settle()
+		if calls := tw.vendor.called("contacts") - before; calls < 2 || calls > 3 || tw.states()[directory.Pending] != 1 || tw.vendor.contacts["second"]["newer"] != nil {
+			tw.t.Errorf("in ten seconds it was tried %d times and is %v; the account has %v", calls, tw.states(), tw.vendor.contacts)
+		}
+		for range 8 {
+			tw.settle()
+		}
+		if tw.states()[directory.Pending] != 0 {
+			tw.t.Errorf("after more than a minute: %v", tw.states())
+		}
+	})
+}
