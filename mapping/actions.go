@@ -334,12 +334,26 @@ func valueOf(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
+// A PersonUse is where the document names somebody who works with the contacts: in a
+// team, or in a rule.
+type PersonUse struct {
+	// Person is an e-mail address or an id.
+	Person string
+	// Line and Column are where.
+	Line, Column int
+}
+
+// Named are all places where the document names somebody, in its order but for the
+// teams, which come first.
+func (m *Mapping) Named() []PersonUse { return m.named }
+
 // somebody reads a person: an e-mail address, or an id in the CRMs.
 func (c *compiler) somebody(node *yaml.Node) string {
 	person := c.text(node, "a person")
 	if person == "" {
 		return ""
 	}
+	c.named = append(c.named, PersonUse{Person: person, Line: node.Line, Column: node.Column})
 	address, err := mail.ParseAddress(person)
 	switch _, team := c.teams[person]; {
 	case err == nil && address.Address == person:

@@ -69,6 +69,7 @@ type compiler struct {
 	event *scope
 	teams map[string][]string
 	hours map[string]*hours
+	named []PersonUse
 }
 
 func (c *compiler) found(line, column int, format string, args ...any) {
@@ -122,6 +123,7 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 	if rules := sections["rules"]; rules != nil {
 		c.readRules(rules, m)
 	}
+	m.named = c.named
 	if len(c.findings) == 0 && len(m.accounts) == 0 {
 		c.found(1, 1, "there are no accounts, so nothing would be written; see config/mapping.yaml")
 	}

@@ -28,6 +28,7 @@ type Mapping struct {
 	rules     []Rule
 	keywords  keywords
 	receivers []ReceiverUse
+	named     []PersonUse
 }
 
 // A Line says which of an account's fields carries which contact field.

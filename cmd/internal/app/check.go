@@ -55,6 +55,9 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 			var lacking []connectors.Finding
 			lacking, err = deliver.SetUp(ctx, connector, compiled, account.Name, fix)
 			findings = append(lacking, findings...)
+			if err == nil {
+				findings = append(findings, checkOwners(ctx, connector, compiled, account.Name)...)
+			}
 		}
 		if err != nil {
 			checks = append(checks, failed(name, fmt.Errorf("%s: %w", host(account), connectors.AsError(err))))
