@@ -25,7 +25,7 @@ import (
 
 var (
 	agreeSeed  = flag.Uint64("agree.seed", 1, "seed of the edits, 0 for another each time")
-	agreeEdits = flag.Int("agree.edits", 1000, "how many edits")
+	agreeEdits = flag.Int("agree.edits", usualEdits, "how many edits")
 )
 
 // People edit the same contacts in three CRMs and on WhatsApp, while calls are

@@ -114,7 +114,12 @@ func (t *teller) run(ctx context.Context) error {
 	for n := 0; ; n++ {
 		due, err := t.store.ReceiversDue(ctx)
 		if err == nil && len(due) > 0 {
-			lease, leads, err = t.store.Acquire(ctx, store.RuleNotices, t.holder, false, tellTTL)
+			var number int64
+			var mine bool
+			// One that fails, as at the end, leaves the lease as it was.
+			if number, mine, err = t.store.Acquire(ctx, store.RuleNotices, t.holder, false, tellTTL); err == nil {
+				lease, leads = number, mine
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			t.log.Warn("cannot look for what rules say", "error", err)
