@@ -81,16 +81,8 @@ func (c *compiler) at(n *yaml.Node, format string, args ...any) {
 }
 
 func (c *compiler) document(doc *yaml.Node, m *Mapping) {
-	sections := map[string]*yaml.Node{}
-	names := []string{"version", "tables", "fields", "people", "accounts", "teams", "hours", "rules"}
-	seen := c.each(doc, "the document", func(key, value *yaml.Node) {
-		if !slices.Contains(names, key.Value) {
-			c.unknown(key, names, "there "+are(names))
-			return
-		}
-		sections[key.Value] = value
-	})
-	if seen == nil {
+	sections := c.keys(doc, "the document", []string{"version", "tables", "fields", "people", "accounts", "teams", "hours", "rules"})
+	if sections == nil {
 		return
 	}
 	if v := sections["version"]; v == nil {
@@ -104,9 +96,8 @@ func (c *compiler) document(doc *yaml.Node, m *Mapping) {
 	var owners []ownership
 	if fields := sections["fields"]; fields != nil {
 		owners = c.fields(fields, m)
-	} else {
-		c.compute(m)
 	}
+	c.compute(m)
 	if people := sections["people"]; people != nil {
 		m.people = c.whoIsWho(people)
 	}

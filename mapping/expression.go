@@ -17,6 +17,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 	"go.yaml.in/yaml/v4"
 )
@@ -33,9 +34,7 @@ const (
 // An expression is a compiled one. It is safe for concurrent use.
 type expression struct {
 	program cel.Program
-	// gives is the type of its value, uses the fields that it refers to.
-	gives Type
-	uses  []string
+	gives   Type // of its value
 }
 
 // scope is where an expression stands: the names that it may use.
@@ -132,23 +131,18 @@ func (c *compiler) expressionAt(node *yaml.Node, text string, offset int, in *sc
 		return nil
 	}
 	before := len(c.findings)
-	seen := map[string]bool{}
 	ast.PostOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(x ast.Expr) {
-		switch x.Kind() {
-		case ast.IdentKind:
-			seen[x.AsIdent()] = true
-		case ast.CallKind:
-			if problem := c.literals(x.AsCall()); problem != "" {
-				line, column := c.place(node, offset, checked.NativeRep().SourceInfo().GetStartLocation(x.ID()))
-				c.found(line, column, "%s", problem)
-			}
-		default:
+		if x.Kind() != ast.CallKind {
+			return
+		}
+		if problem := c.literals(x.AsCall()); problem != "" {
+			line, column := c.place(node, offset, checked.NativeRep().SourceInfo().GetStartLocation(x.ID()))
+			c.found(line, column, "%s", problem)
 		}
 	}))
 	if len(c.findings) > before {
 		return nil
 	}
-	e.uses = slices.Sorted(maps.Keys(seen))
 	program, err := in.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		c.at(node, "the expression cannot be computed")
@@ -359,9 +353,7 @@ func namesOf(all []Type) string {
 	return list(slices.Compact(names), "or")
 }
 
-// eval computes the expression: a string, int64, float64, bool, time.Time or
-// []string, or nil for what follows from a time that is not known. The error holds
-// none of the values.
+// eval computes the expression; see [native]. The error holds none of the values.
 func (e *expression) eval(values cel.Activation) (any, error) {
 	out, _, err := e.program.Eval(values)
 	if err != nil {
@@ -370,6 +362,12 @@ func (e *expression) eval(values cel.Activation) (any, error) {
 		}
 		return nil, plainly(err)
 	}
+	return native(out)
+}
+
+// native is a value of an expression: a string, int64, float64, bool, time.Time or
+// []string, or nil for what follows from a time that is not known.
+func native(out ref.Val) (any, error) {
 	switch v := out.(type) {
 	case types.String:
 		return string(v), nil

@@ -36,18 +36,11 @@ type ownership struct {
 func (c *compiler) fields(node *yaml.Node, m *Mapping) (owners []ownership) {
 	c.each(node, "fields", func(field, rules *yaml.Node) {
 		_, known := Contact[field.Value]
-		keys := map[string]*yaml.Node{}
 		allowed := []string{"owner"}
 		if !known {
 			allowed = []string{"type", "value", "label", "options", "owner"}
 		}
-		c.each(rules, field.Value, func(key, value *yaml.Node) {
-			if !slices.Contains(allowed, key.Value) {
-				c.unknown(key, allowed, "there "+are(allowed))
-				return
-			}
-			keys[key.Value] = value
-		})
+		keys := c.keys(rules, field.Value, allowed)
 		if !known && !c.declare(field, keys, m) {
 			return
 		}
@@ -66,7 +59,6 @@ func (c *compiler) fields(node *yaml.Node, m *Mapping) (owners []ownership) {
 			owners = append(owners, ownership{field.Value, owner})
 		}
 	})
-	c.compute(m)
 	return owners
 }
 

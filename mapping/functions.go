@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -205,30 +204,13 @@ func initials(name string) string {
 	return b.String()
 }
 
+// inText is a value as people read it.
 func inText(v ref.Val) ref.Val {
-	switch v := v.(type) {
-	case *types.Unknown:
-		return types.String("")
-	case types.Double:
-		return types.String(strconv.FormatFloat(float64(v), 'f', -1, 64))
-	case types.String:
+	if _, is := v.(types.String); is {
 		return v
-	case types.Bool:
-		if v {
-			return types.String("yes")
-		}
-		return types.String("no")
-	case types.Timestamp:
-		if v.IsZero() {
-			return types.String("")
-		}
-		return types.String(v.UTC().Format(time.RFC3339))
-	case traits.Lister:
-		list, err := textsOf(v)
-		if err != nil {
-			return failure("there is no text of this")
-		}
-		return limited(strings.Join(list, ", "))
+	}
+	if known, err := native(v); err == nil {
+		return limited(readable(known))
 	}
 	text, ok := v.ConvertToType(types.StringType).(types.String)
 	if !ok {

@@ -43,7 +43,7 @@ func (m *Mapping) Message(account string, msg Message) (string, error) {
 	}
 	at := ""
 	if !msg.At.IsZero() {
-		at = msg.At.In(l.in()).Format("2006-01-02 15:04")
+		at = msg.At.In(l.zone).Format("2006-01-02 15:04")
 	}
 	text, err := l.text.eval(&values{m: m, more: map[string]any{
 		"text": msg.Text, "kind": msg.Kind, "direction": msg.Direction, "status": msg.Status, "at": msg.At,
@@ -53,13 +53,6 @@ func (m *Mapping) Message(account string, msg Message) (string, error) {
 		err = errors.New("it is empty for this message")
 	}
 	return text, err
-}
-
-func (l logging) in() *time.Location {
-	if l.zone == nil {
-		return time.UTC
-	}
-	return l.zone
 }
 
 // Words are the reader's words for directions (in, out) and statuses, of an account
@@ -88,42 +81,37 @@ var wordsIn = map[string]map[string]string{
 var oneWord = regexp.MustCompile(`^[^\n\r\x00-\x1f·]{1,40}$`)
 
 // message reads how an account's messages are written.
-func (c *compiler) message(node *yaml.Node) (l logging) {
-	keys := []string{"text", "language", "words", "time_zone"}
-	c.each(node, "message", func(key, value *yaml.Node) {
-		switch key.Value {
-		case "text":
-			l.text = c.template(value, newScope(c.tablesScope(), messageNames))
-		case "language":
-			if word := c.word(value, "the language", slices.Sorted(maps.Keys(wordsIn))...); word != "" {
-				own := l.words
-				l.words = maps.Clone(wordsIn[word])
-				maps.Copy(l.words, own)
-			}
-		case "words":
-			if l.words == nil {
-				l.words = map[string]string{}
-			}
-			known := slices.Sorted(maps.Keys(wordsIn["en"]))
-			c.each(value, "words", func(word, own *yaml.Node) {
-				if !slices.Contains(known, word.Value) {
-					c.unknown(word, known, "there are words for "+list(known, "and"))
-					return
-				}
-				l.words[word.Value] = c.text(own, "a word")
-				if !oneWord.MatchString(l.words[word.Value]) || strings.EqualFold(l.words[word.Value], "file") {
-					c.at(own, "a word is one line of at most 40 characters without ·, and not file, by which files are known")
-				}
-			})
-		case "time_zone":
-			zone, err := zoneOf(c.text(value, "the time zone"))
-			if err != nil && value.Value != "" {
-				c.at(value, "%s", err)
-			}
-			l.zone = zone
-		default:
-			c.unknown(key, keys, "there "+are(keys))
+func (c *compiler) message(node *yaml.Node) logging {
+	l := logging{zone: time.UTC}
+	keys := c.keys(node, "message", []string{"text", "language", "words", "time_zone"})
+	if text := keys["text"]; text != nil {
+		l.text = c.template(text, newScope(c.tablesScope(), messageNames))
+	}
+	if language := keys["language"]; language != nil {
+		l.words = maps.Clone(wordsIn[c.word(language, "the language", slices.Sorted(maps.Keys(wordsIn))...)])
+	}
+	if words := keys["words"]; words != nil {
+		if l.words == nil {
+			l.words = map[string]string{}
 		}
-	})
+		known := slices.Sorted(maps.Keys(wordsIn["en"]))
+		c.each(words, "words", func(word, own *yaml.Node) {
+			if !slices.Contains(known, word.Value) {
+				c.unknown(word, known, "there are words for "+list(known, "and"))
+				return
+			}
+			l.words[word.Value] = c.text(own, "a word")
+			if !oneWord.MatchString(l.words[word.Value]) || strings.EqualFold(l.words[word.Value], "file") {
+				c.at(own, "a word is one line of at most 40 characters without ·, and not file, by which files are known")
+			}
+		})
+	}
+	if name := keys["time_zone"]; name != nil {
+		zone, err := zoneOf(c.text(name, "the time zone"))
+		if err != nil && name.Value != "" {
+			c.at(name, "%s", err)
+		}
+		l.zone = zone
+	}
 	return l
 }

@@ -29,6 +29,14 @@ type Check struct {
 	Findings []connectors.Finding `json:"findings,omitempty"`
 }
 
+// aside are a worker's parts without the worker, for commands that ask accounts
+// themselves. What they meet with is not logged.
+func aside(c *config.Config, m *mapping.Mapping) *App {
+	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	a.now.Store(&inForce{config: c, mapping: m})
+	return a
+}
+
 // CheckLive asks the database, an external broker and every account whether
 // they are as crmsync needs them. With fix it creates missing fields.
 func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
@@ -37,7 +45,7 @@ func CheckLive(ctx context.Context, c *config.Config, fix bool) []Check {
 	if err != nil {
 		return append(checks, failed("mapping", err))
 	}
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	a := aside(c, compiled)
 	defer a.close(ctx)
 	a.now.Store(&inForce{config: c, mapping: compiled, media: a.mediaClients(c.Accounts)})
 	if checks[0].OK && hasStore(c) {

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -45,9 +44,8 @@ func (f FieldFinding) String() string {
 // CheckFields compares a mapping with the fields that the accounts have. With fix it
 // creates those that are missing.
 func CheckFields(ctx context.Context, c *config.Config, m *mapping.Mapping, fix bool) (found []FieldFinding) {
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
+	a := aside(c, m)
 	defer a.close(ctx)
-	a.now.Store(&inForce{config: c, mapping: m})
 	if hasStore(c) {
 		_, _ = a.database(ctx) // refresh tokens may be in it
 	}

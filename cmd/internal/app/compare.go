@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -36,8 +35,7 @@ func Compare(ctx context.Context, c *config.Config, only string, n int) ([]*Cons
 	if err != nil {
 		return nil, err
 	}
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
-	a.now.Store(&inForce{config: c, mapping: compiled})
+	a := aside(c, compiled)
 	defer a.close(ctx)
 	if !hasStore(c) {
 		return []*Consistency{}, nil

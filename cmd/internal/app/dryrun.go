@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -174,8 +173,7 @@ func trySyncAside(ctx context.Context, c *config.Config, name string, tell func(
 	if err != nil {
 		return Sync{}, err
 	}
-	a := &App{config: c, log: slog.New(slog.DiscardHandler), metrics: newMetrics(), unlock: func() {}}
-	a.now.Store(&inForce{config: c, mapping: compiled})
+	a := aside(c, compiled)
 	defer a.close(ctx)
 	if a.store, err = OpenStore(ctx, c); err != nil {
 		return Sync{}, err
