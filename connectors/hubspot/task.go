@@ -39,7 +39,7 @@ func (c *Client) eachTask(ctx context.Context, changes []connectors.TaskChange, 
 	}
 	var err *connectors.Error
 	if t.key, err = c.learnedTasks(ctx); err != nil {
-		t.fail(list, err)
+		journal.FailAll(list, t.results, err)
 		return t.results
 	}
 	do(&t, ctx, list)
@@ -143,12 +143,6 @@ func ofTasks(e *connectors.Error) *connectors.Error {
 	return &denied
 }
 
-func (t *tasking) fail(list []*journal.Task, err *connectors.Error) {
-	for _, task := range list {
-		task.Fail(t.results, err)
-	}
-}
-
 // find looks tasks up. One may have been written before there was the property.
 func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 	if t.key {
@@ -157,11 +151,7 @@ func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 			return task.Error(t.results) != nil || task.Record(t.results) != "" || !isID.MatchString(task.ContactRecordID)
 		})
 	}
-	byContact := map[string][]*journal.Task{}
-	for _, task := range list {
-		byContact[task.ContactRecordID] = append(byContact[task.ContactRecordID], task)
-	}
-	for contact, list := range byContact {
+	for contact, list := range journal.ByContact(list) {
 		wanted := map[string]*journal.Task{}
 		for _, task := range list {
 			wanted[task.Key] = task
@@ -178,7 +168,7 @@ func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 			err = noContactOfTask()
 		}
 		if err != nil {
-			t.fail(list, ofTasks(err))
+			journal.FailAll(list, t.results, ofTasks(err))
 		}
 	}
 }

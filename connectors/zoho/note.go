@@ -17,9 +17,8 @@ const (
 	maxContent = 65535
 )
 
-// findNotes reads the notes of contacts and compares last lines. Such lists are
-// storage and not the search index, so they do not lag. Notes cannot be looked
-// for in any other way: they take no field of ours, and listing those of all
+// findNotes reads the notes of contacts and compares last lines. Notes cannot be
+// looked for in any other way: they take no field of ours, and listing those of all
 // contacts is for administrators (Zoho: get-notes).
 func (l *logging) findNotes(ctx context.Context, list []*note) {
 	byContact := map[string][]*note{}
@@ -48,30 +47,38 @@ func (l *logging) findNotesOf(ctx context.Context, contact string, list []*note)
 	for _, n := range list {
 		wanted[n.WAMID] = n
 	}
-	q := url.Values{"fields": {contentField}, "per_page": {"200"}}
-	for len(wanted) > 0 {
-		a, err := l.client.do(ctx, call{method: http.MethodGet, path: contacts + "/" + contact + "/" + notes, query: q})
+	return l.client.hanging(ctx, contact, notes, contentField, func(id, text string) bool {
+		wamid := marked(text)
+		if n := wanted[wamid]; n != nil {
+			l.give(n, connectors.Result{RecordID: id})
+			delete(wanted, wamid)
+		}
+		return len(wanted) > 0
+	})
+}
+
+// hanging shows what of a module hangs on a contact, with one field of it, a page at
+// a time until show reports that it is enough. Such lists are storage and not the
+// search index, so they do not lag.
+func (c *Client) hanging(ctx context.Context, contact, module, field string, show func(id, text string) (more bool)) *connectors.Error {
+	q := url.Values{"fields": {field}, "per_page": {"200"}}
+	for {
+		a, err := c.do(ctx, call{method: http.MethodGet, path: contacts + "/" + contact + "/" + module, query: q})
 		if err != nil {
 			return err
 		}
 		if a.broken() {
 			return garbled()
 		}
+		more := true
 		for _, raw := range a.Data {
-			var found struct {
-				ID      value `json:"id"`
-				Content value `json:"Note_Content"`
-			}
-			if json.Unmarshal(raw, &found) != nil || id(found.ID) == "" {
+			record, text, ok := shown(raw, field)
+			if !ok {
 				return garbled()
 			}
-			wamid := marked(string(found.Content))
-			if n := wanted[wamid]; n != nil {
-				l.give(n, connectors.Result{RecordID: string(found.ID)})
-				delete(wanted, wamid)
-			}
+			more = show(record, text)
 		}
-		if !a.Info.More {
+		if !more || !a.Info.More {
 			return nil
 		}
 		if a.Info.NextToken == "" || a.Info.NextToken == q.Get("page_token") {
@@ -80,7 +87,19 @@ func (l *logging) findNotesOf(ctx context.Context, contact string, list []*note)
 		}
 		q.Set("page_token", a.Info.NextToken)
 	}
-	return nil
+}
+
+// shown is a record's id and the text of one field.
+func shown(raw json.RawMessage, field string) (record, text string, ok bool) {
+	var fields map[string]json.RawMessage
+	var number, content value
+	if json.Unmarshal(raw, &fields) != nil || json.Unmarshal(fields[idField], &number) != nil || id(number) == "" {
+		return "", "", false
+	}
+	if there := fields[field]; there != nil && json.Unmarshal(there, &content) != nil {
+		return "", "", false
+	}
+	return string(number), string(content), true
 }
 
 // createNotes writes messages as notes on their contacts.

@@ -39,7 +39,7 @@ func (c *Client) eachTask(ctx context.Context, changes []connectors.TaskChange, 
 	}
 	var err *connectors.Error
 	if t.key, err = c.learnedTasks(ctx); err != nil {
-		t.fail(list, err)
+		journal.FailAll(list, t.results, err)
 		return t.results
 	}
 	do(&t, ctx, list)
@@ -164,12 +164,6 @@ func ofTasks(e *connectors.Error) *connectors.Error {
 	return &denied
 }
 
-func (t *tasking) fail(list []*journal.Task, err *connectors.Error) {
-	for _, task := range list {
-		task.Fail(t.results, err)
-	}
-}
-
 // find looks tasks up. One may have been written before there was the field.
 func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 	if t.key != "" {
@@ -180,17 +174,13 @@ func (t *tasking) find(ctx context.Context, list []*journal.Task) {
 			return task.Error(t.results) != nil || task.Record(t.results) != "" || !isID.MatchString(task.ContactRecordID)
 		})
 	}
-	byContact := map[string][]*journal.Task{}
-	for _, task := range list {
-		byContact[task.ContactRecordID] = append(byContact[task.ContactRecordID], task)
-	}
-	for contact, list := range byContact {
+	for contact, list := range journal.ByContact(list) {
 		err := noContactOfTask()
 		if isID.MatchString(contact) {
 			err = t.findOn(ctx, contact, list)
 		}
 		if err != nil {
-			t.fail(list, ofTasks(err))
+			journal.FailAll(list, t.results, ofTasks(err))
 		}
 	}
 }
@@ -227,45 +217,20 @@ func (t *tasking) findByKey(ctx context.Context, list []*journal.Task) {
 	}
 }
 
-// findOn reads the tasks of a contact and compares last lines. Such lists are
-// storage and not the search index, so they do not lag.
+// findOn reads the tasks of a contact and compares last lines.
 func (t *tasking) findOn(ctx context.Context, contact string, list []*journal.Task) *connectors.Error {
 	wanted := make(map[string]*journal.Task, len(list))
 	for _, task := range list {
 		wanted[task.Key] = task
 	}
-	q := url.Values{"fields": {aboutField}, "per_page": {"200"}}
-	for len(wanted) > 0 {
-		a, err := t.client.do(ctx, call{method: http.MethodGet, path: contacts + "/" + contact + "/" + taskModule, query: q})
-		if err != nil {
-			return err
+	return t.client.hanging(ctx, contact, taskModule, aboutField, func(id, text string) bool {
+		key := journal.MarkedKey(text)
+		if task := wanted[key]; task != nil {
+			task.Give(t.results, connectors.Result{RecordID: id})
+			delete(wanted, key)
 		}
-		if a.broken() {
-			return garbled()
-		}
-		for _, raw := range a.Data {
-			var found struct {
-				ID   value `json:"id"`
-				Text value `json:"Description"`
-			}
-			if json.Unmarshal(raw, &found) != nil || id(found.ID) == "" {
-				return garbled()
-			}
-			key := journal.MarkedKey(string(found.Text))
-			if task := wanted[key]; task != nil {
-				task.Give(t.results, connectors.Result{RecordID: string(found.ID)})
-				delete(wanted, key)
-			}
-		}
-		if !a.Info.More {
-			return nil
-		}
-		if a.Info.NextToken == "" || a.Info.NextToken == q.Get("page_token") {
-			return garbled()
-		}
-		q.Set("page_token", a.Info.NextToken)
-	}
-	return nil
+		return len(wanted) > 0
+	})
 }
 
 func noContactOfTask() *connectors.Error {

@@ -146,11 +146,7 @@ func (b *messageBatch) forgetContact(ctx context.Context, i int) error {
 
 func (b *messageBatch) create(ctx context.Context) error {
 	w := b.worker
-	list := make([]directory.Entity, len(b.toCreate))
-	for n, i := range b.toCreate {
-		list[n] = b.work[i].Link.Entity
-	}
-	if err := w.Store.Doubt(ctx, w.Account, w.lease, list); err != nil {
+	if err := w.doubt(ctx, b.work, b.toCreate); err != nil {
 		return err
 	}
 	err := b.call(ctx, b.toCreate, w.Connector.CreateMessages, func(i int, r connectors.Result) {
@@ -185,24 +181,44 @@ func (b *messageBatch) update(ctx context.Context) error {
 // call makes one call for the messages with the given indexes and hands the
 // results without an error to ok.
 func (b *messageBatch) call(ctx context.Context, indexes []int, method func(context.Context, []connectors.MessageChange) []connectors.Result, ok func(i int, r connectors.Result)) error {
-	if len(indexes) == 0 {
-		return nil
-	}
-	changes := make([]connectors.MessageChange, len(indexes))
-	for n, i := range indexes {
-		changes[n] = b.changes[i]
-	}
-	b.worker.Observer.Batch(b.worker.Account, len(changes))
-	results := method(ctx, changes)
-	if len(results) != len(changes) {
-		return fmt.Errorf("the connector gave %d results for %d messages", len(results), len(changes))
+	results, err := ask(ctx, b.worker, b.changes, indexes, method)
+	if err != nil {
+		return err
 	}
 	for n, i := range indexes {
 		if results[n].Err != nil {
-			b.settled[i].err, b.settled[i].tried = results[n].Err, fieldsOf(changes[n])
+			b.settled[i].err, b.settled[i].tried = results[n].Err, fieldsOf(b.changes[i])
 			continue
 		}
 		ok(i, results[n])
 	}
 	return nil
+}
+
+// doubt notes of some of the work that it is about to be created: whether it is there
+// is not known from then on.
+func (w *Worker) doubt(ctx context.Context, work []directory.Work, indexes []int) error {
+	list := make([]directory.Entity, len(indexes))
+	for n, i := range indexes {
+		list[n] = work[i].Link.Entity
+	}
+	return w.Store.Doubt(ctx, w.Account, w.lease, list)
+}
+
+// ask makes one call for the changes with the given indexes, none for none, and
+// returns a result for each.
+func ask[C any](ctx context.Context, w *Worker, changes []C, indexes []int, method func(context.Context, []C) []connectors.Result) ([]connectors.Result, error) {
+	if len(indexes) == 0 {
+		return nil, nil
+	}
+	some := make([]C, len(indexes))
+	for n, i := range indexes {
+		some[n] = changes[i]
+	}
+	w.Observer.Batch(w.Account, len(some))
+	results := method(ctx, some)
+	if len(results) != len(some) {
+		return nil, fmt.Errorf("the connector gave %d results for %d changes", len(results), len(some))
+	}
+	return results, nil
 }

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"crmsync/connectors"
@@ -108,11 +107,7 @@ func (b *taskBatch) find(ctx context.Context) error {
 
 func (b *taskBatch) create(ctx context.Context) error {
 	w := b.worker
-	list := make([]directory.Entity, len(b.toCreate))
-	for n, i := range b.toCreate {
-		list[n] = b.work[i].Link.Entity
-	}
-	if err := w.Store.Doubt(ctx, w.Account, w.lease, list); err != nil {
+	if err := w.doubt(ctx, b.work, b.toCreate); err != nil {
 		return err
 	}
 	err := b.call(ctx, b.toCreate, w.Connector.CreateTasks, func(i int, r connectors.Result) {
@@ -133,18 +128,10 @@ func (b *taskBatch) create(ctx context.Context) error {
 // without an error to ok. A contact that turns out not to be there is untied from
 // its record, which is made anew before the task.
 func (b *taskBatch) call(ctx context.Context, indexes []int, method func(context.Context, []connectors.TaskChange) []connectors.Result, ok func(i int, r connectors.Result)) error {
-	if len(indexes) == 0 {
-		return nil
-	}
 	w := b.worker
-	changes := make([]connectors.TaskChange, len(indexes))
-	for n, i := range indexes {
-		changes[n] = b.changes[i]
-	}
-	w.Observer.Batch(w.Account, len(changes))
-	results := method(ctx, changes)
-	if len(results) != len(changes) {
-		return fmt.Errorf("the connector gave %d results for %d tasks", len(results), len(changes))
+	results, err := ask(ctx, w, b.changes, indexes, method)
+	if err != nil {
+		return err
 	}
 	for n, i := range indexes {
 		s, err := &b.settled[i], results[n].Err
@@ -152,7 +139,7 @@ func (b *taskBatch) call(ctx context.Context, indexes []int, method func(context
 			ok(i, results[n])
 			continue
 		}
-		c := changes[n]
+		c := b.changes[i]
 		s.err = err
 		s.tried = map[string]any{"title": c.Title, "text": c.Text, "owner": c.Owner, "due": c.Due, "priority": string(c.Priority)}
 		if err.Class != connectors.Conflict || err.RecordID != "" {

@@ -53,6 +53,22 @@ func (t *Task) Fail(results []connectors.Result, err *connectors.Error) {
 	t.Give(results, connectors.Result{Err: err})
 }
 
+// FailAll gives tasks a failure.
+func FailAll(list []*Task, results []connectors.Result, err *connectors.Error) {
+	for _, t := range list {
+		t.Fail(results, err)
+	}
+}
+
+// ByContact are tasks by their contact's record.
+func ByContact(list []*Task) map[string][]*Task {
+	by := map[string][]*Task{}
+	for _, t := range list {
+		by[t.ContactRecordID] = append(by[t.ContactRecordID], t)
+	}
+	return by
+}
+
 // Error is the failure that the task was given, if any.
 func (t *Task) Error(results []connectors.Result) *connectors.Error { return results[t.changes[0]].Err }
 
